@@ -17,6 +17,7 @@ pub mod attributes;
 pub mod classes;
 pub mod cli;
 pub mod clock;
+pub mod configure;
 pub mod device;
 pub mod ending;
 pub mod engine;

@@ -19,6 +19,8 @@
 //! | `lease.json` | the lease; apart from the rest because it changes with every heartbeat |
 //! | `operation-N.json` | the record with call id N |
 //! | `left.json` | services that may be running though no record names them |
+//! | `configured.json` | what was run before services |
+//! | `configure-…` | a script that is being run before a service |
 //! | `attributes.json` | node attributes that resource agents have set |
 //! | `watchdog` | the path of the watchdog device that is armed |
 //! | `lock` | held by the running agent |
@@ -50,6 +52,11 @@ const LEFT: &str = "left.json";
 const SERVICES: &str = "services";
 /// Where node attributes are kept.
 const ATTRIBUTES: &str = "attributes.json";
+
+/// Where it is kept what was run before services.
+pub const CONFIGURED: &str = "configured.json";
+/// What the name of a script begins with that is run before a service.
+pub const SCRIPT: &str = "configure-";
 
 /// How long a lock is waited for: a killed agent's child that has not yet called exec holds it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -108,6 +115,8 @@ pub struct Found {
     pub left: LeftServices,
     /// The guest's node attributes.
     pub attributes: GuestAttributes,
+    /// What was run before services in this boot, by resource.
+    pub configured: BTreeMap<String, String>,
     /// Files that could not be read. They were put aside where that was possible.
     pub damaged: Vec<PathBuf>,
     /// Whether all records could be read, now and by the agents of this boot before. If not, there
@@ -280,12 +289,15 @@ impl StateFolder {
         }
         // A damaged one is lost, which endangers nothing: resource agents set them again.
         let attributes = self.read_file(ATTRIBUTES, &mut Vec::new());
+        // Of a damaged one everything is run again.
+        let configured = self.read_file(CONFIGURED, &mut Vec::new());
         Found {
             identity,
             lease,
             records,
             left,
             attributes: attributes.unwrap_or_default(),
+            configured: configured.unwrap_or_default(),
             damaged,
             complete,
         }
@@ -306,9 +318,18 @@ impl StateFolder {
     /// Deletes what an earlier boot has left.
     fn drop_all(&self) {
         for name in self.names().into_iter().flatten() {
-            let is_state = ["operation-", DAMAGED, LEASE, LEFT, ATTRIBUTES, WATCHDOG]
-                .iter()
-                .any(|start| name.starts_with(start));
+            let is_state = [
+                "operation-",
+                DAMAGED,
+                LEASE,
+                LEFT,
+                ATTRIBUTES,
+                WATCHDOG,
+                CONFIGURED,
+                SCRIPT,
+            ]
+            .iter()
+            .any(|start| name.starts_with(start));
             if (is_state || name.ends_with('~'))
                 && let Err(error) = self.remove_file(&name)
             {
@@ -341,21 +362,24 @@ impl StateFolder {
     }
 
     fn write_file<T: Serialize>(&self, name: &str, value: &T) -> anyhow::Result<()> {
-        let path = self.folder.join(name);
-        let staging = self.folder.join(format!("{name}~"));
         self.prepare(Duration::ZERO)?;
-        let write = || -> anyhow::Result<()> {
-            let mut file = fs::OpenOptions::new()
-                .create(true)
-                .truncate(true)
-                .write(true)
-                .mode(0o600)
-                .open(&staging)?;
-            file.write_all(&serde_json::to_vec(value)?)?;
-            fs::rename(&staging, &path)?;
-            Ok(())
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))
+        write_json(&self.folder, name, value)
+    }
+
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Deletes what an earlier process was running before services.
+    pub fn delete_scripts(&self) {
+        for name in self.names().into_iter().flatten() {
+            if name.starts_with(SCRIPT)
+                && let Err(error) = self.remove_file(&name)
+            {
+                tracing::warn!("a script of an earlier process stays: {error:#}");
+            }
+        }
     }
 
     /// Writes who the agent obeys.
@@ -494,6 +518,27 @@ impl StateFolder {
         *next = call_id + 1;
         Ok(call_id)
     }
+}
+
+/// Replaces a file of a state folder, for root alone.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_json<T: Serialize>(folder: &Path, name: &str, value: &T) -> anyhow::Result<()> {
+    let path = folder.join(name);
+    let staging = folder.join(format!("{name}~"));
+    let write = || -> anyhow::Result<()> {
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&staging)?;
+        file.write_all(&serde_json::to_vec(value)?)?;
+        fs::rename(&staging, &path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]

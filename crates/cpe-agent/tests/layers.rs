@@ -19,8 +19,9 @@ const FLOORS: &[&[&str]] = &[
     &["attributes"],
     // what outlives the process; how a resource is operated
     &["classes", "store"],
-    // what resets the guest when the agent feeds it no more; where a former version's state is
-    &["device", "former"],
+    // what was run before services; what resets the guest when the agent feeds it no more; where a
+    // former version's state is
+    &["configure", "device", "former"],
     // the command line
     &["cli"],
     // the one decision maker; who watches it

@@ -23,7 +23,7 @@ impl Classes {
         operation: &Operation,
         mark: String,
         timeout: Duration,
-        cancel: oneshot::Receiver<()>,
+        mut cancel: oneshot::Receiver<()>,
     ) -> OperationOutcome {
         let (argument, code): (_, fn(i32) -> i32) = match operation.action.as_str() {
             "monitor" | "status" => ("status", status_code),
@@ -55,7 +55,7 @@ impl Classes {
             keep: cpe_bus::records::MAX_OUTPUT,
             most: None,
         };
-        run_program(program, cancel, code).await
+        run_program(program, &mut cancel, code).await
     }
 }
 

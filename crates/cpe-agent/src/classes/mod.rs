@@ -3,6 +3,7 @@
 //! Every class takes an [`Operation`] and gives an [`OperationOutcome`]; nothing else of the agent
 //! knows how a class works.
 
+mod configure;
 pub mod list;
 pub mod lsb;
 pub mod metadata;
@@ -194,10 +195,10 @@ impl Classes {
 /// Runs a program and reads its outcome: `code` maps its exit code to OCF's.
 async fn run_program(
     program: Program,
-    mut cancel: oneshot::Receiver<()>,
+    cancel: &mut oneshot::Receiver<()>,
     code: impl Fn(i32) -> i32,
 ) -> OperationOutcome {
-    let finished = match process::run(&program, &mut cancel).await {
+    let finished = match process::run(&program, cancel).await {
         Ok(finished) => finished,
         Err(error) => {
             let reason = format!("{} cannot be executed: {error}", program.path.display());

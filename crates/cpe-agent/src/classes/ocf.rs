@@ -23,7 +23,7 @@ impl Classes {
         operation: &Operation,
         mark: String,
         timeout: Duration,
-        cancel: oneshot::Receiver<()>,
+        mut cancel: oneshot::Receiver<()>,
     ) -> OperationOutcome {
         if operation.provider.is_empty() {
             return OperationOutcome::not_installed(format!(
@@ -41,7 +41,7 @@ impl Classes {
         }
         // Beside each other: the first start must not wait for the metadata.
         let (mut outcome, force_restart) = tokio::join!(
-            run_program(program, cancel, |code| code),
+            run_program(program, &mut cancel, |code| code),
             self.force_restart(operation)
         );
         outcome.force_restart = force_restart;
@@ -72,7 +72,11 @@ impl Classes {
 
     /// The whole environment of an OCF agent. Nothing of the agent daemon's own environment is
     /// passed on.
-    fn ocf_environment(&self, operation: &Operation, timeout: Duration) -> Vec<(String, String)> {
+    pub(super) fn ocf_environment(
+        &self,
+        operation: &Operation,
+        timeout: Duration,
+    ) -> Vec<(String, String)> {
         let mut environment: Vec<(String, String)> =
             Vec::with_capacity(24 + operation.parameters.len());
         let mut set = |name: String, value: &str| environment.push((name, value.to_owned()));

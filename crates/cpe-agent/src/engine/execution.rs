@@ -201,11 +201,12 @@ impl Engine {
         );
         let operation = operation.clone();
         let classes = Arc::clone(&self.classes);
+        let configured = Arc::clone(&self.configured);
         let completed = self.completed.clone();
         let resource = resource.to_owned();
         tokio::spawn(async move {
             let began = Instant::now();
-            let outcome = classes.run(&operation, mark, cancel).await;
+            let outcome = configured.run(&classes, operation, mark, cancel).await;
             let completion = Completion {
                 call_id,
                 resource,
@@ -236,6 +237,7 @@ impl Engine {
             && !cut_short
         {
             let first = record.state == OperationState::Pending;
+            record.operation.configure = None;
             let changed = first || (record.status, record.rc) != (outcome.status, outcome.rc);
             record.state = OperationState::Complete;
             record.status = outcome.status;

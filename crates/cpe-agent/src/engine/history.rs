@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use cpe_bus::{Operation, OperationRecord};
+use cpe_bus::{Configure, Operation, OperationRecord};
 
 /// What all operations of the history may take, bytes: 16,384 records with 500 bytes of parameters
 /// each, or fewer with more.
@@ -65,7 +65,8 @@ fn size(operation: &Operation) -> usize {
         .flatten()
         .map(|(name, value)| name.len() + value.len() + ENTRY);
     let names = names.into_iter().map(String::len);
-    RECORD + names.chain(entries).sum::<usize>()
+    let configure = operation.configure.as_ref().map_or(0, Configure::size);
+    RECORD + configure + names.chain(entries).sum::<usize>()
 }
 
 #[cfg(test)]

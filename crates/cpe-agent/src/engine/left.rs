@@ -39,7 +39,7 @@ impl Engine {
         if let Some(operation) = known.cloned() {
             let mut left = self.left_behind.clone();
             let service = Left {
-                operation,
+                operation: operation.without_configure(),
                 released: false,
             };
             left.insert(resource.to_owned(), service);
@@ -57,7 +57,7 @@ impl Engine {
     pub(super) fn leave_behind(&mut self) -> Result<()> {
         let mut left = self.left_behind.clone();
         for operation in self.active() {
-            let operation = operation.clone();
+            let operation = operation.clone().without_configure();
             let resource = operation.resource.clone();
             let service = Left {
                 operation,

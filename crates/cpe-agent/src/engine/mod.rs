@@ -48,6 +48,7 @@ use self::stopping::Phase;
 use crate::activity::LeftServices;
 use crate::classes::Classes;
 use crate::clock::{BootTimer, boottime_us};
+use crate::configure::Configured;
 use crate::device::WatchdogDevice;
 use crate::ending::Ending;
 use crate::lease::Lease;
@@ -96,6 +97,8 @@ pub struct Engine {
     left_behind: LeftServices,
     /// It is noted outside the state folder that there may be services.
     noted: bool,
+    /// What was run before services in this boot.
+    configured: Arc<Configured>,
     /// Per resource, what runs and what waits.
     lanes: BTreeMap<String, Lane>,
     /// Recurring operations by the time of their next run, and what waits for its start delay by
@@ -144,6 +147,7 @@ impl Engine {
         });
         let mut engine = Engine {
             classes,
+            configured: Arc::new(Configured::new(&store, found.configured)),
             deadman: Deadman::start(reset),
             device: WatchdogDevice::none(),
             store,

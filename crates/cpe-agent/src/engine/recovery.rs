@@ -51,6 +51,7 @@ impl Engine {
                     record.state = OperationState::Complete;
                     record.status = OperationStatus::Error;
                     record.rc = rc::UNKNOWN;
+                    record.operation.configure = None;
                     record.completed = wall_us();
                     record.last_rc_change = record.completed;
                     record.exit_reason =

@@ -404,6 +404,7 @@ impl Engine {
     }
 
     pub(super) fn forget_everything(&mut self) {
+        self.configured.forget();
         let resources: std::collections::BTreeSet<String> = self
             .records
             .values()
@@ -429,6 +430,7 @@ fn stop_operation(mut operation: Operation, cause: &Cause, left_us: u64) -> Oper
         .unwrap_or(u32::MAX)
         .max(1);
     operation.annotations.clear();
+    operation.configure = None;
     for name in ["timeout", "interval", "name"] {
         operation.meta.remove(name);
         operation.meta.remove(&format!("CRM_meta_{name}"));

@@ -9,6 +9,7 @@
 )]
 
 mod attributes;
+mod configure;
 mod connections;
 mod delays;
 mod device;
