@@ -120,11 +120,11 @@ pub use deployment::{Command, Device, DeviceUse, HostArgument, HostCheck};
 pub use machines::facts::{Damaged, Durable, SAVES};
 pub use policy_engine::Zone;
 pub use vocabulary::{
-    Asker, AssemblyId, Attribute, Attributes, Ban, Change, Connect, Decision, DeviceCheck,
-    EVENTS_KEPT, Effect, EngineInput, Event, EventKind, FORCE_RESTART, FenceDevice, FenceRequest,
-    Hello, Holder, Input, InputName, Keeping, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant,
-    Operation, Place, PowerOn, PowerOrder, Proposal, Question, Record, RecordState, Refusal, Reply,
-    Request, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, Task,
-    TicketId, TicketOrder, Time, TransitionKey, Value, Whose, Why, Zones, dispatcher_uuid,
-    exit_code_name,
+    Asker, AssemblyId, Attribute, Attributes, Ban, CONFIGURE, Change, Connect, Decision,
+    DeviceCheck, EVENTS_KEPT, Effect, EngineInput, Event, EventKind, FORCE_RESTART, FenceDevice,
+    FenceRequest, Hello, Holder, Input, InputName, Keeping, MIGRATE_SOURCE, MIGRATE_TARGET,
+    OP_DIGEST, Occupant, Operation, Place, PowerOn, PowerOrder, Proposal, Question, Record,
+    RecordState, Refusal, Reply, Request, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR,
+    STATUS_TIMEOUT, ServiceId, Task, TicketId, TicketOrder, Time, TransitionKey, Value, Whose, Why,
+    Zones, dispatcher_uuid, exit_code_name,
 };

@@ -47,6 +47,7 @@ fn every_valid_example_is_valid() {
         "original-project.xml",
         "raw-configuration.xml",
         "following.xml",
+        "configure.xml",
     ] {
         let output = cpectl(&["validate", &example(name).to_string_lossy()]);
         assert_eq!(

@@ -203,6 +203,12 @@ pub(crate) fn operation(operation: Operation) -> cpe_bus::Operation {
         parameters: operation.parameters,
         meta: operation.meta,
         annotations: operation.annotations,
+        configure: operation.configure.map(|configure| match *configure {
+            deployment::Configure::Path(path) => cpe_bus::Configure::Path(path),
+            deployment::Configure::Content { interpreter, text } => {
+                cpe_bus::Configure::Content { interpreter, text }
+            }
+        }),
     }
 }
 
@@ -220,6 +226,7 @@ pub(crate) fn record(record: OperationRecord) -> Record {
             parameters: record.operation.parameters,
             meta: record.operation.meta,
             annotations: record.operation.annotations,
+            configure: None,
         },
         state: match record.state {
             OperationState::Pending => RecordState::Pending,

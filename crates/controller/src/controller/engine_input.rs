@@ -53,7 +53,7 @@ impl Controller {
             .collect();
         cib::Input {
             configuration: resolve::configuration(spec, &self.given(spec), ending),
-            followed: Followed(&spec.live),
+            followed: Followed::by(spec),
             pins: &spec.pins,
             nodes,
             failures: self.store.failures(),

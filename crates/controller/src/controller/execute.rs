@@ -5,7 +5,9 @@ use crate::machines::assembly::{Assembly, Life};
 use crate::machines::execution::{End, Finished};
 use crate::machines::run::{Run, Work};
 use crate::machines::transition::Transition;
-use crate::vocabulary::{AssemblyId, Effect, EventDraft, EventKind, Record, RecordState, Time};
+use crate::vocabulary::{
+    AssemblyId, Effect, EventDraft, EventKind, Operation, Record, RecordState, Time,
+};
 
 /// Exit code of an operation that has not ended.
 const RC_PENDING: i32 = 193;
@@ -119,7 +121,10 @@ impl Controller {
             Work::Operation(operation) if operation.is_of_device() => {}
             Work::Operation(operation) => {
                 let pending = Record {
-                    operation: (**operation).clone(),
+                    operation: Operation {
+                        configure: None,
+                        ..(**operation).clone()
+                    },
                     state: RecordState::Pending,
                     rc: RC_PENDING,
                     ..Record::default()

@@ -14,8 +14,8 @@ use super::resolve::{Given, KEPT};
 use crate::machines::told::{KnownFacts, KnownValue};
 use crate::machines::values;
 use crate::vocabulary::{
-    AssemblyId, FORCE_RESTART, Goal, Holder, MIGRATE_SOURCE, Operation, Record, ServiceId, Spec,
-    Task, Time, Waits,
+    AssemblyId, CONFIGURE, FORCE_RESTART, Goal, Holder, MIGRATE_SOURCE, Operation, Record,
+    ServiceId, Spec, Task, Time, Waits,
 };
 
 /// What the guest is, as it says itself: no fact of its network.
@@ -319,21 +319,48 @@ pub(crate) fn describe(reference: &LiveReference) -> String {
     }
 }
 
-/// Parameters that follow values beyond the document, as records of their services are told to the
-/// policy engine.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Followed<'a>(pub &'a [LiveReference]);
+/// Parameters that follow values beyond the document, and services with a configure executable, as
+/// records of these services are told to the policy engine.
+#[derive(Clone, Debug)]
+pub(crate) struct Followed<'a> {
+    live: &'a [LiveReference],
+    configured: BTreeSet<&'a ServiceId>,
+}
 
-impl Followed<'_> {
+impl<'a> Followed<'a> {
+    /// Those of a document.
+    pub(crate) fn by(spec: &'a Spec) -> Followed<'a> {
+        let services = spec.services.iter();
+        let configured = services.filter(|service| service.configure.is_some());
+        Followed {
+            live: &spec.live,
+            configured: configured.map(|service| &service.id).collect(),
+        }
+    }
+
     /// A record as the policy engine is to see it. A parameter with `ignore` has what the engine is
     /// told in its place, so it sees no change; one with `restart` forces a restart, also where the
-    /// agent could take the value over.
+    /// agent could take the value over. So does each of a service that has, or had, a configure
+    /// executable, which is run before a start.
     pub(crate) fn seen<'r>(&self, record: &'r Record) -> Cow<'r, Record> {
-        if self.0.is_empty() {
+        let annotations = &record.operation.annotations;
+        let reloads = annotations.contains_key(FORCE_RESTART);
+        let had = annotations.contains_key(CONFIGURE);
+        if self.live.is_empty() && !(reloads && (had || !self.configured.is_empty())) {
             return Cow::Borrowed(record);
         }
         let service = ServiceId::of_resource(&record.operation.resource);
-        let mut own = self.0.iter().filter(|it| service == *it.service.as_str());
+        if reloads && (had || self.configured.contains(&service)) {
+            let mut restarts = record.clone();
+            restarts.operation.annotations.remove(FORCE_RESTART);
+            return Cow::Owned(self.with_values(&restarts, &service).into_owned());
+        }
+        self.with_values(record, &service)
+    }
+
+    fn with_values<'r>(&self, record: &'r Record, service: &ServiceId) -> Cow<'r, Record> {
+        let live = self.live.iter();
+        let mut own = live.filter(|it| *service == *it.service.as_str());
         let Some(first) = own.next() else {
             return Cow::Borrowed(record);
         };

@@ -1,12 +1,14 @@
 //! What an action of a graph is as an operation for a guest agent.
 
+use deployment::CONFIGURE_PARAMETER;
 use policy_engine::GraphAction;
 
 use super::Controller;
 use crate::machines::execution::Step;
 use crate::machines::transition::Transition;
 use crate::vocabulary::{
-    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Task, TransitionKey, dispatcher_uuid,
+    CONFIGURE, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, ServiceId, Task,
+    TransitionKey, dispatcher_uuid,
 };
 
 impl Controller {
@@ -60,6 +62,7 @@ impl Controller {
             }
         }
         self.give_kept(&mut operation, &step.node);
+        self.give_configure(&mut operation);
         // What runs must be stopped with the parameters that it runs with, whatever the document
         // says by now.
         if matches!(step.task, Task::Stop | Task::Demote)
@@ -71,6 +74,24 @@ impl Controller {
                 .clone_from(&running.operation.parameters);
         }
         operation
+    }
+
+    /// Has the guest of a service run what the document says before the service starts, or comes by
+    /// a live migration. Its parameter was for the policy engine.
+    fn give_configure(&self, operation: &mut Operation) {
+        let id = ServiceId::of_resource(&operation.resource);
+        let service = self.document.spec().and_then(|spec| spec.service(&id));
+        let Some(configure) = service.and_then(|service| service.configure.as_ref()) else {
+            return;
+        };
+        operation.parameters.remove(CONFIGURE_PARAMETER);
+        if operation.interval_ms == 0 {
+            let which = configure.mark();
+            operation.annotations.insert(CONFIGURE.into(), which);
+        }
+        if matches!(operation.action, Task::Start | Task::MigrateFrom) {
+            operation.configure = Some(Box::new(configure.clone()));
+        }
     }
 }
 

@@ -140,6 +140,7 @@ impl Controller {
                 },
                 warnings,
                 failover: proposal.failover.clone(),
+                configured: spec.configured(),
                 ..Plan::default()
             },
         })

@@ -283,7 +283,10 @@ impl Controller {
             return;
         };
         let mut record = Record {
-            operation: *operation,
+            operation: Operation {
+                configure: None,
+                ..*operation
+            },
             status,
             rc: 1,
             started: run.since_wall_us,

@@ -24,9 +24,9 @@ pub use input::{
     Attribute, Attributes, Hello, Input, Occupant, PowerOrder, Refusal, Request, TicketOrder,
 };
 pub use operation::{
-    FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record, RecordState,
-    STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey, dispatcher_uuid,
-    exit_code_name,
+    CONFIGURE, FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record,
+    RecordState, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey,
+    dispatcher_uuid, exit_code_name,
 };
 pub use proposal::Proposal;
 pub use question::{Asker, Ban, Holder, Keeping, Place, Question, Reply, Value, Whose, Why};

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use deployment::Configure;
 use serde::{Deserialize, Serialize};
 
 use super::task::Task;
@@ -36,6 +37,10 @@ pub struct Operation {
     pub meta: BTreeMap<String, String>,
     /// What the agent keeps with the record for the controller: see the constants below.
     pub annotations: BTreeMap<String, String>,
+    /// What the agent runs first, unless it has done so in this boot with these parameters. Only
+    /// what is asked for has it: records do not.
+    #[serde(skip)]
+    pub configure: Option<Box<Configure>>,
 }
 
 /// Meta value: what a failure of the operation does.
@@ -75,6 +80,9 @@ pub const OP_DIGEST: &str = "op-digest";
 /// restart, with blanks around each. The others can be changed by `reload-agent`. Absent: a change
 /// of any parameter is a restart.
 pub const FORCE_RESTART: &str = "op-force-restart";
+/// Annotation of operations on a service with a configure executable, but for recurring ones: which
+/// one it is. Of such a service a change of any parameter is a restart.
+pub const CONFIGURE: &str = "configure";
 /// Annotation: the assembly from which a live migration comes.
 pub const MIGRATE_SOURCE: &str = "migrate_source";
 /// Annotation: the assembly to which a live migration goes.

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use cpe_status::ResourceStatus;
-use deployment::{Device, DeviceUse, LiveReference, TicketUse};
+use cpe_status::{ConfiguredService, ResourceStatus};
+use deployment::{Configure, Device, DeviceUse, LiveReference, TicketUse};
 use serde::{Deserialize, Serialize};
 
 use super::effect::FenceDevice;
@@ -115,6 +115,8 @@ pub(crate) struct ServiceSpec {
     pub agent: String,
     pub escalation: Option<Escalation>,
     pub copies: Copies,
+    /// What its guest runs before it starts.
+    pub configure: Option<Configure>,
 }
 
 impl Spec {
@@ -160,6 +162,18 @@ impl Spec {
     /// The fencing device of that id.
     pub(crate) fn device(&self, id: &ServiceId) -> Option<&Device> {
         self.devices.iter().find(|device| device.id == id.as_str())
+    }
+
+    /// What guests run before services start.
+    pub(crate) fn configured(&self) -> Vec<ConfiguredService> {
+        let services = self.services.iter();
+        let told = services.filter_map(|service| {
+            Some(ConfiguredService {
+                service: service.id.to_string(),
+                program: service.configure.as_ref()?.to_string(),
+            })
+        });
+        told.collect()
     }
 
     /// The service of that id.
@@ -223,6 +237,7 @@ impl ServiceSpec {
             id: service.id.as_str().into(),
             agent: service.agent.to_string(),
             escalation: service.escalation.as_ref().map(Escalation::new),
+            configure: service.configure.clone(),
             copies: if service.instances.is_some() {
                 Copies::Several
             } else {

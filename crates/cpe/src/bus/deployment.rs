@@ -134,6 +134,9 @@ impl DeploymentObject {
 /// Leaves out what attributes and options are set to. Their names stay: they say what agents use.
 fn withhold_values(status: &mut DeploymentStatus) {
     status.values_mut().for_each(String::clear);
+    for configured in &mut status.configured {
+        configured.program.clear();
+    }
     status.values_withheld = true;
 }
 

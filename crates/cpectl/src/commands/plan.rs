@@ -43,6 +43,9 @@ pub(crate) fn print(plan: &Plan, label: &Path, output: &Output) {
     for failover in &plan.failover {
         output.line(failover.text.as_str());
     }
+    for configured in &plan.configured {
+        output.line(configured.text());
+    }
     for warning in &plan.warnings {
         let line = Line::new().styled("warning:", BUSY);
         output.line(line.plain(" ").plain(warning));

@@ -68,6 +68,9 @@ fn print(file: &Path, outcome: &Outcome, output: &Output) {
         for failover in deployment.failover() {
             output.line(format!("{}: {}", file.display(), failover.text));
         }
+        for configured in deployment.configured() {
+            output.line(format!("{}: {}", file.display(), configured.text()));
+        }
     }
 }
 
@@ -94,6 +97,7 @@ fn report(file: &Path, outcome: &Outcome) -> serde_json::Value {
         "valid": deployment.is_some(),
         "problems": problems(outcome),
         "failover": deployment.map(Deployment::failover).unwrap_or_default(),
+        "configured": deployment.map(Deployment::configured).unwrap_or_default(),
     })
 }
 

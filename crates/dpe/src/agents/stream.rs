@@ -14,7 +14,7 @@ use cpe_bus::proxies::agent::{
     AttributesChangedStream, FactsChangedStream, HeartbeatStream, LeavingStream, LeftStream,
     OperationCompletedStream, QuestionStream,
 };
-use cpe_bus::records::agent::ATTRIBUTES;
+use cpe_bus::records::agent::{ATTRIBUTES, CONFIGURE};
 use cpe_bus::{
     AgentDescription, Error, Fields, GuestFacts, HelloReply, HelloSettings, Leaving,
     NodeAttributes, OperationRecord, PeerAddress, Question, peer,
@@ -139,6 +139,8 @@ struct Stream<'a> {
     connection: Connection,
     agent: AgentProxy<'static>,
     signals: Signals<'a>,
+    /// Its agent runs what is to be run before services start.
+    configures: bool,
 }
 
 impl<'a> Stream<'a> {
@@ -165,6 +167,7 @@ impl<'a> Stream<'a> {
             connection,
             agent,
             signals,
+            configures: false,
         })
     }
 
@@ -179,6 +182,10 @@ impl<'a> Stream<'a> {
                 greeting = &mut greeting => {
                     let greeting = greeting?;
                     self.signals.learn_boot(&greeting, &mut early);
+                    if let Input::AgentConnected { hello, .. } = &greeting {
+                        let mut able = hello.capabilities.iter();
+                        self.configures = able.any(|word| word == CONFIGURE);
+                    }
                     return Ok((greeting, early));
                 }
                 signal = self.signals.next() => early.push(signal?),
@@ -198,7 +205,7 @@ impl<'a> Stream<'a> {
         let leaves = AtomicBool::new(self.signals.leaves);
         let end = tokio::select! {
             end = read(&mut self.signals, &leaves, inputs) => end,
-            end = call(&self.agent, self.connect, &leaves, calls, inputs) => end,
+            end = call(&self.agent, self.connect, self.configures, &leaves, calls, inputs) => end,
             end = answer_others(&self.agent, self.connect, asks, inputs) => end,
             end = renew(&self.agent, self.connect.epoch, stamp) => end,
             () = self.connection.closed() => Err(closed()),
@@ -500,17 +507,39 @@ async fn renew(
 async fn call(
     agent: &AgentProxy<'static>,
     connect: &Connect,
+    configures: bool,
     leaves: &AtomicBool,
     calls: &mut mpsc::Receiver<Call>,
     inputs: &mpsc::Sender<Input>,
 ) -> Until<End> {
     while let Some(call) = calls.recv().await {
+        if let Some(refused) = too_old(connect, configures, &call) {
+            let _ = inputs.send(refused).await;
+            continue;
+        }
         let outcome = perform(agent, connect, leaves, call).await?;
         if let Some(outcome) = outcome {
             let _ = inputs.send(outcome).await;
         }
     }
     std::future::pending().await
+}
+
+/// The refusal of what an agent of an earlier version would start without having run what is to be
+/// run before.
+fn too_old(connect: &Connect, configures: bool, call: &Call) -> Option<Input> {
+    let Call::Execute(operation) = call else {
+        return None;
+    };
+    operation.configure.as_ref().filter(|_| !configures)?;
+    Some(Input::ExecuteRefused {
+        assembly: connect.assembly.clone(),
+        id: operation.id.clone(),
+        reason: format!(
+            "the cpe-agent of {} is of a version that does not run what <configure> says: install this version there, then `cpectl cleanup`",
+            connect.assembly
+        ),
+    })
 }
 
 /// Makes a call; returns the input that reports its outcome to the controller, if any.

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cpe_bus::peer::{Access, PeerListener, server_builder};
+use cpe_bus::records::agent::CONFIGURE;
 use cpe_bus::{AgentDescription, Error, Fields, HelloReply, OperationRecord, PeerAddress};
 use zbus::object_server::SignalEmitter;
 
@@ -31,6 +32,8 @@ struct Played {
     /// What it answers for others; without anything it never does.
     answer: Mutex<Option<(Fields, Vec<Fields>)>>,
     executed: AtomicBool,
+    /// It runs what is to be run before services start.
+    configures: bool,
     /// Questions without a meaning that are sent when it answers Hello.
     asks: u32,
     /// Its guest is shut down with the first operation, and is gone with its last word.
@@ -79,6 +82,12 @@ impl Agent {
         }
         let reply = HelloReply {
             boot_id: "boot".into(),
+            capabilities: self
+                .0
+                .configures
+                .then(|| CONFIGURE.to_owned())
+                .into_iter()
+                .collect(),
             ..HelloReply::default()
         };
         Ok(reply.to_fields())
@@ -186,6 +195,7 @@ fn execute(number: u32) -> Call {
         parameters: BTreeMap::new(),
         meta: BTreeMap::new(),
         annotations: BTreeMap::new(),
+        configure: None,
     }))
 }
 
@@ -283,6 +293,47 @@ async fn signals_before_the_history_are_kept_and_follow_it() {
         match world.input().await {
             Input::OperationCompleted { record, .. } => assert_eq!(record.call_id, expected),
             other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_would_ignore_what_is_run_before_a_start_is_not_asked_to_start() {
+    for configures in [false, true] {
+        let played = Played {
+            configures,
+            ..Played::default()
+        };
+        let mut world = World::new(played, 8).await;
+        world.connected().await;
+        let Call::Execute(mut start) = execute(1) else {
+            panic!("an operation");
+        };
+        start.action = controller::Task::Start;
+        let plain = start.clone();
+        start.configure = Some(Box::new(deployment::Configure::Path("/x".into())));
+        let id = start.id.clone();
+        world.agents.call(&"web1".into(), Call::Execute(start));
+        if !configures {
+            let Input::ExecuteRefused {
+                id: refused,
+                reason,
+                ..
+            } = world.input().await
+            else {
+                panic!("it is refused");
+            };
+            assert_eq!(refused, id);
+            assert!(
+                reason.contains("does not run what <configure> says: install"),
+                "{reason}"
+            );
+            assert!(!world.played.executed.load(Ordering::Relaxed));
+            // Other services are none of that.
+            world.agents.call(&"web1".into(), Call::Execute(plain));
+        }
+        while !world.played.executed.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }

@@ -12,7 +12,7 @@ use cpe_status::{DeploymentStatus, DpeState, NextLook};
 use super::Controller;
 use crate::machines::announcement::Announced;
 use crate::machines::assembly::Life;
-use crate::vocabulary::{AssemblyId, FenceDevice, Fencing, Holder, SECOND, Time};
+use crate::vocabulary::{AssemblyId, FenceDevice, Fencing, Holder, SECOND, Spec, Time};
 
 impl Controller {
     /// The state.
@@ -154,6 +154,11 @@ impl Controller {
             fencing: self.fencing_statuses(),
             tickets: self.ticket_statuses(),
             references: self.reference_statuses(),
+            configured: self
+                .document
+                .spec()
+                .map(Spec::configured)
+                .unwrap_or_default(),
             next_look: self.next_look(now),
             options: self.kept_values(&Holder::Deployment),
         }

@@ -6,7 +6,7 @@ use cpe_status::ReferenceStatus;
 use deployment::{LiveReference, LiveSource, OnChange};
 
 use crate::controller::Controller;
-use crate::vocabulary::{AssemblyId, FORCE_RESTART};
+use crate::vocabulary::{AssemblyId, CONFIGURE, FORCE_RESTART};
 
 impl Controller {
     /// What a guest tells of itself and counts, by name.
@@ -57,7 +57,9 @@ impl Controller {
         let heard = self.assemblies.values().filter(|own| own.is_heard());
         let mut runs = heard.filter_map(|own| own.history().definition(&reference.service));
         runs.all(|record| {
-            let names = record.operation.annotations.get(FORCE_RESTART);
+            let annotations = &record.operation.annotations;
+            let names = annotations.get(FORCE_RESTART);
+            let names = names.filter(|_| !annotations.contains_key(CONFIGURE));
             names.is_some_and(|names| {
                 let mut names = names.split_ascii_whitespace();
                 names.all(|name| name != reference.parameter)

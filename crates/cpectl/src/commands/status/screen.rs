@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use cpe_status::{
-    AssemblyState, AssemblyStatus, BanStatus, DeploymentStatus, FailureStatus, FencingResult,
-    FencingStatus, INFINITE_FAILURES, NextLook, TransitionStatus,
+    AssemblyState, AssemblyStatus, BanStatus, ConfiguredService, DeploymentStatus, FailureStatus,
+    FencingResult, FencingStatus, INFINITE_FAILURES, NextLook, TransitionStatus,
 };
 use cpe_terminal::{Cell, Line, Table};
 
@@ -101,6 +101,9 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
     if !status.references.is_empty() {
         screen.section(&references::table(status));
     }
+    if !status.configured.is_empty() {
+        screen.section(&configured(&status.configured));
+    }
     if !status.failures.is_empty() {
         screen.section(&failures(&status.failures));
         let remedy = format!(
@@ -124,6 +127,14 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
             screen.line(Line::new().styled(text, FAINT));
         }
     }
+}
+
+/// A row for each service before which its guest runs a program.
+fn configured(services: &[ConfiguredService]) -> Table<2> {
+    let rows = services
+        .iter()
+        .map(|own| [Cell::from(&own.service), Cell::from(&own.program)]);
+    Table::new(["SERVICE", "RUN BEFORE IT STARTS"], HEAD, rows)
 }
 
 /// How bans end: those of guests, and those of the document.

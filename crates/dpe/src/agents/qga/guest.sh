@@ -10,6 +10,7 @@
 #                  its own: what was asked before it and comes later is refused
 #   next           the number of the next record
 #   active/RKEY    the resource may run here
+#   configured/RKEY  a digest of what was run before its start, and of its parameters
 #   op/N/          a record:
 #     id key       its id; RKEY ACTION INTERVAL TIMEOUT-S
 #     op act       the operation as its DPE wrote it; the script that carries it out
@@ -21,6 +22,8 @@
 #     status unit  what its script says of itself: the status, and the unit that it works on
 #     end last     how it ended; of a recurring one, how its turn before ended
 #     out          the end of what is kept of what it wrote
+#     before       what is run before a start, while it runs
+#     script said  the script of that, for as long; what it says
 set -u
 umask 077
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -227,6 +230,7 @@ find_state() {
     return
   fi
   wall_clock
+  rm -f "$o/before" "$o/script" "$o/said"
   echo "ocf-exit-reason:what ran it in the guest was killed, so its result is unknown" > "$o/out"
   put "$o/end" "4 193 $at $wall 0 0 $wall"
 }
@@ -246,7 +250,7 @@ drop_all() {
   for each in "$dir"/op/*; do
     [ ! -e "$each" ] || drop "${each##*/}"
   done
-  rm -rf "$dir"/active/*
+  rm -rf "$dir"/active/* "$dir/configured"
 }
 
 machine_id() {
@@ -272,7 +276,7 @@ hello() {
   of_boot=
   { read -r of_boot < "$dir/boot"; } 2> /dev/null
   if [ "$of_boot" != "$boot" ]; then
-    rm -rf "$dir"/op/* "$dir"/active/* "$dir/owner" "$dir/seen" "$dir/next"
+    rm -rf "$dir"/op/* "$dir"/active/* "$dir/configured" "$dir/owner" "$dir/seen" "$dir/next"
     put "$dir/boot" "$boot"
   fi
   machine_id 2> /dev/null
@@ -433,6 +437,8 @@ judge() {
     kill_rest $$ "$boot.$1"
     cancel_job
     status=2 rc=1
+    { IFS= read -r before < "$o/before"; } 2> /dev/null &&
+      why="configure executable $before: did not end within $timeout s and was killed"
   elif [ "$code" -gt 128 ] && [ "$code" -lt 160 ]; then
     status=4 rc=1 why="died of signal $((code - 128))"
   elif [ "$code" -eq 127 ]; then
@@ -462,7 +468,7 @@ finish() {
     cat "$o/out.new" "$o/out.rest" | tail -c "$shown_output"
     [ -z "$why" ] || printf '\nocf-exit-reason:%s\n' "$why"
   } > "$o/out" 2> /dev/null
-  rm -f "$o/out.new" "$o/out.rest"
+  rm -f "$o/out.new" "$o/out.rest" "$o/before" "$o/script" "$o/said" "$o/saying"
   note_end
   changed=$wall
   if [ "$interval" -gt 0 ]; then
@@ -579,6 +585,55 @@ unit() {
   exit 1
 }
 
+# NAME DIGEST PROGRAM ARGUMENTS: what is run before a start, unless it was run in this boot. Its
+# environment is that of this process.
+configure() {
+  o=$CPE_QGA_RECORD before=$1 digest=$2
+  shift 2
+  read_key "$o"
+  known=
+  { read -r known < "$dir/configured/$rkey"; } 2> /dev/null
+  if [ "$known" = "$digest" ]; then
+    rm -f "$o/script"
+    exit 0
+  fi
+  [ -f "$1" ] || not_configured 7 5 "$1 cannot be executed: there is no such file"
+  [ -x "$1" ] || not_configured 5 4 "$1 cannot be executed: permission denied"
+  printf '%s\n' "$before" > "$o/before"
+  mkfifo "$o/saying" || exit 1
+  setsid sh -c 'dd bs="$2" count="$3" > "$1/said"; exec cat > /dev/null' sh "$o" "$piece" "$pieces" \
+    < "$o/saying" > /dev/null 2>&1 &
+  reader=$!
+  (unset CPE_QGA CPE_QGA_FOLDER CPE_QGA_RECORD; exec "$@") > "$o/saying" 2>&1
+  code=$?
+  rm -f "$o/before" "$o/script" "$o/saying"
+  if [ "$code" -eq 0 ]; then
+    mkdir -p "$dir/configured" && put "$dir/configured/$rkey" "$digest"
+    exit 0
+  fi
+  tries=0
+  while [ "$tries" -lt 10 ] && of_process "$reader"; do
+    sleep 0.02
+    tries=$((tries + 1))
+  done
+  tail -c "$shown_output" "$o/said"
+  said=$(grep '^ *ocf-exit-reason:' "$o/said" | tail -n 1)
+  said=${said#*ocf-exit-reason:}
+  [ -n "$said" ] || said=$(tail -c 300 "$o/said" | tail -n 1)
+  if [ "$code" -gt 128 ] && [ "$code" -lt 160 ]; then
+    not_configured 4 1 "${said:-died of signal $((code - 128))}"
+  fi
+  not_configured 0 1 "exit code $code${said:+: $said}"
+}
+
+# STATUS CODE REASON
+not_configured() {
+  echo "$1" > "$o/status"
+  printf '\nocf-exit-reason:configure executable %s: %s\n' "$before" "$3"
+  rm -f "$o/script"
+  exit "$2"
+}
+
 absent() {
   echo 7 > "$CPE_QGA_RECORD/status"
   exit 5
@@ -620,6 +675,7 @@ case $verb in
   release) release "$@" ;;
   history) history "$@" ;;
   unit) unit "$@" ;;
+  configure) configure "$@" ;;
   has-unit) unit_state "$1" || exit 2; case $load/$active in not-found/active | not-found/*ating) ;; not-found/*) exit 1 ;; esac ;;
   *) refuse "unknown $verb" ;;
 esac

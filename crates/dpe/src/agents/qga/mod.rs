@@ -18,6 +18,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use controller::{Attributes, Connect, Hello, Input, Reply, Why};
+use cpe_bus::records::agent::CONFIGURE;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -26,8 +27,9 @@ use self::work::Work;
 use super::stream::End;
 use super::{Ask, Call, Orders, Wants};
 
-/// Resource classes that such a guest can operate; no attributes, no questions.
-const CAPABILITIES: [&str; 4] = ["ocf", "lsb", "systemd", "service"];
+/// Resource classes that such a guest can operate, and that it runs what is to be run before a
+/// start; no attributes, no questions.
+const CAPABILITIES: [&str; 5] = ["ocf", "lsb", "systemd", "service", CONFIGURE];
 /// So long at most until it is noticed that a guest was rebooted in which nothing is done.
 const CHECK: Duration = Duration::from_secs(5);
 

@@ -3,7 +3,9 @@
 
 use controller::Operation;
 use cpe_bus::records::{EXIT_REASON, FEATURE_SET};
-use cpe_bus::{Error, ResourceClass};
+use cpe_bus::{Configure, Error, ResourceClass};
+
+use crate::convert;
 
 /// Search path of resource agents and init scripts.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -26,14 +28,56 @@ fn timeout_ms(operation: &Operation) -> u32 {
 
 /// The script; `ocf_root` is where resource agents are in the guest.
 pub(super) fn of(operation: &Operation, ocf_root: &str) -> cpe_bus::Result<String> {
-    let mut script = match operation.class.parse::<ResourceClass>()? {
+    let before = before(operation, ocf_root)?;
+    let own = match operation.class.parse::<ResourceClass>()? {
         ResourceClass::Ocf => ocf(operation, ocf_root)?,
         ResourceClass::Lsb => lsb(operation)?,
         ResourceClass::Systemd => unit(operation)?,
         ResourceClass::Service => service(operation)?,
     };
-    script.push_str(END);
+    Ok(format!("{before}{own}{END}"))
+}
+
+/// What is run before a start: in a shell of its own, by the helper, which knows whether it was run.
+fn before(operation: &Operation, ocf_root: &str) -> cpe_bus::Result<String> {
+    let asked = convert::operation(operation.clone());
+    let Some(configure) = &asked.configure else {
+        return Ok(String::new());
+    };
+    let digest = configure.digest(&asked.parameters);
+    let (name, file) = (quoted(configure.name())?, "\"$CPE_QGA_RECORD/script\"");
+    let mut script = String::new();
+    let program = match configure {
+        Configure::Path(path) => quoted(path)?,
+        Configure::Content { interpreter, text } => {
+            // The shell has this file open; nobody else is to find the text in it.
+            script += "rm -f \"$CPE_QGA_RECORD/act\"\n";
+            script += &format!("printf %s {} > {file} || exit 1\n", quoted(text)?);
+            let words = interpreter.split_whitespace().map(quoted);
+            let words: Vec<String> = words.collect::<cpe_bus::Result<_>>()?;
+            format!("{} {file}", words.join(" "))
+        }
+    };
+    let (exports, odd) = exported(operation, ocf_root)?;
+    script += &format!(
+        "mkdir -p /run/resource-agents\n({exports}exec env{odd} sh \"$CPE_QGA\" \"$CPE_QGA_FOLDER\" - configure {name} {digest} {program}) || exit $?\n"
+    );
     Ok(script)
+}
+
+/// The commands that export the environment of a resource agent, and words for `env` that give what
+/// a shell cannot export.
+fn exported(operation: &Operation, ocf_root: &str) -> cpe_bus::Result<(String, String)> {
+    let (mut exports, mut odd) = (String::new(), String::new());
+    for (name, value) in environment(operation, ocf_root) {
+        let value = quoted(&value)?;
+        if is_variable(&name) {
+            exports += &format!("export {name}={value}\n");
+        } else {
+            odd += &format!(" {}={value}", quoted(&name)?);
+        }
+    }
+    Ok((exports, odd))
 }
 
 /// A word of the shell.
@@ -67,16 +111,8 @@ fn ocf(operation: &Operation, ocf_root: &str) -> cpe_bus::Result<String> {
     let locked = format!("{path} cannot be executed");
     script += &format!("[ -x {program} ] || {}\n", refusal(&locked, 5, 4)?);
     script += "mkdir -p /run/resource-agents\nunset CPE_QGA CPE_QGA_FOLDER CPE_QGA_RECORD\n";
-    // What a shell cannot export is given by `env`.
-    let mut odd = String::new();
-    for (name, value) in environment(operation, ocf_root) {
-        let value = quoted(&value)?;
-        if is_variable(&name) {
-            script += &format!("export {name}={value}\n");
-        } else {
-            odd += &format!(" {}={value}", quoted(&name)?);
-        }
-    }
+    let (exports, odd) = exported(operation, ocf_root)?;
+    script += &exports;
     let action = quoted(operation.action.as_str())?;
     script += &match odd.as_str() {
         "" => format!("exec {program} {action}\n"),

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use controller::{Operation, Record, RecordState, Task};
 use cpe_bus::peer::{Credentials, Side};
+use deployment::Configure;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -232,6 +233,14 @@ impl World {
         })
     }
 
+    /// A start after what is run before it.
+    fn start(&self, id: &str, configure: Configure) -> Box<Operation> {
+        let mut start = self.operation(id, Task::Start, 0);
+        start.parameters.insert("wait".into(), "0".into());
+        start.configure = Some(Box::new(configure));
+        start
+    }
+
     fn answers(&self, code: &str) {
         std::fs::write(self.folder.path().join("answer"), code).unwrap();
     }
@@ -291,6 +300,181 @@ impl Stream {
         let end = tokio::time::timeout(PATIENCE, self.task).await;
         end.expect("the stream does not end").unwrap()
     }
+}
+
+impl Stream {
+    /// Has an operation done to its end.
+    async fn done(&mut self, operation: Box<Operation>) -> Record {
+        let id = operation.id.clone();
+        self.execute(operation).await;
+        let record = self.completed().await;
+        assert_eq!(record.operation.id, id);
+        record
+    }
+}
+
+fn script(text: &str) -> Configure {
+    Configure::Content {
+        interpreter: "/bin/sh -u".into(),
+        text: text.into(),
+    }
+}
+
+/// A script that notes that it ran, and in which file.
+const CONFIGURE_WEB: &str = "#!/bin/sh
+echo \"configure $OCF_RESOURCE_INSTANCE ${CPE_QGA-}\" >> \"$OCF_RESKEY_folder/asked\"
+stat -c '%a' \"$0\" > \"$OCF_RESKEY_folder/mode\"
+echo \"it's noise\"
+";
+
+/// The files of the guest's record that have this in them.
+fn files_with(folder: &Path, what: &str) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let (path, kind) = (entry.path(), entry.file_type().unwrap());
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file()
+                && String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains(what)
+            {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn what_is_run_before_a_start_is_run_once_until_something_changes() {
+    let world = World::new(PlayedGuestAgent::default());
+    let mut stream = world.stream("shop", 1);
+    stream.connected().await;
+    let started = stream
+        .done(world.start("1:1:0:u", script(CONFIGURE_WEB)))
+        .await;
+    assert_eq!((started.status, started.rc), (0, 0), "{}", started.output);
+    assert_eq!(started.output, "said start");
+    assert_eq!(
+        (world.asked("configure web:0 "), world.asked("start")),
+        (1, 1)
+    );
+    let mode = std::fs::read_to_string(world.folder.path().join("mode")).unwrap();
+    assert_eq!(mode.trim(), "600");
+    assert_eq!(
+        files_with(&world.folder.path().join("kept"), "it's noise"),
+        [""; 0].map(std::path::PathBuf::from)
+    );
+    // Not again, also for the next DPE.
+    stream
+        .done(world.start("2:1:0:u", script(CONFIGURE_WEB)))
+        .await;
+    stream.task.abort();
+    let mut stream = world.stream("shop", 2);
+    assert_eq!(stream.connected().await.len(), 1);
+    stream
+        .done(world.start("3:1:0:v", script(CONFIGURE_WEB)))
+        .await;
+    assert_eq!(
+        (world.asked("configure web:0 "), world.asked("start")),
+        (1, 3)
+    );
+    // For another parameter, and for another script.
+    let mut other = world.start("4:1:0:v", script(CONFIGURE_WEB));
+    other.parameters.insert("odd-name".into(), "a'b".into());
+    assert_eq!(stream.done(other.clone()).await.rc, 0);
+    assert_eq!(world.asked("configure web:0 "), 2);
+    other.id = "5:1:0:v".into();
+    other.configure = Some(Box::new(script(&format!("{CONFIGURE_WEB}true\n"))));
+    assert_eq!(stream.done(other).await.rc, 0);
+    assert_eq!(world.asked("configure web:0 "), 3);
+    // A deployment that has let the guest go begins anew.
+    let (done, released) = tokio::sync::oneshot::channel();
+    let release = Call::Release {
+        keep_services: true,
+        done,
+    };
+    stream.calls.send(release).await.unwrap();
+    released.await.unwrap();
+    stream.task.abort();
+    let mut stream = world.stream("shop", 3);
+    stream.connected().await;
+    stream
+        .done(world.start("6:1:0:w", script(CONFIGURE_WEB)))
+        .await;
+    assert_eq!(world.asked("configure web:0 "), 4);
+}
+
+#[tokio::test]
+async fn a_failure_of_what_is_run_before_a_start_is_the_starts() {
+    let world = World::new(PlayedGuestAgent::default());
+    let mut stream = world.stream("shop", 1);
+    stream.connected().await;
+    let folder = world.folder.path();
+    let locked = folder.join("locked");
+    std::fs::write(&locked, "#!/bin/sh\nexit 9\n").unwrap();
+    let path = |path: &Path| Configure::Path(path.to_str().unwrap().into());
+    let (absent, locked) = (path(&folder.join("absent")), path(&locked));
+    let (no_file, no_right) = (
+        format!(
+            "configure executable {0}: {0} cannot be executed: there is no such file",
+            absent.mark()
+        ),
+        format!(
+            "configure executable {0}: {0} cannot be executed: permission denied",
+            locked.mark()
+        ),
+    );
+    let of_document = "configure executable of the document: ";
+    for (number, (configure, status, rc, reason)) in [
+        (
+            script("echo a; echo 'no such site' >&2; exit 3"),
+            0,
+            1,
+            &*format!("{of_document}exit code 3: no such site"),
+        ),
+        (
+            script("echo 'ocf-exit-reason:no disk'; echo more; exit 7"),
+            0,
+            1,
+            &format!("{of_document}exit code 7: no disk"),
+        ),
+        (
+            script("kill -9 $$"),
+            4,
+            1,
+            &format!("{of_document}died of signal 9"),
+        ),
+        (
+            script("exec sleep 100"),
+            2,
+            1,
+            &format!("{of_document}did not end within 1 s and was killed"),
+        ),
+        (absent, 7, 5, &no_file),
+        (locked, 5, 4, &no_right),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut start = world.start(&format!("{number}:1:0:u"), configure);
+        start.timeout_ms = if status == 2 { 1000 } else { 30_000 };
+        let record = stream.done(start).await;
+        assert_eq!(
+            (record.status, record.rc, &*record.exit_reason),
+            (status, rc, reason)
+        );
+    }
+    assert_eq!(world.asked("start"), 0);
+    assert_eq!(
+        stream
+            .done(world.start("9:1:0:u", script("exit 0")))
+            .await
+            .rc,
+        0
+    );
+    assert_eq!(world.asked("start"), 1);
 }
 
 async fn until(mut holds: impl FnMut() -> bool) {

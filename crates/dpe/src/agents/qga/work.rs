@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use controller::{Connect, Input, Operation, Record, RecordState, STATUS_CANCELLED, Task};
+use controller::{
+    CONFIGURE, Connect, Input, Operation, Record, RecordState, STATUS_CANCELLED, Task,
+};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -237,7 +239,8 @@ impl<'a> Work<'a> {
     async fn adopt(&mut self, guest: &mut Guest<'_>, asked: &Operation) -> Result<bool, End> {
         let what = |of: &Operation| {
             let agent = (of.class.clone(), of.provider.clone(), of.kind.clone());
-            (agent, of.action.clone(), of.parameters.clone())
+            let configure = of.annotations.get(CONFIGURE).cloned();
+            (agent, of.action.clone(), of.parameters.clone(), configure)
         };
         let decides = matches!(
             asked.action,
