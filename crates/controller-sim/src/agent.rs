@@ -2,7 +2,7 @@
 
 use controller::{AssemblyId, Operation, Record, RecordState, STATUS_CANCELLED, STATUS_DONE, Task};
 
-use crate::guest::{Busy, Lease, Leaving, interrupted, key};
+use crate::guest::{Busy, Lease, Leaving, interrupted, key, told};
 use crate::network::{HelloCall, ToAgent, ToDpe};
 use crate::queue::{SimEvent, Timer};
 use crate::time::{MS, SECOND};
@@ -123,7 +123,7 @@ impl World {
         let agent = &mut self.guests[guest].agent;
         let resource = operation.resource.clone();
         let (ended, delayed) = agent.accept(operation, clock_us);
-        let delayed = delayed.map(|delayed| (delayed.record.clone(), delayed.due_us));
+        let delayed = delayed.map(|delayed| (told(&delayed.record), delayed.due_us));
         for record in ended {
             self.post_cancelled(stream, record);
         }
@@ -205,6 +205,7 @@ impl World {
         if agent.assembly.as_ref() != Some(&call.assembly) {
             agent.records.clear();
             agent.delayed.clear();
+            agent.configured.clear();
             agent.assembly = Some(call.assembly.clone());
         }
         agent.epoch = epoch;
@@ -522,9 +523,12 @@ impl World {
         let wall = self.time().wall_us;
         let tools = std::mem::take(&mut self.guests[guest].agent.asked);
         self.gave_up(tools);
-        for Busy { record, .. } in self.guests[guest].kill_agent() {
-            self.cut_short(guest, &record.operation);
-            self.vanished(guest, &record.operation.resource);
+        for Busy { record, before, .. } in self.guests[guest].kill_agent() {
+            let record = told(&record);
+            if before.is_none() {
+                self.cut_short(guest, &record.operation);
+                self.vanished(guest, &record.operation.resource);
+            }
             let own = &mut self.guests[guest];
             // A monitor that was cut short has found nothing: it is run again.
             if record.operation.interval_ms == 0 {

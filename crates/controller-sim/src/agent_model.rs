@@ -156,6 +156,11 @@ impl AgentModel {
         self.world.guests[0].agent.history()
     }
 
+    /// How often a script that was run before a service has ended well.
+    pub fn scripts_run(&self) -> usize {
+        self.world.guests[0].scripts_run
+    }
+
     /// Services whose processes run.
     pub fn running(&self) -> Vec<String> {
         self.world.guests[0].running.iter().cloned().collect()

@@ -332,6 +332,10 @@ impl Service {
         if load > 0 {
             let _ = write!(text, "<utilization cpu=\"{load}\"/>");
         }
+        if self.policies.configured {
+            // Of two changes of that parameter one changes the script too.
+            let _ = write!(text, "<configure>: {}</configure>", self.reloadable / 2);
+        }
         text += "</service>\n";
         text
     }

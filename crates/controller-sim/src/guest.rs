@@ -68,6 +68,8 @@ pub struct Guest {
     pub refuses_stop_until_us: u64,
     /// It is shut down and its agent has ended: it halts soon.
     pub going_down: bool,
+    /// How often a script that was run before a service has ended well.
+    pub scripts_run: usize,
     /// The agent.
     pub agent: Agent,
 }
@@ -112,6 +114,8 @@ pub struct Agent {
     pub heartbeat_us: u64,
     /// Its guest is shut down.
     pub leaving: Option<Leaving>,
+    /// What was run before services, by resource: which script, with which parameters. Under /run.
+    pub configured: BTreeMap<String, String>,
     /// What tools wait for, by number.
     pub asked: BTreeMap<u64, Waiting>,
 }
@@ -179,6 +183,8 @@ pub struct Busy {
     pub outcome: (i32, i32),
     /// Number that its end carries.
     pub token: u64,
+    /// What is run before it, which is what is under way, and when that began, µs.
+    pub before: Option<(String, u64)>,
 }
 
 impl Guest {
@@ -202,7 +208,7 @@ impl Guest {
             boot_id: self.boot_id(),
             version: "simulated".into(),
             leaving: self.agent.leaving.is_some(),
-            capabilities: vec!["questions".into()],
+            capabilities: vec!["questions".into(), "configure".into()],
             facts: self.facts(),
             ..Hello::default()
         }
@@ -240,6 +246,7 @@ impl Guest {
             says_stale_until_us: 0,
             refuses_stop_until_us: 0,
             going_down: false,
+            scripts_run: 0,
             agent: Agent {
                 alive: true,
                 ..Agent::default()
@@ -337,6 +344,19 @@ impl Guest {
     }
 }
 
+/// A record as an agent tells it: what is run before a start is in none.
+pub fn told(record: &Record) -> Record {
+    let mut record = record.clone();
+    record.operation.configure = None;
+    record
+}
+
+/// Which script an operation is to run first, with which parameters.
+pub fn configuration(operation: &Operation) -> Option<String> {
+    let configure = operation.configure.as_ref()?;
+    Some(format!("{} {:?}", configure.mark(), operation.parameters))
+}
+
 /// Key of a record in the history.
 pub fn key(operation: &Operation) -> (String, Task, u32) {
     (
@@ -409,6 +429,7 @@ impl Agent {
         self.queue.clear();
         self.delayed.clear();
         self.busy.clear();
+        self.configured.clear();
     }
 
     /// A resource agent that is not there tells nothing of what may run, and does nothing to it.
@@ -446,7 +467,7 @@ impl Agent {
             .waiting()
             .filter(|record| record.state == RecordState::Pending);
         let records = self.records.values().chain(pending);
-        records.chain(delayed).cloned().collect()
+        records.chain(delayed).map(told).collect()
     }
 
     /// Takes an operation in: pending. Gives the records of what ends by that, and what waits for

@@ -1,7 +1,8 @@
 //! What must hold at every moment.
 
 use controller::{
-    AssemblyId, Event, EventKind, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, Task, TransitionKey,
+    AssemblyId, CONFIGURE_PARAMETER, Event, EventKind, MIGRATE_SOURCE, MIGRATE_TARGET, Operation,
+    Task, TransitionKey,
 };
 
 use crate::checker::Checker;
@@ -110,6 +111,7 @@ impl World {
         }
         self.check_ticket(operation);
         self.check_delay(operation);
+        self.check_configure(operation);
         // Without a stream it goes nowhere.
         let Some(guest) = self.connected_to(assembly) else {
             return;
@@ -152,6 +154,25 @@ impl World {
             self.violated(format!(
                 "{action} of {resource} is to begin {} s later, and its agent is told {told_ms} ms",
                 wanted_s.unwrap_or(0)
+            ));
+        }
+    }
+
+    /// A service comes with what is to be run before it, by the document on which it was decided.
+    fn check_configure(&mut self, operation: &Operation) {
+        let (action, resource) = (&operation.action, &operation.resource);
+        let starts = matches!(action, Task::Start | Task::MigrateFrom);
+        let wanted = configured(&self.decided_on, service_of(resource)).filter(|_| starts);
+        let given = operation.configure.as_ref().map(|given| given.mark());
+        if wanted != given.as_deref() {
+            let (given, wanted) = (given.unwrap_or_default(), wanted.unwrap_or_default());
+            self.violated(format!(
+                "before {action} of {resource} is to be run '{wanted}', and its agent is told '{given}'"
+            ));
+        }
+        if operation.parameters.contains_key(CONFIGURE_PARAMETER) {
+            self.violated(format!(
+                "{action} of {resource} has what is not for its agent"
             ));
         }
     }
@@ -423,6 +444,13 @@ impl World {
 }
 
 /// The start delay that a CIB gives an operation of a service, in seconds. `None`: it says nothing.
+fn configured<'c>(cib: &'c str, service: &str) -> Option<&'c str> {
+    let from = cib.split_once(&format!("<primitive id=\"{service}\""))?.1;
+    let own = from.split_once("</primitive>")?.0;
+    let name = format!("name=\"{CONFIGURE_PARAMETER}\" value=\"");
+    Some(own.split_once(&name)?.1.split_once('"')?.0)
+}
+
 fn start_delay_s(cib: &str, service: &str, operation: &Operation) -> Option<u32> {
     let from = cib.split_once(&format!("<primitive id=\"{service}\""))?.1;
     let own = from.split_once("</primitive>")?.0;

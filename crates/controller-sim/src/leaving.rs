@@ -4,7 +4,7 @@
 use controller::Task;
 
 use crate::faults::Fault;
-use crate::guest::{Busy, Leaving, interrupted, key};
+use crate::guest::{Busy, Leaving, interrupted, key, told};
 use crate::network::ToDpe;
 use crate::queue::{SimEvent, Timer};
 use crate::time::{MS, SECOND};
@@ -113,6 +113,7 @@ impl World {
         agent.delayed.clear();
         for Busy { record, .. } in std::mem::take(&mut agent.busy).into_values() {
             if record.operation.interval_ms == 0 {
+                let record = told(&record);
                 agent
                     .records
                     .insert(key(&record.operation), interrupted(record, wall));

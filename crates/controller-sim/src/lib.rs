@@ -112,6 +112,8 @@ const CHATTERING: (u64, u64) = (7, 6);
 /// In seeds whose remainder by 11 is one of these, services follow the addresses of guests, which
 /// change.
 const FOLLOWING: [u64; 2] = [2, 7];
+/// In seeds whose remainder by 7 is one of these, guests run scripts before some services start.
+const CONFIGURED: [u64; 2] = [1, 4];
 /// Seeds that can be divided by this number have no starts and stops that are slow by themselves.
 const QUICK: u64 = 4;
 
@@ -130,6 +132,10 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     let follows = FOLLOWING.contains(&(seed % 11));
     if follows {
         scenario.follow(&mut Random::new(seed ^ (u64::MAX >> 7)));
+    }
+    let configured = CONFIGURED.contains(&(seed % 7));
+    if configured {
+        scenario.configure(&mut Random::new(seed ^ (u64::MAX >> 5)));
     }
     let equipped = scenario.has_devices();
     let mut world = World::new(scenario, random, options);

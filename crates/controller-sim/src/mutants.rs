@@ -48,11 +48,13 @@ pub enum Mutant {
     BelieveAbsent,
     /// Takes stops that are under way for done when it decides beside them.
     ForgetUnderWay,
+    /// Has services started without what is to be run before.
+    SkipConfigure,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 14] = [
+    pub const ALL: [Mutant; 15] = [
         Mutant::SkipLeaseWait,
         Mutant::NoMargins,
         Mutant::ForgetEvents,
@@ -67,6 +69,7 @@ impl Mutant {
         Mutant::IgnoreDelays,
         Mutant::BelieveAbsent,
         Mutant::ForgetUnderWay,
+        Mutant::SkipConfigure,
     ];
 
     /// Its name on a command line.
@@ -86,6 +89,7 @@ impl Mutant {
             Mutant::IgnoreDelays => "ignore-delays",
             Mutant::BelieveAbsent => "believe-absent",
             Mutant::ForgetUnderWay => "forget-under-way",
+            Mutant::SkipConfigure => "skip-configure",
         }
     }
 }
@@ -234,6 +238,9 @@ impl Subject {
                 }
                 Effect::Execute { operation, .. } if self.makes(Mutant::IgnoreDelays) => {
                     operation.meta.remove(META_START_DELAY);
+                }
+                Effect::Execute { operation, .. } if self.makes(Mutant::SkipConfigure) => {
+                    operation.configure = None;
                 }
                 Effect::Release { keep_services, .. } if self.makes(Mutant::LeaveServices) => {
                     *keep_services = true;

@@ -2,11 +2,11 @@
 //! end.
 
 use controller::{
-    Attribute, FORCE_RESTART, MIGRATE_TARGET, Operation, Record, RecordState, STATUS_DONE,
-    STATUS_TIMEOUT, Task,
+    Attribute, Configure, FORCE_RESTART, MIGRATE_TARGET, Operation, Record, RecordState,
+    STATUS_DONE, STATUS_TIMEOUT, Task,
 };
 
-use crate::guest::{Busy, STATUS_NOT_INSTALLED, key};
+use crate::guest::{Busy, STATUS_NOT_INSTALLED, configuration, key};
 use crate::mutants::Mutant;
 use crate::network::ToDpe;
 use crate::queue::Timer;
@@ -32,32 +32,88 @@ impl World {
         else {
             return;
         };
-        self.tokens += 1;
-        let token = self.tokens;
-        let (outcome, duration_us) = self.fate(guest, &record.operation);
+        let wanted = configuration(&record.operation);
+        let known = self.guests[guest].agent.configured.get(resource);
+        match wanted.filter(|wanted| known != Some(wanted)) {
+            Some(wanted) => self.begin_script(guest, record, wanted),
+            None => {
+                let timeout_ms = record.operation.timeout_ms;
+                self.begin_operation(guest, record, timeout_ms);
+            }
+        }
+    }
+
+    /// Runs what is to be run before an operation. One that is `exit 1` fails, as a shell would say.
+    fn begin_script(&mut self, guest: usize, record: Record, wanted: String) {
+        let (mut outcome, duration_us) = self.fate(guest, &record.operation);
+        let script = record.operation.configure.as_deref();
+        if let Some(Configure::Content { text, .. }) = script
+            && text == "exit 1\n"
+        {
+            outcome = (STATUS_DONE, 1);
+        }
+        let before = Some((wanted, self.now_us));
+        self.under_way(guest, record, outcome, duration_us, before);
+    }
+
+    /// Begins an operation, which has so much time.
+    fn begin_operation(&mut self, guest: usize, record: Record, timeout_ms: u32) {
+        let resource = record.operation.resource.clone();
+        let limited = Operation {
+            timeout_ms,
+            ..record.operation.clone()
+        };
+        let (outcome, duration_us) = self.fate(guest, &limited);
         // These may have an effect from their first instant on, whatever becomes of them.
         match record.operation.action {
             _ if outcome.0 == STATUS_NOT_INSTALLED => {}
-            Task::Start => self.process_started(guest, resource),
-            Task::MigrateFrom if !self.moves_processes(resource) => {
-                self.process_started(guest, resource)
+            Task::Start => self.process_started(guest, &resource),
+            Task::MigrateFrom if !self.moves_processes(&resource) => {
+                self.process_started(guest, &resource)
             }
-            Task::Promote => self.process_promoted(guest, resource),
+            Task::Promote => self.process_promoted(guest, &resource),
             _ => {}
         }
-        self.guests[guest].agent.busy.insert(
-            resource.to_owned(),
-            Busy {
-                record,
-                outcome,
-                token,
-            },
-        );
-        self.timer_after(
-            guest,
-            duration_us,
-            Timer::OperationEnds(resource.to_owned(), token),
-        );
+        self.under_way(guest, record, outcome, duration_us, None);
+    }
+
+    fn under_way(
+        &mut self,
+        guest: usize,
+        record: Record,
+        outcome: (i32, i32),
+        duration_us: u64,
+        before: Option<(String, u64)>,
+    ) {
+        self.tokens += 1;
+        let (token, resource) = (self.tokens, record.operation.resource.clone());
+        let busy = Busy {
+            record,
+            outcome,
+            token,
+            before,
+        };
+        let all = &mut self.guests[guest].agent.busy;
+        all.insert(resource.clone(), busy);
+        self.timer_after(guest, duration_us, Timer::OperationEnds(resource, token));
+    }
+
+    /// What was run before an operation has ended. It is noted before the operation begins.
+    fn script_ends(&mut self, guest: usize, busy: Busy, (wanted, since_us): (String, u64)) {
+        let mut record = busy.record;
+        let resource = record.operation.resource.clone();
+        if busy.outcome != (STATUS_DONE, 0) {
+            (record.status, record.rc) = busy.outcome;
+            self.complete(guest, record);
+            self.next_operation(guest, &resource);
+            return;
+        }
+        let own = &mut self.guests[guest];
+        own.scripts_run += 1;
+        own.agent.configured.insert(resource, wanted);
+        let spent_ms = u32::try_from((self.now_us - since_us) / MS).unwrap_or(u32::MAX);
+        let left_ms = record.operation.timeout_ms.saturating_sub(spent_ms).max(1);
+        self.begin_operation(guest, record, left_ms);
     }
 
     /// How an operation will end (status and exit code; 0 and 0: told from the truth then), and
@@ -118,6 +174,10 @@ impl World {
         let Some(busy) = self.guests[guest].agent.busy.remove(resource) else {
             return;
         };
+        if let Some(before) = busy.before.clone() {
+            self.script_ends(guest, busy, before);
+            return;
+        }
         let Busy {
             mut record,
             outcome,
@@ -144,6 +204,7 @@ impl World {
         let wall = self.time().wall_us;
         let own = &mut self.guests[guest];
         let operation = &mut record.operation;
+        operation.configure = None;
         if operation.action == Task::Stop && record.rc == 0 {
             own.agent.cancel_recurring(&operation.resource);
         }

@@ -22,6 +22,8 @@ pub struct Policies {
     pub delays: Delays,
     /// It follows the address of an assembly, where the short form describes it.
     pub follows: Option<Follows>,
+    /// Its guest runs a script before it starts, where the short form describes it.
+    pub configured: bool,
 }
 
 /// The parameter of a service that follows an address.

@@ -267,6 +267,13 @@ impl Scenario {
         }
     }
 
+    /// Has guests run scripts before some services start.
+    pub fn configure(&mut self, random: &mut Random) {
+        for service in &mut self.services {
+            service.policies.configured = random.percent(50);
+        }
+    }
+
     fn possible(&self, index: usize) -> Possible {
         let service = &self.services[index];
         Possible {

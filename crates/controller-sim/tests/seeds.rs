@@ -295,6 +295,20 @@ fn a_controller_that_ignores_start_delays_is_found_out() {
 }
 
 #[test]
+fn a_controller_that_skips_what_is_run_before_a_start_is_found_out() {
+    let found = |mutant| {
+        let mut scenario = Scenario::plain(2, 2, Mode::Lease);
+        scenario.services[0].policies.configured = true;
+        let world = made(scenario, mutant);
+        assert_eq!(world.runs_in("service1").len(), 1);
+        world.violations().join("\n")
+    };
+    assert_eq!(found(None), "");
+    let bad = found(Some(Mutant::SkipConfigure));
+    expect(&bad, "before start of service1 is to be run 'sha256:");
+}
+
+#[test]
 fn a_service_whose_resource_agent_is_gone_does_not_count_as_stopped() {
     let found = |mutant| {
         let mut scenario = Scenario::plain(2, 1, Mode::Lease);

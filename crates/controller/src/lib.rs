@@ -116,7 +116,9 @@ mod machines;
 mod vocabulary;
 
 pub use controller::{Controller, LeasesHeld, PlanInput};
-pub use deployment::{Command, Device, DeviceUse, HostArgument, HostCheck};
+pub use deployment::{
+    CONFIGURE_PARAMETER, Command, Configure, Device, DeviceUse, HostArgument, HostCheck,
+};
 pub use machines::facts::{Damaged, Durable, SAVES};
 pub use policy_engine::Zone;
 pub use vocabulary::{

@@ -7,7 +7,9 @@ use std::time::Duration;
 use controller::{Record, RecordState, Task};
 use controller_sim::Random;
 use controller_sim::agent_model::{AgentModel, Answer};
-use cpe_bus::{Error, HelloSettings, Operation, OperationRecord, OperationState, Result};
+use cpe_bus::{
+    Configure, Error, HelloSettings, Operation, OperationRecord, OperationState, Result,
+};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::guest::{Dpe, Guest, holds, operation, until};
@@ -32,6 +34,8 @@ const GRACE_MS: u32 = 5_000;
 enum Step {
     /// An operation, once (interval 0) or again and again.
     Execute(&'static str, &'static str, u32),
+    /// A start after a script, of which there are several; the last one fails.
+    Configure(&'static str, usize),
     /// An operation that waits for its start delay for longer than its script lasts.
     Delay(&'static str, &'static str, u32),
     /// An operation with a start delay, until it is done.
@@ -56,6 +60,24 @@ enum Step {
     Release(bool),
 }
 
+/// What is run before a start. Each notes in the real guest that it was run.
+const SCRIPTS: [&str; 3] = [
+    "echo configure >> \"$HA_RSCTMP/actions\"\n",
+    "echo configure >> \"$HA_RSCTMP/actions\"\ntrue\n",
+    "exit 1\n",
+];
+
+/// A start after one of them.
+fn configured(service: &str, script: usize) -> Operation {
+    Operation {
+        configure: Some(Configure::Content {
+            interpreter: "/bin/sh".into(),
+            text: SCRIPTS[script].into(),
+        }),
+        ..operation(service, "start")
+    }
+}
+
 /// A script of a seed.
 fn script(seed: u64) -> Vec<Step> {
     let mut random = Random::new(seed);
@@ -65,7 +87,8 @@ fn script(seed: u64) -> Vec<Step> {
 
 fn some_step(random: &mut Random) -> Step {
     let service = SERVICES[random.index(SERVICES.len())];
-    match random.index(20) {
+    match random.index(24) {
+        20..24 => Step::Configure(service, random.index(SCRIPTS.len())),
         19 if random.percent(50) => Step::Blind(service, "stop"),
         19 => Step::Blind(service, "monitor"),
         16 => Step::Delay(service, "start", 0),
@@ -97,11 +120,13 @@ struct Observed {
     completions: Vec<Seen>,
     history: Vec<Seen>,
     running: Vec<String>,
+    /// How often a script was run that does not fail.
+    scripts: usize,
 }
 
 #[tokio::test]
 async fn the_model_and_the_agent_do_the_same() {
-    for seed in 1..=20 {
+    for seed in 1..=25 {
         compare(seed).await;
     }
 }
@@ -138,6 +163,10 @@ impl Model {
             Step::Execute(service, action, interval_ms) => {
                 let operation = twin(&repeated(operation(service, action), *interval_ms));
                 self.agent.execute(self.epoch, operation, REST_S)
+            }
+            Step::Configure(service, script) => {
+                let start = twin(&configured(service, *script));
+                self.agent.execute(self.epoch, start, REST_S)
             }
             Step::Delay(service, action, interval_ms) => {
                 let operation = repeated(operation(service, action), *interval_ms);
@@ -193,6 +222,7 @@ impl Model {
             completions: sorted(completions.iter().map(of_model)),
             history: sorted(self.agent.history().iter().map(of_model)),
             running: self.agent.running(),
+            scripts: self.agent.scripts_run(),
         }
     }
 }
@@ -222,6 +252,10 @@ impl Real {
             Step::Execute(service, action, interval_ms) => {
                 let operation = repeated(operation(service, action), *interval_ms);
                 self.dpe.execute(&operation).await.unwrap();
+            }
+            Step::Configure(service, script) => {
+                let start = configured(service, *script);
+                self.dpe.execute(&start).await.unwrap();
             }
             Step::Delay(service, action, interval_ms) => {
                 let operation = repeated(operation(service, action), *interval_ms);
@@ -268,6 +302,7 @@ impl Real {
             completions,
             history: sorted(self.dpe.history().await.iter().map(of_agent)),
             running: self.running(),
+            scripts: self.guest.count("configure"),
         }
     }
 
@@ -392,6 +427,16 @@ fn twin(operation: &Operation) -> controller::Operation {
         interval_ms: operation.interval_ms,
         timeout_ms: operation.timeout_ms,
         meta: operation.meta.clone(),
+        configure: operation
+            .configure
+            .as_ref()
+            .map(|configure| match configure {
+                Configure::Path(path) => Box::new(controller::Configure::Path(path.clone())),
+                Configure::Content { interpreter, text } => {
+                    let (interpreter, text) = (interpreter.clone(), text.clone());
+                    Box::new(controller::Configure::Content { interpreter, text })
+                }
+            }),
         ..controller::Operation::default()
     }
 }
