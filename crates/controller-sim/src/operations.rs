@@ -43,7 +43,7 @@ impl World {
         }
     }
 
-    /// Runs what is to be run before an operation. One that is `exit 1` fails, as a shell would say.
+    /// Runs what is to be run before an operation. One that is `exit 1` fails, as in a shell.
     fn begin_script(&mut self, guest: usize, record: Record, wanted: String) {
         let (mut outcome, duration_us) = self.fate(guest, &record.operation);
         let script = record.operation.configure.as_deref();

@@ -110,6 +110,34 @@ fn a_reloadable_parameter_changes_while_the_service_runs() {
 }
 
 #[test]
+fn what_has_something_run_before_its_start_is_restarted_by_every_change() {
+    let restart = ["stop service1 node1", "start service1 node1"];
+    let mut scenario = one(Form::Once);
+    scenario.services[0].policies.configured = true;
+    let mut world = at_rest(scenario);
+    // A parameter that another service would take over while it runs, without and with the script.
+    for value in [2, 3] {
+        let executed = change(&mut world, |scenario| {
+            scenario.services[0].reloadable = value
+        });
+        assert_eq!(executed, restart);
+    }
+    // When there is nothing to run any more, and when there is again.
+    for configured in [false, true] {
+        let executed = change(&mut world, |scenario| {
+            scenario.services[0].policies.configured = configured;
+        });
+        assert_eq!(executed, restart);
+    }
+    // A restarted DPE sees the same.
+    let before = world.executed().len();
+    world.inject(Fault::KillDpe);
+    world.run_for(20);
+    expect_well(&world);
+    assert_eq!(world.executed().len(), before);
+}
+
+#[test]
 fn what_migrated_is_reloaded_once() {
     let mut world = at_rest(one(Form::Migrates));
     change(&mut world, |scenario| {

@@ -21,7 +21,7 @@ use crate::store::{CONFIGURED, SCRIPT, StateFolder, write_json};
 
 /// Services that are known at most. Beyond that the others are run again, which does no harm.
 const MAX_KNOWN: usize = 4096;
-/// What a resource agent is told of its timeout.
+/// What a resource agent knows its timeout by.
 const META_TIMEOUT: &str = "CRM_meta_timeout";
 
 /// What has been run, by resource: a digest of the program and the service's parameters.

@@ -1,5 +1,11 @@
 //! What guests run before services start: both forms, what is refused, and what it becomes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use deployment::{Configure, MAX_CONFIGURE, changes, read, read_with_warnings};
 
 /// A document with a service that has this in it, from line 3, column 1 on.

@@ -14,6 +14,7 @@ mod attributes;
 mod bus;
 mod clones;
 mod compromised;
+mod configure;
 mod crashes;
 mod databases;
 mod devices;

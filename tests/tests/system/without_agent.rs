@@ -3,6 +3,8 @@
 
 use end_to_end::{Document, Lab, System};
 
+use crate::configure::{fails_as_the_start, once_per_boot_and_change};
+
 const SLEEPER: u32 = 100_081;
 /// Where the slow service writes down what it is asked; all guests share it.
 const ASKED: &str = "/srv/shared/asked";
@@ -147,6 +149,20 @@ fn a_guest_without_our_agent_does_the_whole_job_and_is_switched_off_when_lost() 
         let owner = lab.in_guest(guest, "test -e /run/cpe-qga/owner").code;
         assert_ne!(owner, 0, "{guest} still belongs to the deployment");
     }
+}
+
+#[test]
+fn a_guest_without_our_agent_runs_what_the_document_says_before_a_service_starts() {
+    let lab = boot("without-agent-configure");
+    let document = |service: &str| {
+        Document::new("shop", &["a"])
+            .fencing(r#"<fencing mode="unit" unit="systemd-nspawn@{assembly}.service"/>"#)
+            .address("a", "qemu-ga:/run/cpe/guests/a/qga.sock")
+            .timing(r#"heartbeat_interval="500ms" heartbeat_timeout="4s""#)
+            .service(service)
+    };
+    once_per_boot_and_change(&lab, document);
+    fails_as_the_start(&lab, document);
 }
 
 #[test]

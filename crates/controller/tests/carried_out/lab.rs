@@ -44,7 +44,7 @@ pub(crate) struct Lab {
     pub(crate) undecided: bool,
     /// What was told.
     events: Vec<Event>,
-    document: String,
+    pub(crate) document: String,
 }
 
 /// Names with values, as `NAME=VALUE NAME=VALUE`.
@@ -455,9 +455,10 @@ impl Lab {
         let document = self.document.replace(before, after);
         assert_ne!(document, self.document);
         self.document.clone_from(&document);
+        let generation = self.status().generation + 1;
         self.ask(Request::Load {
             document,
-            generation: 2,
+            generation,
             in_doubt: BTreeSet::new(),
         });
     }

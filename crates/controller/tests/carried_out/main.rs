@@ -9,6 +9,7 @@
 )]
 
 mod clones;
+mod configure;
 mod elements;
 mod fencing;
 mod hand_over;

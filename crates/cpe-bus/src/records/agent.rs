@@ -14,7 +14,7 @@ pub const QUESTIONS: &str = "questions";
 /// Capability of an agent that tells its guest's host name and addresses.
 pub const FACTS: &str = "facts";
 
-/// Capability of an agent that runs what an operation has under `configure`. Others would ignore it.
+/// Capability of an agent that runs what an operation has under `configure`. Others ignore it.
 pub const CONFIGURE: &str = "configure";
 
 /// The most resource agents that a guest lists, of a class: many times those of a distribution.

@@ -147,8 +147,8 @@ pub struct Operation {
     /// Opaque to the agent: kept with the record and given back.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
-    /// What is run before it, with `start` and `migrate_from` only. On the bus: a map with `path`, or
-    /// with `interpreter` and `content`. Records on the bus do not have it.
+    /// What is run before it, with `start` and `migrate_from` only. On the bus: a map with `path`,
+    /// or with `interpreter` and `content`. Records on the bus do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configure: Option<Configure>,
 }

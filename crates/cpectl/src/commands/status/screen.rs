@@ -98,12 +98,7 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
     if !status.tickets.is_empty() {
         screen.section(&ticket::table(&status.tickets));
     }
-    if !status.references.is_empty() {
-        screen.section(&references::table(status));
-    }
-    if !status.configured.is_empty() {
-        screen.section(&configured(&status.configured));
-    }
+    before_starts(status, screen);
     if !status.failures.is_empty() {
         screen.section(&failures(&status.failures));
         let remedy = format!(
@@ -126,6 +121,16 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
             let text = format!("{more} earlier attempts: cpectl fencing {}", status.name);
             screen.line(Line::new().styled(text, FAINT));
         }
+    }
+}
+
+/// With what services start: values that they follow, and what is run before.
+fn before_starts(status: &DeploymentStatus, screen: &mut Screen) {
+    if !status.references.is_empty() {
+        screen.section(&references::table(status));
+    }
+    if !status.configured.is_empty() {
+        screen.section(&configured(&status.configured));
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn of(operation: &Operation, ocf_root: &str) -> cpe_bus::Result<Strin
     Ok(format!("{before}{own}{END}"))
 }
 
-/// What is run before a start: in a shell of its own, by the helper, which knows whether it was run.
+/// What is run before a start: in a shell of its own, by the helper, which knows whether it was.
 fn before(operation: &Operation, ocf_root: &str) -> cpe_bus::Result<String> {
     let asked = convert::operation(operation.clone());
     let Some(configure) = &asked.configure else {

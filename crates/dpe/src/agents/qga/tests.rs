@@ -389,7 +389,7 @@ async fn what_is_run_before_a_start_is_run_once_until_something_changes() {
     other.configure = Some(Box::new(script(&format!("{CONFIGURE_WEB}true\n"))));
     assert_eq!(stream.done(other).await.rc, 0);
     assert_eq!(world.asked("configure web:0 "), 3);
-    // A deployment that has let the guest go begins anew.
+    // A deployment that has let the guest go begins again.
     let (done, released) = tokio::sync::oneshot::channel();
     let release = Call::Release {
         keep_services: true,

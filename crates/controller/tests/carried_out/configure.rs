@@ -1,0 +1,95 @@
+//! What guests run before services start.
+
+use controller::{CONFIGURE, CONFIGURE_PARAMETER, Configure, Operation};
+
+use crate::lab::*;
+
+/// A service in `n1` that has something run before its start, beside one that has not.
+fn lab(inner: &str, not_reloadable: &str) -> Lab {
+    let service = |name: &str, inner: &str| {
+        format!(
+            r#"<service name="{name}" class="ocf" provider="sim" type="Simulated">{inner}</service>"#
+        )
+    };
+    let services = service("web", inner) + &service("other", "");
+    let services = format!("<services>{services}</services>");
+    let mut lab = Lab::of(&assemblies(&[&services, ""]), "");
+    lab.not_reloadable = not_reloadable.to_owned();
+    lab.all_answer();
+    lab
+}
+
+const PORT: &str = r#"<parameters><parameter name="port" value="80"/></parameters>"#;
+
+/// What it carries, and what says which that is.
+fn carries(operation: &Operation) -> (Option<&Configure>, Option<&str>) {
+    assert!(!operation.parameters.contains_key(CONFIGURE_PARAMETER));
+    let which = operation.annotations.get(CONFIGURE).map(String::as_str);
+    (operation.configure.as_deref(), which)
+}
+
+#[test]
+fn a_start_carries_it_and_nothing_else_does() {
+    let inner = format!(r#"<configure path="/opt/x"/>{PORT}"#);
+    let mut lab = lab(&inner, "");
+    let path = Configure::Path("/opt/x".into());
+    let start = lab.operation("start web n1");
+    assert_eq!(carries(start), (Some(&path), Some("/opt/x")));
+    assert_eq!(start.parameters["port"], "80");
+    assert_eq!(carries(lab.operation("monitor web n1")).0, None);
+    assert_eq!(carries(lab.operation("start other n1")), (None, None));
+    // A start in the same guest carries it again: its agent knows whether it was run.
+    lab.monitor_fails("web");
+    assert_eq!(carries(lab.operation("stop web n1")).0, None);
+    assert_eq!(carries(lab.operation("start web n1")).0, Some(&path));
+    let status = lab.status();
+    assert_eq!(status.configured[0].text(), "before web starts: /opt/x");
+    assert_eq!(status.configured.len(), 1);
+}
+
+#[test]
+fn another_program_restarts_the_service_and_so_does_each_parameter() {
+    let restart = ["stop web n1", "start web n1"];
+    let inner = format!("<configure>exit 0</configure>{PORT}");
+    // The agent would take any parameter over while the service runs.
+    let mut lab = lab(&inner, " ");
+    let changes = [
+        (r#"value="80""#, r#"value="81""#),
+        ("exit 0", "exit 1"),
+        ("<configure>exit 1</configure>", r#"<configure path="/x"/>"#),
+        (r#"<configure path="/x"/>"#, ""),
+    ];
+    for (before, after) in changes {
+        let told = lab.told().len();
+        lab.changes(before, after);
+        lab.wait(2);
+        assert_eq!(lab.told_since(told), restart, "{after}");
+    }
+    assert_eq!(carries(lab.operation("start web n1")), (None, None));
+    // Without it, the agent is asked to take a parameter over; with it, there is a start first.
+    let told = lab.told().len();
+    lab.changes(r#"value="81""#, r#"value="82""#);
+    lab.wait(2);
+    assert_eq!(lab.told_since(told), ["reload-agent web n1"]);
+    let told = lab.told().len();
+    lab.changes(r#"value="82"/>"#, r#"value="83"/>"#);
+    lab.changes("</parameters>", r#"</parameters><configure path="/y"/>"#);
+    lab.wait(2);
+    assert_eq!(lab.told_since(told).last().unwrap(), "start web n1");
+    let path = Configure::Path("/y".into());
+    assert_eq!(carries(lab.operation("start web n1")).0, Some(&path));
+}
+
+#[test]
+fn a_plan_says_what_will_be_run_before() {
+    let lab = lab("<configure>exit 0</configure>", "");
+    let plan = lab.plan(&lab.document.replace("exit 0", "exit 1"));
+    let actions: Vec<_> = plan.actions.iter().map(|it| it.action.as_str()).collect();
+    assert_eq!(actions, ["restart"]);
+    let text = plan.configured[0].text();
+    assert!(
+        text.starts_with("before web starts: content of 7 bytes, run by /bin/sh, sha256 "),
+        "{text}"
+    );
+    assert_ne!(plan.configured, lab.status().configured);
+}
