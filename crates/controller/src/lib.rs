@@ -115,7 +115,7 @@ mod controller;
 mod machines;
 mod vocabulary;
 
-pub use controller::{Controller, LeasesHeld, PlanInput};
+pub use controller::{Controller, LeasesHeld, PlanInput, ServicePlanInput};
 pub use deployment::{
     CONFIGURE_PARAMETER, Command, Configure, Device, DeviceUse, HostArgument, HostCheck,
 };
@@ -124,9 +124,9 @@ pub use policy_engine::Zone;
 pub use vocabulary::{
     Asker, AssemblyId, Attribute, Attributes, Ban, CONFIGURE, Change, Connect, Decision,
     DeviceCheck, EVENTS_KEPT, Effect, EngineInput, Event, EventKind, FORCE_RESTART, FenceDevice,
-    FenceRequest, Hello, Holder, Input, InputName, Keeping, MIGRATE_SOURCE, MIGRATE_TARGET,
-    OP_DIGEST, Occupant, Operation, Place, PowerOn, PowerOrder, Proposal, Question, Record,
-    RecordState, Refusal, Reply, Request, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR,
-    STATUS_TIMEOUT, ServiceId, Task, TicketId, TicketOrder, Time, TransitionKey, Value, Whose, Why,
-    Zones, dispatcher_uuid, exit_code_name,
+    FenceRequest, Hello, Holder, Input, InputName, Keeping, Lifetime, MIGRATE_SOURCE,
+    MIGRATE_TARGET, OP_DIGEST, Occupant, Operation, Place, PowerOn, PowerOrder, Proposal, Question,
+    Record, RecordState, Refusal, Reply, Request, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR,
+    STATUS_TIMEOUT, ServiceId, ServiceOrder, Task, TicketId, TicketOrder, Time, TransitionKey,
+    Value, Whose, Why, Zones, dispatcher_uuid, exit_code_name,
 };

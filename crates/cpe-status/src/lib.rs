@@ -10,6 +10,7 @@ mod agents;
 mod input;
 pub mod limits;
 mod operation;
+mod overlay;
 mod plan;
 mod resource;
 mod state;
@@ -25,11 +26,12 @@ pub use agents::{
 };
 pub use input::{KeptInput, KeptInputList};
 pub use operation::{OperationList, OperationStatus};
+pub use overlay::{OverlayStatus, ServicePlan};
 pub use plan::{Failover, Plan, PlanAction};
 pub use resource::{BanStatus, ResourceStatus};
 pub use state::{
-    AssemblyState, DeploymentState, DpeState, FencingResult, OperationOutcome, PlanBasis,
-    ResourceKind, ServiceRole, ServiceState, TransitionState,
+    AssemblyState, DeploymentState, DpeState, FencingResult, OperationOutcome, OverlayEnd,
+    OverlayKind, PlanBasis, ResourceKind, ServiceRole, ServiceState, TransitionState,
 };
 pub use status::{
     AssemblyStatus, ConfiguredService, DeploymentStatus, FailureStatus, FencingStatus,

@@ -248,6 +248,40 @@ impl From<DpeState> for DeploymentState {
     }
 }
 
+states! {
+    /// What an administrator wants of a service beside the document.
+    OverlayKind {
+        /// It is to run in an assembly.
+        Move = "move",
+        /// It is not to run in an assembly.
+        Ban = "ban",
+        /// It is to be stopped.
+        Disable = "disable",
+        /// It is to be left alone.
+        Unmanage = "unmanage",
+        /// It is to be stopped once, and started again.
+        Restart = "restart",
+        /// A kind of a later version.
+        Unknown = "unknown",
+    }
+}
+
+states! {
+    /// What ends something that an administrator wants beside the document.
+    OverlayEnd {
+        /// The service is where it is wanted, and would stay there by itself.
+        Placed = "placed",
+        /// A time.
+        Time = "time",
+        /// An administrator.
+        Cleared = "cleared",
+        /// The service is stopped: it starts again then.
+        Stopped = "stopped",
+        /// Something of a later version.
+        Unknown = "unknown",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::overlay::OverlayStatus;
 use crate::resource::{BanStatus, ResourceStatus};
 use crate::state::{
     AssemblyState, DeploymentState, FencingResult, ServiceRole, ServiceState, TransitionState,
@@ -60,6 +61,9 @@ pub struct DeploymentStatus {
     /// Location constraints that moves of Pacemaker's tools left in the document, and what tools in
     /// guests have banned.
     pub bans: Vec<BanStatus>,
+    /// What administrators want of single services beside the document, by service.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overlay: Vec<OverlayStatus>,
     /// Parameters of services that follow what guests tell and node attributes, in the document's
     /// order.
     pub references: Vec<ReferenceStatus>,

@@ -21,9 +21,11 @@ use policy_engine::xml::Writer;
 use super::in_use::{found, is_single, promotion, reloaded};
 use super::living::Followed;
 use super::migrations::{self, GivenUp};
+use super::overlaid;
 use crate::machines::arrivals::Arrivals;
 use crate::machines::failures::FailureFacts;
 use crate::machines::history::{self, History};
+use crate::machines::overlay::Overlay;
 use crate::machines::ticket::TicketFacts;
 use crate::machines::values::{self, BanFacts, Values};
 use crate::vocabulary::{
@@ -93,6 +95,8 @@ pub(crate) struct Input<'a> {
     pub values: &'a Values,
     /// Where services must not run, beside what the configuration says.
     pub bans: &'a BTreeMap<(AssemblyId, ServiceId), BanFacts>,
+    /// What administrators want of single services beside the configuration.
+    pub overlay: &'a Overlay,
     /// Epoch seconds.
     pub now_s: i64,
 }
@@ -176,6 +180,8 @@ fn configuration<'a>(input: &'a Input<'_>) -> Cow<'a, str> {
     append(&mut text, "nodes", &retired.finish());
     append(&mut text, "constraints", &looked_for.finish());
     append(&mut text, "constraints", &bans(input));
+    let overlay = overlaid::constraints(input.overlay, &input.configuration, input.bans);
+    append(&mut text, "constraints", &overlay);
     append(
         &mut text,
         "crm_config",

@@ -95,11 +95,15 @@ impl Controller {
             self.look_for_arrivals();
         }
         self.note_attributes(now);
+        let placed = self.placed_moves();
+        let without = self.without(now, &placed);
+        self.deciding.judges(placed);
         let number = self.deciding.ask(now);
         self.effects.push(Effect::Decide(EngineInput {
             number,
             cib: self.cib(now).into(),
             now_s: now.wall_s(),
+            without,
         }));
     }
 
@@ -133,6 +137,7 @@ impl Controller {
             self.deciding.came_to_rest();
             self.deciding.set_deadlocked(false);
             self.settle_services(now);
+            self.end_spent(now, outcome.spent);
             return;
         }
         self.begin_transition(now, &asked_for, &decision.input.cib, outcome);

@@ -3,11 +3,16 @@
 use super::Controller;
 use super::cib::{self, NodeState};
 use super::living::Followed;
+use super::overlaid;
 use super::resolve;
 use crate::machines::arrivals::NO_ARRIVALS;
 use crate::machines::assembly::Life;
 use crate::machines::facts::Departure;
+use crate::machines::overlay::Overlay;
 use crate::vocabulary::{Spec, Time};
+
+/// Nothing is wanted beside the document.
+static NO_OVERLAY: Overlay = Overlay::new();
 
 impl Controller {
     /// The CIB that the policy engine would get now.
@@ -18,7 +23,21 @@ impl Controller {
         }
     }
 
+    /// The same if the overlay were another.
+    pub(crate) fn cib_with(&self, now: Time, spec: &Spec, overlay: &Overlay) -> String {
+        cib::write(&self.cib_input_with(now, spec, overlay))
+    }
+
     pub(crate) fn cib_input<'a>(&'a self, now: Time, spec: &'a Spec) -> cib::Input<'a> {
+        self.cib_input_with(now, spec, self.store.overlay())
+    }
+
+    fn cib_input_with<'a>(
+        &'a self,
+        now: Time,
+        spec: &'a Spec,
+        overlay: &'a Overlay,
+    ) -> cib::Input<'a> {
         let ending = self
             .store
             .loaded()
@@ -51,8 +70,12 @@ impl Controller {
                 }
             })
             .collect();
+        let configuration = resolve::configuration(spec, &self.given(spec), ending);
+        // What ends goes by the document alone.
+        let overlay = if ending { &NO_OVERLAY } else { overlay };
         cib::Input {
-            configuration: resolve::configuration(spec, &self.given(spec), ending),
+            configuration: overlaid::with_options(configuration, overlay, &spec.resources),
+            overlay,
             followed: Followed::by(spec),
             pins: &spec.pins,
             nodes,

@@ -22,6 +22,8 @@ mod liveness;
 mod living;
 mod migrations;
 mod operation_for;
+mod overlaid;
+mod overlay;
 mod plan;
 mod power;
 mod questions;
@@ -30,6 +32,7 @@ mod requests;
 mod resolve;
 mod results;
 mod service_events;
+mod service_plan;
 mod status;
 mod suspension;
 mod tickets;
@@ -37,6 +40,7 @@ mod values;
 
 pub use leases::LeasesHeld;
 pub use plan::PlanInput;
+pub use service_plan::ServicePlanInput;
 
 use std::collections::BTreeMap;
 
@@ -105,6 +109,8 @@ impl Controller {
         controller.doubt_tickets(now);
         controller.store.drop_what_is_outdated();
         controller.resume(now);
+        controller.doubt_overlay(now);
+        controller.age_overlay(now);
         controller.flush();
         controller.effects.tell_again(waiting);
         controller
@@ -237,6 +243,7 @@ impl Controller {
                 end,
                 recheck,
                 self.recheck_deadline(),
+                self.overlay_deadline(),
             ])
             .flatten()
             .min()
@@ -257,6 +264,7 @@ impl Controller {
         self.deciding.end_pause();
         self.advance(now);
         self.age_values(now);
+        self.age_overlay(now);
         self.drop_retired(now);
         self.end_idle_attempts(now);
         self.announce(now);

@@ -170,7 +170,7 @@ impl Controller {
 }
 
 /// What happens to each resource and assembly, in the order in which the graph lets it begin.
-fn actions(schedule: &Schedule) -> Vec<PlanAction> {
+pub(super) fn actions(schedule: &Schedule) -> Vec<PlanAction> {
     let mut actions = Vec::new();
     let mut planned_for: BTreeSet<ResourceId> = BTreeSet::new();
     for index in order(schedule) {

@@ -72,6 +72,7 @@ impl Controller {
             }
             Request::Fence { assembly, order } => self.switch_power(now, &assembly, order, by),
             Request::Ticket { ticket, order } => self.order_ticket(now, &ticket, order, by),
+            Request::Service { service, order } => self.order_service(now, &service, &order, by),
             Request::Put {
                 holder,
                 name,
@@ -161,6 +162,7 @@ impl Controller {
         });
         self.store.understand(&spec);
         self.forget_tickets(now, &spec, generation);
+        self.forget_overlay(now, &spec, generation);
         self.forget_values(&spec);
         self.forget_known(&spec);
         self.adopt(now, spec);

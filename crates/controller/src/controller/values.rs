@@ -138,7 +138,14 @@ impl Controller {
     pub(crate) fn ban_statuses(&self) -> Vec<BanStatus> {
         let own = self.store.bans().keys();
         let own: BTreeSet<String> = own.flat_map(|(at, of)| ban_ids(of, at)).collect();
+        let configuration = self.document.spec().map(|spec| spec.configuration.as_str());
         let mut bans = self.deciding.terms().bans.clone();
+        // Those of the overlay are told as such.
+        let of_document = |id: &str| {
+            let text = configuration.unwrap_or_default();
+            text.contains(&format!("\"{id}\"")) || text.contains(&format!("'{id}'"))
+        };
+        bans.retain(|ban| own.contains(&ban.constraint) || of_document(&ban.constraint));
         for ban in &mut bans {
             ban.set_by_guest = own.contains(&ban.constraint);
         }
@@ -153,7 +160,7 @@ impl Controller {
     }
 
     /// What is accepted is acted on.
-    fn must_be_in_force(&self) -> Result<(), Refusal> {
+    pub(crate) fn must_be_in_force(&self) -> Result<(), Refusal> {
         self.known_deployment()?;
         if !self.document.is_in_force() {
             return Err(Refusal::NotReady(
@@ -165,7 +172,7 @@ impl Controller {
     }
 
     /// The document names the assembly: a former incarnation has no attributes of its own.
-    fn in_document(&self, assembly: &AssemblyId) -> Result<(), Refusal> {
+    pub(crate) fn in_document(&self, assembly: &AssemblyId) -> Result<(), Refusal> {
         let spec = self.document.spec();
         match spec.is_some_and(|spec| spec.assemblies.contains_key(assembly)) {
             true => Ok(()),
@@ -200,7 +207,7 @@ pub(crate) fn find<'a>(resources: &'a [ResourceStatus], name: &str) -> Option<&'
 }
 
 /// The names of all that a document has services in.
-fn names(spec: &Spec) -> BTreeSet<&str> {
+pub(crate) fn names(spec: &Spec) -> BTreeSet<&str> {
     let services = spec.services.iter().map(|service| service.id.as_str());
     let all = spec.resources.iter().flat_map(ResourceStatus::all);
     services.chain(all.map(|own| own.name.as_str())).collect()

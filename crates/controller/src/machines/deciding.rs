@@ -19,12 +19,12 @@
 //! answer, so that the next question waits for a change, or for the recheck interval. Meanwhile
 //! [`Deciding::error`] says what is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use policy_engine::model::Turn;
 
 use super::burst::Burst;
-use crate::vocabulary::{Goal, MS, Outcome, SECOND, ServiceId, Terms, Time};
+use crate::vocabulary::{Goal, MS, Outcome, OverlayKey, SECOND, ServiceId, Terms, Time};
 
 /// The policy engine is asked this often in a row before the controller slows down: something is
 /// wrong then.
@@ -136,6 +136,8 @@ pub(crate) struct Deciding {
     /// By which terms it was made.
     terms: Terms,
     start_failure_is_fatal: bool,
+    /// Entries of the overlay of which the last question has asked whether they can go.
+    judged: BTreeSet<OverlayKey>,
 }
 
 impl Deciding {
@@ -162,7 +164,18 @@ impl Deciding {
             goal: BTreeMap::new(),
             terms: Terms::default(),
             start_failure_is_fatal: true,
+            judged: BTreeSet::new(),
         }
+    }
+
+    /// The question is also whether these entries of the overlay can go.
+    pub(crate) fn judges(&mut self, entries: BTreeSet<OverlayKey>) {
+        self.judged = entries;
+    }
+
+    /// Whether the last question has asked that of an entry.
+    pub(crate) fn has_judged(&self, entry: &OverlayKey) -> bool {
+        self.judged.contains(entry)
     }
 
     /// What was decided is still right: there is no reason to ask, and no answer to wait for.

@@ -18,6 +18,7 @@ pub(crate) mod hand_over;
 pub(crate) mod history;
 pub(crate) mod moves;
 pub(crate) mod outgoing;
+pub(crate) mod overlay;
 pub(crate) mod phase;
 pub(crate) mod run;
 pub(crate) mod service;

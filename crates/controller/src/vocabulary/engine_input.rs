@@ -14,6 +14,7 @@ use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph, Zone, lint};
 
 use super::ids::{ServiceId, TicketId};
 use super::limits::Limits;
+use super::overlay::OverlayKey;
 
 /// What the policy engine is asked: what is to be done in this world?
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,15 @@ pub struct EngineInput {
     /// Shared, since it may be long and a failed answer needs it still.
     pub(crate) cib: Arc<str>,
     pub(crate) now_s: i64,
+    /// If nothing is to be done: would there be, without one of these?
+    pub(crate) without: Vec<Without>,
+}
+
+/// The same world without one entry of the overlay, which has done what it was for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Without {
+    pub entry: OverlayKey,
+    pub cib: Arc<str>,
 }
 
 /// What the policy engine answers to an [`EngineInput`].
@@ -49,6 +59,8 @@ pub(crate) struct Outcome {
     pub start_failure_is_fatal: bool,
     /// What is wrong with the graph.
     pub findings: Vec<Finding>,
+    /// Entries of the overlay without which nothing would be to be done either.
+    pub spent: Vec<OverlayKey>,
 }
 
 /// What the policy engine wants of one service.
@@ -155,7 +167,12 @@ impl EngineInput {
     /// A question about a configuration and its state, given as a CIB; `now_s` is the wall clock
     /// in epoch seconds.
     pub fn new(number: u64, cib: Arc<str>, now_s: i64) -> EngineInput {
-        EngineInput { number, cib, now_s }
+        EngineInput {
+            number,
+            cib,
+            now_s,
+            without: Vec::new(),
+        }
     }
 
     /// Its number, which the answer carries.
@@ -184,12 +201,28 @@ impl EngineInput {
     ) -> Decision {
         let outcome = scheduled(&self.cib, self.now_s, zones).map(|mut schedule| {
             change(&mut schedule.graph);
-            Outcome::new(schedule)
+            let mut outcome = Outcome::new(schedule);
+            if outcome.graph.synapses.is_empty() {
+                outcome.spent = self.spent(zones);
+            }
+            outcome
         });
         Decision {
             input: self,
             outcome,
         }
+    }
+}
+
+impl EngineInput {
+    /// Entries of the overlay that can go, and nothing happens.
+    fn spent(&self, zones: Zones) -> Vec<OverlayKey> {
+        let stays = |without: &&Without| {
+            scheduled(&without.cib, self.now_s, zones)
+                .is_ok_and(|schedule| schedule.graph.synapses.is_empty())
+        };
+        let spent = self.without.iter().filter(stays);
+        spent.map(|without| without.entry.clone()).collect()
     }
 }
 
@@ -227,6 +260,7 @@ impl Outcome {
             recheck_interval_ms: schedule.cluster.options.recheck_interval_ms,
             start_failure_is_fatal: schedule.graph.attribute("failed-start-offset") != Some("1"),
             findings: lint(&schedule),
+            spent: Vec::new(),
             graph: schedule.graph,
         }
     }

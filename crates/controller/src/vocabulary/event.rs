@@ -102,6 +102,16 @@ pub enum EventKind {
     /// What needs a ticket runs if it is granted.
     #[serde(rename = "ticket.activated")]
     TicketActivated,
+    /// An administrator wants something of a service beside the document.
+    #[serde(rename = "overlay.added")]
+    OverlayAdded,
+    /// That has ended: an administrator said so, what it was for is done, or the document does not
+    /// name what it was about any more.
+    #[serde(rename = "overlay.removed")]
+    OverlayRemoved,
+    /// Its time is over.
+    #[serde(rename = "overlay.expired")]
+    OverlayExpired,
 }
 
 impl EventKind {
@@ -141,6 +151,9 @@ impl EventKind {
             EventKind::TicketRevoked => "revoked",
             EventKind::TicketStandby => "standby",
             EventKind::TicketActivated => "active",
+            EventKind::OverlayAdded => "added",
+            EventKind::OverlayRemoved => "removed",
+            EventKind::OverlayExpired => "expired",
         }
     }
 
@@ -176,6 +189,9 @@ impl EventKind {
             EventKind::TicketRevoked => "ticket.revoked",
             EventKind::TicketStandby => "ticket.standby",
             EventKind::TicketActivated => "ticket.activated",
+            EventKind::OverlayAdded => "overlay.added",
+            EventKind::OverlayRemoved => "overlay.removed",
+            EventKind::OverlayExpired => "overlay.expired",
         }
     }
 }

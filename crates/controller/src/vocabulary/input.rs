@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::engine_input::Decision;
 use super::ids::{AssemblyId, ServiceId, TicketId};
 use super::operation::Record;
+use super::overlay::ServiceOrder;
 use super::proposal::Proposal;
 use super::question::{Asker, Holder, Question, Reply};
 use super::task::Task;
@@ -327,6 +328,15 @@ pub enum Request {
         ticket: TicketId,
         /// What becomes of it.
         order: TicketOrder,
+    },
+    /// Change what is wanted of a service beside the document. Not asked whether that would hold:
+    /// see [`Controller::plan_service`](crate::Controller::plan_service). What is so already is no
+    /// change.
+    Service {
+        /// The service, group, clone or bundle, or an instance of one.
+        service: ServiceId,
+        /// What is wanted.
+        order: ServiceOrder,
     },
     /// Give an assembly a permanent attribute, or the deployment an option, or take it away. What
     /// is so already is no change. Names and values: as of [`Question::Put`].

@@ -8,6 +8,7 @@ mod ids;
 mod input;
 mod limits;
 mod operation;
+mod overlay;
 mod proposal;
 mod question;
 mod spec;
@@ -28,15 +29,17 @@ pub use operation::{
     RecordState, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey,
     dispatcher_uuid, exit_code_name,
 };
+pub use overlay::{Lifetime, ServiceOrder};
 pub use proposal::Proposal;
 pub use question::{Asker, Ban, Holder, Keeping, Place, Question, Reply, Value, Whose, Why};
 pub use task::Task;
 pub use time::Time;
 
-pub(crate) use engine_input::{Goal, Outcome, Terms, Waits, goal, only_utc, scheduled};
+pub(crate) use engine_input::{Goal, Outcome, Terms, Waits, Without, goal, only_utc, scheduled};
 pub(crate) use event::{EventDraft, event_id};
 pub(crate) use limits::Limits;
 pub(crate) use operation::{Asked, DEVICE_CLASS, META_OF_RESULTS, epoch_of_dispatcher};
+pub(crate) use overlay::OverlayKey;
 pub(crate) use question::QUESTIONS;
 pub(crate) use spec::{AssemblySpec, Copies, Escalation, Fencing, ServiceSpec, Spec};
-pub(crate) use time::{MS, SECOND};
+pub(crate) use time::{MS, SECOND, utc};

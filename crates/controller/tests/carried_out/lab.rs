@@ -422,6 +422,17 @@ impl Lab {
         while self.controller.poll_effect().is_some() {}
     }
 
+    /// Now.
+    pub(crate) fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Time passes, and nobody notices.
+    pub(crate) fn passes(&mut self, seconds: u64) {
+        self.now.boottime_us += seconds * 1_000_000;
+        self.now.wall_us += seconds * 1_000_000;
+    }
+
     /// What a document would bring.
     pub(crate) fn plan(&self, document: &str) -> cpe_status::Plan {
         let input = self.controller.plan(self.now, document).unwrap();

@@ -16,5 +16,6 @@ mod hand_over;
 mod lab;
 mod operations;
 mod options;
+mod overlay;
 mod references;
 mod resources;

@@ -151,6 +151,7 @@ impl Controller {
             transition: self.execution.status(),
             failures: self.failure_statuses(),
             bans: self.ban_statuses(),
+            overlay: self.overlay_statuses(),
             fencing: self.fencing_statuses(),
             tickets: self.ticket_statuses(),
             references: self.reference_statuses(),

@@ -19,12 +19,13 @@ use crate::machines::announcement::Announced;
 use crate::machines::arrivals::Arrivals;
 use crate::machines::failures::{FailureFacts, FailureTimes};
 use crate::machines::fencings::FencingFacts;
+use crate::machines::overlay::Overlay;
 use crate::machines::service::ServiceFacts;
 use crate::machines::ticket::TicketFacts;
 use crate::machines::told::KnownFacts;
 use crate::machines::values::{BanFacts, Values};
 use crate::vocabulary::{
-    AssemblyId, AssemblySpec, Event, Holder, Occupant, ServiceId, Spec, TicketId,
+    AssemblyId, AssemblySpec, Event, Holder, Occupant, OverlayKey, ServiceId, Spec, TicketId,
 };
 
 /// Key of the row that counts the times that facts were saved. A shell keeps its value in a second
@@ -62,6 +63,8 @@ pub struct Durable {
     values: Values,
     /// Where services must not run, beside what the document says.
     bans: BTreeMap<(AssemblyId, ServiceId), BanFacts>,
+    /// What administrators want of single services beside the document.
+    overlay: Overlay,
     /// Values that parameters of services follow.
     known: BTreeMap<AssemblyId, KnownFacts>,
     /// The last attempts to make assemblies safe, numbered in the order in which they began.
@@ -215,6 +218,7 @@ pub(crate) enum Key {
     Ticket(TicketId),
     Value(Holder, String),
     Ban(AssemblyId, ServiceId),
+    Overlay(OverlayKey),
     Known(AssemblyId),
     Fencing(u64),
     Outbox(u64, u64),
@@ -235,6 +239,7 @@ impl Key {
             Key::Value(Holder::Deployment, name) => format!("option/{name}"),
             Key::Value(Holder::Assembly(own), name) => format!("attribute/{own}/{name}"),
             Key::Ban(assembly, service) => format!("ban/{assembly}/{service}"),
+            Key::Overlay(key) => format!("overlay/{}", key.text()),
             Key::Known(name) => format!("known/{name}"),
             Key::Fencing(number) => format!("fencing/{number:020}"),
             Key::Outbox(epoch, counter) => format!("event/{epoch:020}/{counter:010}"),
@@ -268,6 +273,7 @@ impl Key {
                 let (assembly, service) = rest.split_once('/')?;
                 Key::Ban(assembly.into(), service.into())
             }
+            ("overlay", Some(rest)) => Key::Overlay(OverlayKey::parse(rest)?),
             ("known", Some(name)) => Key::Known(name.into()),
             ("fencing", Some(number)) => Key::Fencing(number.parse().ok()?),
             ("event", Some(rest)) => {
@@ -313,6 +319,7 @@ impl Durable {
         keys.extend(values.map(|(holder, name)| Key::Value(holder, name)));
         let bans = self.bans.keys().cloned();
         keys.extend(bans.map(|(assembly, service)| Key::Ban(assembly, service)));
+        keys.extend(self.overlay.keys().cloned().map(Key::Overlay));
         keys.extend(self.known.keys().cloned().map(Key::Known));
         keys.extend(self.fencings.keys().copied().map(Key::Fencing));
         keys.extend(
@@ -369,6 +376,11 @@ impl Durable {
     /// Where services must not run, beside what the document says.
     pub(crate) fn bans(&self) -> &BTreeMap<(AssemblyId, ServiceId), BanFacts> {
         &self.bans
+    }
+
+    /// What administrators want of single services beside the document.
+    pub(crate) fn overlay(&self) -> &Overlay {
+        &self.overlay
     }
 
     /// Values that parameters of services follow, by assembly.
@@ -435,6 +447,7 @@ impl Durable {
             Some(Key::Ban(assembly, service)) => {
                 self.bans.insert((assembly, service), read(key, value)?);
             }
+            Some(Key::Overlay(own)) => drop(self.overlay.insert(own, read(key, value)?)),
             Some(Key::Known(name)) => drop(self.known.insert(name, read(key, value)?)),
             // Nothing is decided by it, so that another form of it costs the history only.
             Some(Key::Fencing(number)) => {
@@ -474,6 +487,7 @@ impl Durable {
                 .bans
                 .get(&(assembly.clone(), service.clone()))
                 .and_then(write),
+            Key::Overlay(key) => self.overlay.get(key).and_then(write),
             Key::Known(name) => self.known.get(name).and_then(write),
             Key::Fencing(number) => self.fencings.get(number).and_then(write),
             Key::Outbox(epoch, counter) => self.outbox.get(&(*epoch, *counter)).and_then(write),

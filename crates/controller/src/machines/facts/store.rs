@@ -8,11 +8,12 @@ use super::{AssemblyFacts, DeploymentFacts, Durable, Key, LastEvent, Loaded, Und
 use crate::machines::announcement::Announced;
 use crate::machines::failures::FailureFacts;
 use crate::machines::fencings::{self, FencingFacts};
+use crate::machines::overlay::OverlayFacts;
 use crate::machines::service::ServiceFacts;
 use crate::machines::ticket::TicketFacts;
 use crate::machines::told::KnownFacts;
 use crate::machines::values::{BanFacts, ValueFacts};
-use crate::vocabulary::{AssemblyId, Change, Event, Holder, ServiceId, Spec, TicketId};
+use crate::vocabulary::{AssemblyId, Change, Event, Holder, OverlayKey, ServiceId, Spec, TicketId};
 
 /// How often one start takes a higher epoch: guests tell a true one, and those that lie cannot have
 /// streams made again and again.
@@ -175,6 +176,15 @@ impl Store {
         }
     }
 
+    /// Gives the overlay an entry; `None`: takes it away.
+    pub(crate) fn put_overlay(&mut self, key: &OverlayKey, facts: Option<OverlayFacts>) {
+        self.touched.insert(Key::Overlay(key.clone()));
+        match facts {
+            Some(facts) => drop(self.facts.overlay.insert(key.clone(), facts)),
+            None => drop(self.facts.overlay.remove(key)),
+        }
+    }
+
     pub(crate) fn known_mut(&mut self, name: &AssemblyId) -> &mut KnownFacts {
         self.touched.insert(Key::Known(name.clone()));
         self.facts.known.entry(name.clone()).or_default()
@@ -299,6 +309,8 @@ impl Store {
         let bans = facts.bans.into_keys();
         self.touched
             .extend(bans.map(|(assembly, service)| Key::Ban(assembly, service)));
+        let overlay = facts.overlay.into_keys();
+        self.touched.extend(overlay.map(Key::Overlay));
         let known = facts.known.into_keys();
         self.touched.extend(known.map(Key::Known));
         self.touched

@@ -1,6 +1,9 @@
 //! Tests of facts and of their rows.
 
+use cpe_status::OverlayKind;
+
 use super::*;
+use crate::machines::overlay::{Ends, OverlayFacts};
 use crate::machines::values::ValueFacts;
 use crate::vocabulary::TicketOrder;
 
@@ -51,6 +54,18 @@ fn it_reads_back_what_it_wrote() {
         since: 5,
     };
     store.put_ban(&"web1".into(), &"db".into(), Some(ban));
+    let disabled = OverlayKey {
+        service: "db".into(),
+        kind: OverlayKind::Disable,
+        assembly: None,
+    };
+    let entry = OverlayFacts {
+        promoted: false,
+        by: "root".into(),
+        created: 5,
+        ends: Ends::At(7),
+    };
+    store.put_overlay(&disabled, Some(entry));
     let rows: Vec<_> = store
         .changes()
         .into_iter()

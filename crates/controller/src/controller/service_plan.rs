@@ -1,0 +1,414 @@
+//! What an order about a service would bring, without doing it, and why it would not hold: the same
+//! engine on a copy of the state, before and after.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cpe_status::{PlanAction, ServicePlan};
+use policy_engine::model::{Cluster, ResourceId, Role};
+use policy_engine::xml::Writer;
+use policy_engine::{Cib, RunOptions, Schedule, simulation};
+
+use super::Controller;
+use super::overlay::{Ordered, places, sentence};
+use super::plan::actions;
+use crate::machines::overlay::{EntryChange, OverlayFacts, changed};
+use crate::vocabulary::{
+    AssemblyId, Lifetime, OverlayKey, Refusal, ServiceId, ServiceOrder, Time, Zones, only_utc,
+    scheduled,
+};
+
+/// The most services that a refusal names.
+const NAMED: usize = 8;
+
+/// The policy engine's inputs for the plan of an order about a service. As with
+/// [`EngineInput`](crate::EngineInput), a shell has them answered beside everything else.
+#[derive(Clone, Debug)]
+pub struct ServicePlanInput {
+    deployment: String,
+    ordered: Ordered,
+    now_s: i64,
+    /// As it is.
+    before: String,
+    /// With what is ordered.
+    with: String,
+    /// All but what the policy engine says.
+    plan: ServicePlan,
+}
+
+/// Where what is to run runs, by service.
+#[derive(Debug, Default, PartialEq)]
+struct Seats {
+    all: BTreeMap<ServiceId, BTreeSet<String>>,
+    promoted: BTreeMap<ServiceId, BTreeSet<String>>,
+    /// By resource: the node.
+    by_resource: BTreeMap<String, String>,
+}
+
+impl Seats {
+    /// Where things run in a state.
+    fn of(cluster: &Cluster) -> Seats {
+        let mut seats = Seats::default();
+        for resource in cluster.resources.iter().filter(|own| own.is_primitive()) {
+            let Some(node) = resource.active_on.first().filter(|_| !resource.removed) else {
+                continue;
+            };
+            let node = cluster.node(*node).name.to_string();
+            let service = ServiceId::of_resource(&resource.config_id);
+            if resource.role == Role::Promoted {
+                let promoted = seats.promoted.entry(service.clone()).or_default();
+                promoted.insert(node.clone());
+            }
+            seats.all.entry(service).or_default().insert(node.clone());
+            seats.by_resource.insert(resource.id.to_string(), node);
+        }
+        seats
+    }
+
+    /// The assemblies of some services, or (`promoted`) those where they are promoted.
+    fn places(&self, services: &BTreeSet<ServiceId>, promoted: bool) -> BTreeSet<&str> {
+        let seats = if promoted { &self.promoted } else { &self.all };
+        let own = services.iter().filter_map(|service| seats.get(service));
+        own.flatten().map(String::as_str).collect()
+    }
+
+    /// Services that have a place here and none there.
+    fn missing_in<'s>(&'s self, other: &'s Seats) -> impl Iterator<Item = &'s ServiceId> {
+        let own = self.all.keys();
+        own.filter(|service| !other.all.contains_key(*service))
+    }
+}
+
+impl Controller {
+    /// Asks what an order about a service would bring, and whether it would hold.
+    ///
+    /// # Errors
+    /// As the order itself; and [`Refusal::NotReady`] while there are assemblies of which nothing
+    /// is known.
+    pub fn plan_service(
+        &self,
+        now: Time,
+        asked: &ServiceId,
+        order: &ServiceOrder,
+    ) -> Result<ServicePlanInput, Refusal> {
+        let mut ordered = self.ordered(now, asked, order, "")?;
+        let Some(spec) = self.document.spec().filter(|_| self.everything_known()) else {
+            return Err(Refusal::NotReady(
+                "nothing is known yet about some assemblies: try again in some seconds".into(),
+            ));
+        };
+        let rows = self.rows(&ordered.target);
+        if let ServiceOrder::Move {
+            to: Some(to),
+            promoted,
+            lifetime: Lifetime::Placed,
+        } = &ordered.order
+        {
+            let known = places(&rows, *promoted);
+            let many = ordered.target.many && !promoted;
+            if known.contains(to.as_str()) && (many || known.len() == 1) {
+                ordered.changes.clear();
+            }
+        }
+        if matches!(ordered.order, ServiceOrder::Restart) && rows.is_empty() {
+            return Err(Refusal::NotReady(format!(
+                "{} runs nowhere: there is nothing to restart; cpectl explain {} {} says why",
+                ordered.target.service, self.name, ordered.target.service
+            )));
+        }
+        let overlay = self.store.overlay();
+        let after = changed(overlay, &ordered.changes).map_err(Refusal::InvalidArgument)?;
+        let told = ordered.changes.iter().map(|(key, facts)| match facts {
+            Some(facts) => sentence(key, facts),
+            None => no_longer(key, overlay.get(key)),
+        });
+        let plan = ServicePlan {
+            deployment: self.name.clone(),
+            generation: self.generation(),
+            verb: ordered.order.verb().to_owned(),
+            service: ordered.target.service.to_string(),
+            unchanged: ordered.changes.is_empty(),
+            changes: told.collect(),
+            ..ServicePlan::default()
+        };
+        Ok(ServicePlanInput {
+            deployment: self.name.clone(),
+            now_s: now.wall_s(),
+            before: self.cib(now),
+            with: self.cib_with(now, spec, &after),
+            ordered,
+            plan,
+        })
+    }
+}
+
+fn no_longer(key: &OverlayKey, facts: Option<&OverlayFacts>) -> String {
+    match facts {
+        Some(facts) => format!("no longer: {}", sentence(key, facts)),
+        None => String::new(),
+    }
+}
+
+impl ServicePlanInput {
+    /// As [`ServicePlanInput::answer_in`], where no zone is known but UTC.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn answer(self) -> Result<ServicePlan, Refusal> {
+        self.answer_in(only_utc)
+    }
+
+    /// Asks the policy engine. Pure; takes as long as three decisions. `zones` knows the rules of
+    /// the time zone that the input names.
+    ///
+    /// # Errors
+    /// [`Refusal::NotReady`] if it cannot decide.
+    pub fn answer_in(self, zones: Zones) -> Result<ServicePlan, Refusal> {
+        let (first, before, _) = self.outcome(&self.before, zones)?;
+        let (then, with, done) = self.outcome(&self.with, zones)?;
+        let mut plan = self.plan.clone();
+        plan.actions = actions(&then);
+        if self.plan.unchanged {
+            plan.actions.clear();
+            self.look_at_document(&first, &mut plan);
+            plan.fingerprint = fingerprint(&plan, &self.ordered.changes);
+            return Ok(plan);
+        }
+        let comes_back = matches!(
+            self.ordered.order,
+            ServiceOrder::Restart
+                | ServiceOrder::Move {
+                    lifetime: Lifetime::Placed,
+                    ..
+                }
+        );
+        let after = match comes_back {
+            true => Some(self.outcome(&self.ended(&done)?, zones)?.1),
+            false => None,
+        };
+        self.judge(&before, &with, after.as_ref(), &mut plan);
+        if let (ServiceOrder::Restart, Some(after)) = (&self.ordered.order, &after) {
+            plan.actions
+                .iter_mut()
+                .for_each(|action| again(action, after));
+        }
+        plan.fingerprint = fingerprint(&plan, &self.ordered.changes);
+        Ok(plan)
+    }
+
+    /// What is decided about an input, and what the world is like when that is done.
+    fn outcome(&self, input: &str, zones: Zones) -> Result<(Schedule, Seats, String), Refusal> {
+        let unread = |error: policy_engine::Error| Refusal::NotReady(error.to_string());
+        let schedule = scheduled(input, self.now_s, zones).map_err(Refusal::NotReady)?;
+        let mut cib = Cib::parse_accepted(input).map_err(unread)?;
+        let Schedule { cluster, graph, .. } = &schedule;
+        simulation::execute(&mut cib, cluster, graph, &[], self.now_s);
+        let options = RunOptions {
+            zone: cib.zone(zones).map_err(Refusal::NotReady)?,
+            ..RunOptions::default()
+        };
+        let seats = Seats::of(&policy_engine::load(&cib, self.now_s, options));
+        let text = cib.to_xml();
+        Ok((schedule, seats, text))
+    }
+
+    /// A state in which the order has ended.
+    fn ended(&self, text: &str) -> Result<String, Refusal> {
+        let unread = |error: policy_engine::Error| Refusal::NotReady(error.to_string());
+        let before = Cib::parse_accepted(&self.before).map_err(unread)?;
+        let mut own = Writer::new();
+        if let Some(configuration) = before.document().root().child("configuration") {
+            own.element(configuration);
+        }
+        let (begin, end) = ("<configuration", "</configuration>");
+        let (Some(from), Some(to)) = (text.find(begin), text.find(end)) else {
+            return Err(Refusal::NotReady("there is no configuration".into()));
+        };
+        let rest = &text[to + end.len()..];
+        Ok(format!("{}{}{rest}", &text[..from], own.finish()))
+    }
+
+    /// Why the order would not hold.
+    fn judge(&self, before: &Seats, with: &Seats, after: Option<&Seats>, plan: &mut ServicePlan) {
+        let target = &self.ordered.target;
+        let (name, services) = (&self.deployment, &target.services);
+        let service = &target.service;
+        match &self.ordered.order {
+            ServiceOrder::Move {
+                to,
+                promoted,
+                lifetime,
+            } => {
+                self.judge_move(with, to.as_ref(), *promoted, plan);
+                let stays = |own: &Seats| {
+                    own.places(services, *promoted) == with.places(services, *promoted)
+                };
+                if plan.refused.is_empty()
+                    && *lifetime == Lifetime::Placed
+                    && let Some(after) = after.filter(|own| !stays(own))
+                {
+                    let place = listed(after.places(services, *promoted));
+                    plan.refused
+                        .push(format!("afterwards it would go back to {place}"));
+                    plan.hints.extend([
+                        "--for 2h keeps it there for two hours".to_owned(),
+                        format!(
+                            "--until-cleared keeps it there until cpectl clear {name} {service}"
+                        ),
+                    ]);
+                }
+            }
+            ServiceOrder::Restart => self.judge_restart(before, with, after, plan),
+            _ => {}
+        }
+        let expected = match &self.ordered.order {
+            ServiceOrder::Disable | ServiceOrder::Restart => services.clone(),
+            _ => BTreeSet::new(),
+        };
+        let other = after.filter(|_| matches!(self.ordered.order, ServiceOrder::Restart));
+        let down = before.missing_in(other.unwrap_or(with));
+        let down: BTreeSet<&str> = down
+            .filter(|service| !expected.contains(*service))
+            .map(ServiceId::as_str)
+            .collect();
+        if !down.is_empty() {
+            let verb = if expected.is_empty() {
+                "could run nowhere then"
+            } else {
+                "would stop too"
+            };
+            let down = listed(down);
+            plan.refused.push(format!("{down} {verb}"));
+        }
+        if !plan.refused.is_empty() {
+            plan.hints.push("--force does it nevertheless".to_owned());
+        }
+    }
+
+    fn judge_move(
+        &self,
+        with: &Seats,
+        to: Option<&AssemblyId>,
+        promoted: bool,
+        plan: &mut ServicePlan,
+    ) {
+        let target = &self.ordered.target;
+        let seats = with.places(&target.services, promoted);
+        let there = match (to, &self.ordered.leaves) {
+            (Some(to), _) if target.many => seats.contains(to.as_str()),
+            (Some(to), _) => seats.contains(to.as_str()) && seats.len() == 1,
+            (None, Some(from)) => !seats.is_empty() && !seats.contains(from.as_str()),
+            (None, None) => true,
+        };
+        if there {
+            return;
+        }
+        let service = &target.service;
+        let would = match seats.is_empty() {
+            true => "it would run nowhere".to_owned(),
+            false => format!("it would be on {}", listed(seats)),
+        };
+        let place = to.map(|to| format!(" {to}")).unwrap_or_default();
+        let goal = to.map_or("anywhere else".to_owned(), |to| format!("to {to}"));
+        plan.refused
+            .push(format!("it would not get {goal}: {would}"));
+        let name = &self.deployment;
+        plan.hints
+            .push(format!("cpectl explain {name} {service}{place} says why"));
+    }
+
+    fn judge_restart(
+        &self,
+        before: &Seats,
+        with: &Seats,
+        after: Option<&Seats>,
+        plan: &mut ServicePlan,
+    ) {
+        let services = &self.ordered.target.services;
+        let left = with.places(services, false);
+        if !left.is_empty() {
+            let left = listed(left);
+            plan.refused.push(format!(
+                "it would go on running on {left}: it is left alone there (unmanaged, or in maintenance)"
+            ));
+        }
+        let lacks = |own: &&ServiceId| {
+            let back = after.is_some_and(|after| after.all.contains_key(*own));
+            before.all.contains_key(*own) && !back
+        };
+        let gone: BTreeSet<&str> = services
+            .iter()
+            .filter(lacks)
+            .map(ServiceId::as_str)
+            .collect();
+        if !gone.is_empty() {
+            let gone = listed(gone);
+            plan.refused.push(format!("{gone} would not start again"));
+        }
+    }
+
+    /// That nothing changes may have its cause in the document.
+    fn look_at_document(&self, schedule: &Schedule, plan: &mut ServicePlan) {
+        let cluster = &schedule.cluster;
+        let service = &self.ordered.target.service;
+        let found = cluster
+            .resources
+            .iter()
+            .position(|own| *service == &*own.config_id);
+        let Some(id) = found.map(ResourceId::new) else {
+            return;
+        };
+        let change = format!("change that there (cpectl edit {})", self.deployment);
+        match self.ordered.order {
+            ServiceOrder::Enable if cluster.target_role(id) == Some(Role::Stopped) => {
+                plan.warnings.push(format!(
+                    "{service} stays stopped: the document, or what it is in, says target-role=Stopped; {change}"
+                ));
+            }
+            ServiceOrder::Manage if !cluster.resource(id).managed => plan.warnings.push(format!(
+                "{service} stays unmanaged: the document says so, or it is in maintenance; {change}"
+            )),
+            _ => {}
+        }
+    }
+}
+
+/// A stop after which the same starts again.
+fn again(action: &mut PlanAction, after: &Seats) {
+    if action.action != "stop" {
+        return;
+    }
+    if let Some(node) = after.by_resource.get(&action.service) {
+        action.action = if *node == action.from {
+            "restart"
+        } else {
+            "move"
+        }
+        .to_owned();
+        action.to.clone_from(node);
+    }
+}
+
+/// Names in a sentence.
+fn listed(names: BTreeSet<&str>) -> String {
+    let all: Vec<&str> = names.into_iter().collect();
+    match all.len() {
+        count @ ..=NAMED => all[..count].join(", "),
+        count => format!("{} and {} more", all[..NAMED].join(", "), count - NAMED),
+    }
+}
+
+/// The same for the same actions and changes, and hardly for others.
+fn fingerprint(plan: &ServicePlan, changes: &[EntryChange]) -> String {
+    let actions = plan.actions.iter();
+    let actions = actions.map(|own| [&*own.action, &own.service, &own.from, &own.to].join(" "));
+    let changes = changes.iter();
+    let changes = changes.map(|(key, facts)| format!("{} {}", key.text(), facts.is_some()));
+    let all: Vec<String> = actions.chain(changes).collect();
+    let hash = all
+        .join("\n")
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        });
+    format!("{hash:016x}")
+}
