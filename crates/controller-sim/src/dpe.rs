@@ -1,13 +1,24 @@
 //! What the daemon `dpe` does around a controller: inputs in, effects out, timers, deaths at any
 //! effect.
 
-use controller::{Durable, Effect, Input, Refusal, Request};
+use controller::{Durable, Effect, Input, Refusal, Request, ServiceOrder};
 
 use crate::mutants::Subject;
 use crate::queue::SimEvent;
 use crate::shell::{Shell, brief};
 use crate::time::{MS, SECOND};
 use crate::world::World;
+
+/// Something is wanted of a service, and not that this ends.
+fn is_wish(request: &Request) -> bool {
+    let Request::Service { order, .. } = request else {
+        return false;
+    };
+    !matches!(
+        order,
+        ServiceOrder::Clear { .. } | ServiceOrder::Enable | ServiceOrder::Manage
+    )
+}
 
 impl World {
     pub(crate) fn start_dpe(&mut self) {
@@ -100,7 +111,7 @@ impl World {
         let disturbs = matches!(
             request,
             Request::Standby { on: true, .. } | Request::Maintenance { on: true, .. }
-        );
+        ) || is_wish(&request);
         // What people wanted while the DPE was dead, they do not want any more.
         if disturbs && self.peaceful {
             return;
@@ -250,6 +261,7 @@ impl World {
                     | Request::Cleanup { .. }
                     | Request::Ticket { .. }
                     | Request::Put { .. }
+                    | Request::Service { .. }
             )
         ) || self.scenario.ending.is_some()
             || self.shell.recreate.is_some();

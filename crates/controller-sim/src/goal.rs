@@ -54,6 +54,7 @@ impl World {
         // Documents and states may come late: people say again who holds the ticket.
         for after_s in [45, 120, 240] {
             self.settle_ticket(after_s * SECOND);
+            self.settle_orders(after_s * SECOND);
         }
         self.run_for(46);
 
@@ -190,6 +191,10 @@ impl World {
                 controller.state(),
                 controller.status(self.time()).summary
             ));
+        }
+        let left = controller.status(self.time()).overlay;
+        if let Some(entry) = left.first() {
+            return Some(format!("{} still counts", entry.text));
         }
         let services = 0..self.scenario.services.len();
         let mut missing = services.filter_map(|index| self.missing_of(index));

@@ -27,6 +27,7 @@ impl World {
             }
         }
         self.plan_ticket_orders(until_us);
+        self.plan_service_orders(until_us);
         if self.random.percent(12) {
             let (at_us, stop) = (
                 self.random.between(SECOND, until_us),
@@ -241,5 +242,6 @@ impl World {
             self.scenario.ticket = self.random.percent(50);
         }
         self.settle_ticket(0);
+        self.settle_orders(0);
     }
 }

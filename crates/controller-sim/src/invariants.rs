@@ -110,6 +110,7 @@ impl World {
             ));
         }
         self.check_ticket(operation);
+        self.check_orders(assembly, operation);
         self.check_delay(operation);
         self.check_configure(operation);
         // Without a stream it goes nowhere.
@@ -219,6 +220,7 @@ impl World {
                 .contains(&self.guests[guest].name.as_str())
                 && !self.has_vanished(&first.name)
                 && !World::is_ignored(first)
+                && !self.is_left_alone(&first.name)
         };
         if let Some(first) = self
             .scenario
@@ -242,6 +244,7 @@ impl World {
             self.runs_in(&first.name).is_empty()
                 && !self.has_vanished(&first.name)
                 && !World::is_ignored(first)
+                && !self.is_left_alone(&first.name)
         };
         let first = self.scenario.firsts(service).find(nowhere);
         if let Some(first) = first.map(|first| first.name.clone()) {

@@ -44,6 +44,7 @@ mod mutants;
 mod network;
 mod operations;
 mod options;
+mod orders;
 pub mod policies;
 mod questions;
 mod queue;

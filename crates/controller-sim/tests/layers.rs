@@ -31,6 +31,7 @@ const FLOORS: layers::Floors<'_> = &[
         "invariants",
         "leaving",
         "operations",
+        "orders",
         "questions",
         "streams",
         "tickets",

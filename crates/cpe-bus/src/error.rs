@@ -41,6 +41,10 @@ pub enum Error {
     Occupied(String),
     /// Correct, but something that excludes it is being done. Try again.
     Busy(String),
+    /// Correct, and possible, but it would not hold or would take others down, or something else
+    /// would be done than was planned: nothing was changed. The text says what would be, and what
+    /// to do.
+    Refused(String),
     /// The receiver could not do it; the text says why.
     Failed(String),
     /// The caller may not do this.
@@ -80,6 +84,7 @@ impl Error {
             | Error::Superseded(text)
             | Error::Occupied(text)
             | Error::Busy(text)
+            | Error::Refused(text)
             | Error::Failed(text)
             | Error::AccessDenied(text)
             | Error::IdentityRefused(text)

@@ -75,6 +75,9 @@ kinds! {
     TicketRevoked, "ticket.revoked", "6905b8ca4f01894c5501ab189595f203", "A ticket is not granted to a deployment any more; what needs it goes by its loss policy.";
     TicketStandby, "ticket.standby", "c2631aaadae2b1468678f6cd7633dfc0", "What needs a ticket is stopped, although it may be granted.";
     TicketActivated, "ticket.activated", "804883c428a51f853678839f2813a7d5", "What needs a ticket may run again, if it is granted.";
+    OverlayAdded, "overlay.added", "7a6e9357c8c44e2b8c91cdd05a0ae8f8", "An administrator wants something of a service beside the document: a move, a ban, a stop, a restart, or that it is left alone.";
+    OverlayRemoved, "overlay.removed", "bc3861964f4f4a58b349a6bde2610c5c", "What an administrator wanted of a service has ended: it was cleared, it is done, or the document does not name it any more.";
+    OverlayExpired, "overlay.expired", "4fefbca8347c4e1db4d36d7a0af2d55b", "What an administrator wanted of a service has ended: its time is over.";
 }
 
 /// MESSAGE_ID of events whose kind is not one of ours (recorded by other programs).

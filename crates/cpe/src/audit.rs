@@ -12,7 +12,8 @@ use crate::host::Host;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Order<'a> {
     /// `destroy`, `standby`, `maintenance`, `cleanup`, `confirm-fenced`, `fence`, `host-failed`,
-    /// `grant-ticket`, `revoke-ticket`, `ticket-standby`, `set-attribute`, `delete-attribute`.
+    /// `grant-ticket`, `revoke-ticket`, `ticket-standby`, `set-attribute`, `delete-attribute`, and
+    /// the verbs of orders about services.
     pub action: &'static str,
     pub deployment: &'a str,
     pub assembly: &'a str,

@@ -96,7 +96,10 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::AssemblyLeft
         | EventKind::ServiceStopped
         | EventKind::ServiceMoved
-        | EventKind::TicketRevoked => PLAIN,
+        | EventKind::TicketRevoked
+        | EventKind::OverlayAdded
+        | EventKind::OverlayRemoved
+        | EventKind::OverlayExpired => PLAIN,
     }
 }
 

@@ -14,7 +14,8 @@ Exit status:
   2  wrong usage; diff: it failed
   3  the document is invalid; import: the CIB, or the document that was made of it
   4  there is no such deployment, assembly, service, ticket, attribute or generation
-  5  conflict: it exists with another document, was changed in between, or is being destroyed
+  5  conflict: it exists with another document, was changed in between, or is being destroyed; move, ban,
+     disable, restart: it would not hold
   6  permission denied
   7  the daemon or the deployment's DPE cannot be reached
   8  --wait, wait: not done within --timeout
@@ -63,7 +64,10 @@ impl From<Error> for Failure {
         let kind = match &error {
             Error::InvalidDocument(_) | Error::TooLarge(_) => Kind::Invalid,
             Error::NotFound(_) => Kind::NotFound,
-            Error::Exists(_) | Error::GenerationConflict(_) | Error::Busy(_) => Kind::Conflict,
+            Error::Exists(_)
+            | Error::GenerationConflict(_)
+            | Error::Busy(_)
+            | Error::Refused(_) => Kind::Conflict,
             Error::AccessDenied(_) => Kind::Denied,
             Error::NotReady(_) => Kind::Unreachable,
             Error::InvalidArgument(_) => Kind::Usage,

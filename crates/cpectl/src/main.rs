@@ -58,8 +58,8 @@ async fn run(options: Options, output: &Output) -> Result<ExitCode, Failure> {
 async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
         administer, agents, attribute, deploy, destroy, edit, events, explain, fencing, guest,
-        history, import, list, man, pki, plan, report, rollback, status, ticket, transitions,
-        validate, wait,
+        history, import, list, man, orders, pki, plan, report, rollback, status, ticket,
+        transitions, validate, wait,
     };
     let bus = options.bus;
     match options.command {
@@ -92,6 +92,14 @@ async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
             administer::maintenance(&client, &arguments, output).await
         }
         Command::Cleanup(arguments) => administer::cleanup(&client, &arguments, output).await,
+        Command::Move(arguments) => orders::move_service(&client, &arguments, output).await,
+        Command::Ban(arguments) => orders::ban(&client, &arguments, output).await,
+        Command::Clear(arguments) => orders::clear(&client, &arguments, output).await,
+        Command::Disable(of) => orders::plain(&client, "disable", &of, output).await,
+        Command::Enable(of) => orders::plain(&client, "enable", &of, output).await,
+        Command::Unmanage(of) => orders::plain(&client, "unmanage", &of, output).await,
+        Command::Manage(of) => orders::plain(&client, "manage", &of, output).await,
+        Command::Restart(of) => orders::plain(&client, "restart", &of, output).await,
         Command::ConfirmFenced(arguments) => {
             administer::confirm_fenced(&client, &arguments, output).await
         }

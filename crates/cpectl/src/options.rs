@@ -1,6 +1,7 @@
 //! The command line's grammar. Its texts are also the man pages.
 
 mod history;
+mod orders;
 mod report;
 mod transitions;
 mod wait;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use cpe_bus::{BusSelection, PeerAddress, ResourceClass};
 
 pub(crate) use self::history::{Change, Diff, Edit, History, Rollback};
+pub(crate) use self::orders::{Ban, Clear, How, Move, Of, Plain};
 pub(crate) use self::report::Report;
 pub(crate) use self::transitions::{Input, Transitions};
 pub(crate) use self::wait::{Condition, Role, Wait};
@@ -115,6 +117,32 @@ pub(crate) enum Command {
     Maintenance(Maintenance),
     /// Forgets failures, so that services may run again where they failed
     Cleanup(Cleanup),
+    /// Moves a service to another assembly, and leaves nothing behind
+    ///
+    /// Shows what will be done first. The move ends by itself when the service is there and would
+    /// stay. If it would go back, nothing is done (exit status 5): --for keeps it there for a time.
+    Move(Move),
+    /// Keeps a service off an assembly, until that is cleared or a time is over
+    ///
+    /// Shows what will be done first. If something could run nowhere then, nothing is done (exit
+    /// status 5) unless --force is given.
+    Ban(Ban),
+    /// Ends moves and bans of a service
+    Clear(Clear),
+    /// Stops a service and keeps it stopped, whatever the document says, until it is enabled
+    ///
+    /// If other services would stop too, nothing is done (exit status 5) unless --force is given.
+    Disable(Plain),
+    /// Ends disable: the service runs as the document says
+    Enable(Plain),
+    /// Leaves a service alone, whatever happens to it, until it is managed again
+    Unmanage(Plain),
+    /// Ends unmanage
+    Manage(Plain),
+    /// Stops a service and starts it again, with all that depends on it, in order
+    ///
+    /// The deployment finishes it also if its DPE dies in between.
+    Restart(Plain),
     /// Confirms that a lost assembly is powered off, so that its services may start elsewhere
     ///
     /// Power it off first: if it still runs, its services may run twice.

@@ -589,6 +589,9 @@ impl Shell {
             BusRequest::Plan(proposal, reply) => {
                 let _ = reply.send(self.controller.plan_proposal(now(), &proposal));
             }
+            BusRequest::PlanService(service, order, reply) => {
+                let _ = reply.send(self.controller.plan_service(now(), &service, &order));
+            }
         }
     }
 }

@@ -97,6 +97,14 @@ pub trait CpeDeployment {
     fn check_agents(&self, document: &str) -> Result<String>;
     /// Forgets failures of a service (empty: all) on an assembly (empty: all).
     fn cleanup(&self, service: &str, assembly: &str) -> Result<()>;
+    /// What an order about a service would bring, and why it would not hold
+    /// ([`cpe_status::ServicePlan`] as JSON). `verb`: `move`, `ban`, `clear`, `disable`, `enable`,
+    /// `unmanage`, `manage`, `restart`. `options`: `assembly`, `promoted`, `lifetime` (`placed`,
+    /// `cleared`), `for_ms`.
+    fn plan_service(&self, verb: &str, service: &str, options: Fields) -> Result<String>;
+    /// Gives the order, if it holds: `options` as of [`Self::plan_service`], and `force`,
+    /// `fingerprint`. The plan by which that was decided, as JSON.
+    fn order_service(&self, verb: &str, service: &str, options: Fields) -> Result<String>;
     /// Has an assembly keep no services, or ends that.
     fn set_standby(&self, assembly: &str, on: bool) -> Result<()>;
     /// Leaves the services of an assembly (empty: of the whole deployment) alone, or ends that.

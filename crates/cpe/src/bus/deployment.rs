@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use zbus::message::Header;
 use zbus::object_server::InterfaceRef;
 
-use super::{Link, history, not_found, store};
+use super::{Link, history, not_found, orders, store};
 use crate::audit::{self, Order};
 use crate::authorisation::Right;
 use crate::dpe::DpeCall;
@@ -304,6 +304,49 @@ impl DeploymentObject {
         let outcome = self.passed_on(dpe.cleanup(&service, &assembly, by).await);
         drop(dpe);
         self.ordered(&header, order, outcome).await
+    }
+
+    #[zbus(out_args("plan_json"))]
+    async fn plan_service(
+        &self,
+        verb: String,
+        service: String,
+        options: Fields,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let dpe = self.administered(&header).await?;
+        self.passed_on(dpe.plan_service(&verb, &service, options).await)
+    }
+
+    #[zbus(out_args("plan_json"))]
+    async fn order_service(
+        &self,
+        verb: String,
+        service: String,
+        mut options: Fields,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let told = orders::told(&options);
+        let more: Vec<(&str, &str)> = told
+            .more
+            .iter()
+            .map(|(key, text)| (*key, &**text))
+            .collect();
+        let order = Order {
+            action: orders::action(&verb),
+            service: &service,
+            assembly: &told.assembly,
+            more: &more,
+            ..Order::default()
+        };
+        let (dpe, by) = self.commanded(&header).await?;
+        options.extend(by);
+        let mut plan = String::new();
+        let outcome = self.passed_on(dpe.order_service(&verb, &service, options).await);
+        let outcome = outcome.map(|json| plan = json);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await?;
+        Ok(plan)
     }
 
     async fn set_standby(

@@ -19,6 +19,7 @@ mod history;
 mod host_failure;
 mod manager;
 mod objects;
+mod orders;
 
 use events::EventsObject;
 use manager::ManagerObject;

@@ -18,6 +18,7 @@ pub(crate) mod history;
 pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod man;
+pub(crate) mod orders;
 pub(crate) mod pki;
 pub(crate) mod plan;
 mod renewal;

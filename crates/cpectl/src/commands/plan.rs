@@ -53,7 +53,7 @@ pub(crate) fn print(plan: &Plan, label: &Path, output: &Output) {
     agents::report(&plan.agents, label, |line| output.line(line));
 }
 
-fn actions(actions: &[PlanAction], style: Style) -> Table<4> {
+pub(crate) fn actions(actions: &[PlanAction], style: Style) -> Table<4> {
     let rows = actions.iter().map(|action| {
         let place = match (action.from.as_str(), action.to.as_str()) {
             ("", to) => to.to_owned(),

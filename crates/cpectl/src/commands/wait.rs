@@ -25,14 +25,24 @@ const QUIET: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(client: &Client, arguments: &Wait, output: &Output) -> Result<(), Failure> {
-    let name = &arguments.name;
-    let deadline = deadline(arguments.timeout);
+    let (name, condition) = (&arguments.name, &arguments.condition);
+    let status = until(client, name, condition, arguments.timeout).await?;
+    report(&status, output)
+}
+
+/// Waits until a deployment is as it should be. Gives its status then.
+pub(crate) async fn until(
+    client: &Client,
+    name: &str,
+    condition: &Condition,
+    timeout: Duration,
+) -> Result<DeploymentStatus, Failure> {
     let mut shown = "cpe has not answered".to_owned();
-    match timeout_at(deadline, until_it_holds(client, arguments, &mut shown)).await {
-        Ok(status) => report(&status?, output),
+    let waiting = until_it_holds(client, name, condition, &mut shown);
+    match timeout_at(deadline(timeout), waiting).await {
+        Ok(status) => status,
         Err(_) => {
-            let condition = arguments.condition.of(name);
-            let time = duration(arguments.timeout);
+            let (condition, time) = (condition.of(name), duration(timeout));
             let text = format!("{condition} after {time} ({shown})");
             Err(Failure::new(Kind::Timeout, text))
         }
@@ -42,14 +52,14 @@ pub(crate) async fn run(client: &Client, arguments: &Wait, output: &Output) -> R
 /// Keeps in `shown` what the deployment is meanwhile.
 async fn until_it_holds(
     client: &Client,
-    arguments: &Wait,
+    name: &str,
+    condition: &Condition,
     shown: &mut String,
 ) -> Result<DeploymentStatus, Failure> {
-    let name = &arguments.name;
     // The events only say when to look again.
     let now = Timestamp::now().as_microsecond();
     let filter = Filter {
-        deployment: name.clone(),
+        deployment: name.to_owned(),
         since: u64::try_from(now).ok(),
         ..Filter::default()
     };
@@ -64,7 +74,7 @@ async fn until_it_holds(
         *shown = match client.status(name).await {
             Ok(status) => {
                 let is_current = least.is_some_and(|least| status.generation >= least);
-                if let Some(end) = end(&status, is_current, &arguments.condition) {
+                if let Some(end) = end(&status, is_current, condition) {
                     return end.map(|()| status);
                 }
                 match status.summary.as_str() {

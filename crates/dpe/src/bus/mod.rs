@@ -2,6 +2,7 @@
 //! bus restarts.
 
 mod object;
+mod orders;
 mod requests;
 
 use std::sync::Arc;

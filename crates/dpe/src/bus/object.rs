@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use controller::{
     AssemblyId, Holder, Keeping, Place, PowerOrder, Proposal, Question, Request, ServiceId,
-    TicketOrder, Whose,
+    ServiceOrder, TicketOrder, Whose,
 };
 use cpe_bus::fields::{Reader, bounded};
 use cpe_bus::json;
 use cpe_bus::names::{CPE_NAME, IN_DOUBT};
 use cpe_bus::records::attribute;
 use cpe_bus::{Error, Fields, Result};
-use cpe_status::{AgentCheck, KeptInputList, Plan, Unasked};
+use cpe_status::{AgentCheck, KeptInputList, Plan, ServicePlan, Unasked};
 use deployment::{Deployment, Uses};
 use tokio::sync::watch;
 use zbus::fdo::DBusProxy;
@@ -20,15 +20,15 @@ use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, interface};
 
-use super::Public;
 use super::requests::{BusRequest, Requests, Turn, refused};
+use super::{Public, orders};
 use crate::catalogue::{self, Catalogue};
 use crate::clock;
 use crate::explain::{Answer, Inquiry};
 use crate::kept_inputs::Shelf;
 
 /// Bytes of a caller's name that are taken.
-const LONGEST_NAME: usize = 1024;
+pub(super) const LONGEST_NAME: usize = 1024;
 /// Assemblies that an error names.
 const LISTED: usize = 24;
 /// A bus that has not said by then who calls hangs.
@@ -104,6 +104,16 @@ impl DpeObject {
         let by = if by.is_empty() { caller } else { by };
         let turn = Arc::new(self.requests.turn_to_change().await?);
         self.requests.change(turn, request, by).await
+    }
+
+    /// Has an order about a service planned: one after another, off the loop.
+    async fn planned(&self, service: &ServiceId, order: &ServiceOrder) -> Result<ServicePlan> {
+        let turn = Arc::new(self.requests.turn_to_think().await?);
+        let (service, order) = (service.clone(), order.clone());
+        let ask = |reply| BusRequest::PlanService(service, order, reply);
+        let question = self.requests.ask(ask).await?.map_err(refused)?;
+        let answer = move || question.answer_in(clock::zone).map_err(refused);
+        off_the_loop(turn, answer).await
     }
 
     /// Gives an attribute or an option a value, or takes it away.
@@ -468,6 +478,36 @@ impl DpeObject {
         Ok(format!(
             "{{\"text\":{text},\"explanations\":{explanations}}}"
         ))
+    }
+
+    /// What an order about a service would bring, as JSON.
+    #[zbus(out_args("plan_json"))]
+    async fn plan_service(&self, verb: String, service: String, options: Fields) -> Result<String> {
+        let order = orders::order(&verb, &options)?;
+        let service = bounded(&service, LONGEST_NAME).into();
+        json::to_json(&self.planned(&service, &order).await?)
+    }
+
+    /// Gives it, if it holds.
+    #[zbus(out_args("plan_json"))]
+    async fn order_service(
+        &self,
+        verb: String,
+        service: String,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        require_administrator(connection, &header).await?;
+        let order = orders::order(&verb, &options)?;
+        let service: ServiceId = bounded(&service, LONGEST_NAME).into();
+        let plan = self.planned(&service, &order).await?;
+        orders::permit(&plan, &options)?;
+        if !plan.unchanged {
+            let request = Request::Service { service, order };
+            self.change(connection, &header, request, &options).await?;
+        }
+        json::to_json(&plan)
     }
 
     /// Forgets failures.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use controller::{
-    AssemblyId, PlanInput, Proposal, Question, Refusal, Reply, Request, ServiceId, Why,
+    AssemblyId, PlanInput, Proposal, Question, Refusal, Reply, Request, ServiceId, ServiceOrder,
+    ServicePlanInput, Why,
 };
 use cpe_bus::{Error, Result};
 use cpe_status::{DeploymentStatus, OperationList};
@@ -43,6 +44,12 @@ pub(crate) enum BusRequest {
     Plan(
         Box<Proposal>,
         oneshot::Sender<std::result::Result<PlanInput, Refusal>>,
+    ),
+    /// The same of an order about a service.
+    PlanService(
+        ServiceId,
+        ServiceOrder,
+        oneshot::Sender<std::result::Result<ServicePlanInput, Refusal>>,
     ),
 }
 

@@ -10,7 +10,7 @@ use cpe_terminal::{Cell, Line, Table};
 
 use super::{references, tree};
 use crate::cells::{age, assembly_state, deployment_state, deployment_style, time};
-use crate::commands::ticket;
+use crate::commands::{orders, ticket};
 use crate::output::{BAD, BUSY, FAINT, GOOD, HEAD, PLAIN, Screen};
 
 /// A row for each deployment.
@@ -106,6 +106,12 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
             status.name
         );
         screen.line(Line::new().styled(remedy, FAINT));
+    }
+    if !status.overlay.is_empty() {
+        screen.section(&orders::table(&status.overlay));
+        for remedy in orders::remedies(&status.overlay) {
+            screen.line(Line::new().styled(remedy, FAINT));
+        }
     }
     if !status.bans.is_empty() {
         screen.section(&bans(&status.bans));
