@@ -30,6 +30,7 @@ mod networks;
 mod orders;
 mod overlap;
 mod promotion;
+mod service_orders;
 mod shutdowns;
 mod size;
 mod ssh;

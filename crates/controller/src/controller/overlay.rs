@@ -76,6 +76,11 @@ impl Controller {
         who: &str,
     ) -> Result<Ordered, Refusal> {
         self.must_be_in_force()?;
+        if self.store.loaded().is_some_and(|own| own.unload.is_some()) {
+            return Err(Refusal::NotReady(
+                "the deployment is being ended: nothing more is wanted of its services".into(),
+            ));
+        }
         let (target, order, leaves) = self.resolved(asked, order)?;
         let wanted = Wanted {
             service: &target.service,
@@ -139,8 +144,8 @@ impl Controller {
         let names: Vec<&str> = places.iter().copied().collect();
         let service = &target.service;
         match (&*names, target.many && !of_promoted) {
-            ([], _) => Err(Refusal::NotReady(format!(
-                "{service} runs nowhere: there is nothing to move; cpectl explain says why"
+            ([], _) => Err(Refusal::InvalidArgument(format!(
+                "{service} runs nowhere: there is nothing to move away; cpectl explain says why"
             ))),
             ([place], false) => Ok((AssemblyId::from(*place), of_promoted)),
             (places, _) => Err(Refusal::InvalidArgument(format!(

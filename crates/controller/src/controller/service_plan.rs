@@ -109,12 +109,6 @@ impl Controller {
                 ordered.changes.clear();
             }
         }
-        if matches!(ordered.order, ServiceOrder::Restart) && rows.is_empty() {
-            return Err(Refusal::NotReady(format!(
-                "{} runs nowhere: there is nothing to restart; cpectl explain {} {} says why",
-                ordered.target.service, self.name, ordered.target.service
-            )));
-        }
         let overlay = self.store.overlay();
         let after = changed(overlay, &ordered.changes).map_err(Refusal::InvalidArgument)?;
         let told = ordered.changes.iter().map(|(key, facts)| match facts {
@@ -124,6 +118,12 @@ impl Controller {
         let plan = ServicePlan {
             deployment: self.name.clone(),
             generation: self.generation(),
+            refused: match ordered.order {
+                ServiceOrder::Restart if rows.is_empty() => {
+                    vec!["it runs nowhere: there is nothing to restart".to_owned()]
+                }
+                _ => Vec::new(),
+            },
             verb: ordered.order.verb().to_owned(),
             service: ordered.target.service.to_string(),
             unchanged: ordered.changes.is_empty(),

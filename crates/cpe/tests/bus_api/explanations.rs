@@ -30,7 +30,7 @@ async fn shop(bus: &Bus) -> String {
     )
 }
 
-async fn runs_in(deployment: &CpeDeploymentProxy<'static>, assembly: &str) {
+pub(crate) async fn runs_in(deployment: &CpeDeploymentProxy<'static>, assembly: &str) {
     until(&format!("web in {assembly}"), async || {
         let text = deployment.get_status().await.ok()?;
         let status: DeploymentStatus = cpe_bus::json::from_json(&text).ok()?;
@@ -42,7 +42,7 @@ async fn runs_in(deployment: &CpeDeploymentProxy<'static>, assembly: &str) {
     .await;
 }
 
-async fn deploy(bus: &Bus, cpe: &Cpe) -> CpeDeploymentProxy<'static> {
+pub(crate) async fn deploy(bus: &Bus, cpe: &Cpe) -> CpeDeploymentProxy<'static> {
     let text = shop(bus).await;
     let manager = cpe.manager().await;
     manager

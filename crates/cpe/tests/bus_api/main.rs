@@ -22,5 +22,6 @@ mod history;
 mod introspection;
 mod lifecycle;
 mod malformed;
+mod orders;
 mod rights;
 mod survival;

@@ -82,6 +82,20 @@ async fn call_all(stranger: &zbus::Connection) -> Answers {
         ),
         ("CheckAgents", deployment.check_agents("").await.map(drop)),
         ("Cleanup", deployment.cleanup("", "").await),
+        (
+            "PlanService",
+            deployment
+                .plan_service("disable", "web", Fields::new())
+                .await
+                .map(drop),
+        ),
+        (
+            "OrderService",
+            deployment
+                .order_service("disable", "web", Fields::new())
+                .await
+                .map(drop),
+        ),
         ("SetStandby", deployment.set_standby("web1", true).await),
         ("SetMaintenance", deployment.set_maintenance("", true).await),
         (

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cpe_bus::fields::put;
 use cpe_bus::{Fields, json};
-use cpe_status::{OverlayEnd, OverlayKind, OverlayStatus, ServicePlan};
+use cpe_status::{DeploymentStatus, OverlayEnd, OverlayKind, OverlayStatus, ServicePlan};
 use cpe_terminal::{Cell, Line, Table};
 
 use crate::cells::time;
@@ -215,14 +215,59 @@ fn dash(text: &str) -> &str {
     if text.is_empty() { "-" } else { text }
 }
 
-/// The commands that end entries, each once.
-pub(crate) fn remedies(overlay: &[OverlayStatus]) -> Vec<String> {
+/// Microseconds of a day.
+const DAY_US: u64 = 24 * 3_600 * 1_000_000;
+
+/// The commands that end entries, each once, and what seems to be forgotten.
+pub(crate) fn remedies(status: &DeploymentStatus) -> Vec<String> {
     let mut remedies: Vec<String> = Vec::new();
-    for entry in overlay.iter().filter(|entry| !entry.remedy.is_empty()) {
+    for entry in status.overlay.iter().filter(|own| !own.remedy.is_empty()) {
         let line = format!("{} ends what is wanted of {}", entry.remedy, entry.service);
         if !remedies.contains(&line) {
             remedies.push(line);
         }
     }
+    let is_old = |entry: &&OverlayStatus| {
+        entry.until == OverlayEnd::Cleared
+            && matches!(entry.kind, OverlayKind::Move | OverlayKind::Ban)
+            && status.time.saturating_sub(entry.created) > DAY_US
+    };
+    let old = status.overlay.iter().filter(is_old);
+    remedies.extend(old.map(|entry| {
+        let days = status.time.saturating_sub(entry.created) / DAY_US;
+        format!("since {days} d, and without an end: {}", entry.text)
+    }));
     remedies
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_seems_to_be_forgotten_is_named() {
+        let entry = |kind, created| OverlayStatus {
+            kind,
+            service: "db".into(),
+            created,
+            until: OverlayEnd::Cleared,
+            text: format!("db is {created}"),
+            remedy: "cpectl clear shop db".into(),
+            ..OverlayStatus::default()
+        };
+        let status = DeploymentStatus {
+            time: 3 * DAY_US,
+            overlay: vec![
+                entry(OverlayKind::Ban, DAY_US / 2),
+                entry(OverlayKind::Ban, 2 * DAY_US),
+                entry(OverlayKind::Disable, 1),
+            ],
+            ..DeploymentStatus::default()
+        };
+        let expected = [
+            "cpectl clear shop db ends what is wanted of db".to_owned(),
+            format!("since 2 d, and without an end: db is {}", DAY_US / 2),
+        ];
+        assert_eq!(remedies(&status), expected);
+    }
 }

@@ -3,7 +3,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use controller::{Ban, Holder, Request, ServiceId, TicketOrder, Whose};
+use controller::{
+    Ban, Holder, Lifetime, Refusal, Request, ServiceId, ServiceOrder, TicketOrder, Whose,
+};
 use controller_sim::faults::Fault;
 use controller_sim::policies::Loss;
 use controller_sim::scenario::{Form, Mode, Scenario};
@@ -15,9 +17,9 @@ use cpe_bus::{DeploymentEntry, Error, Event, Fields, GenerationEntry, Result, js
 use cpe_status::{
     AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,
     AgentVariant, DeploymentState, DeploymentStatus, DocumentWarning, KeptInput, KeptInputList,
-    ResourceAgent, Unasked,
+    OverlayKind, ResourceAgent, ServicePlan, Unasked,
 };
-use policy_engine::explain::{self, Detail, Question, Terms};
+use policy_engine::explain::{self, Detail, Question, Temporary, Terms};
 
 use crate::bus::Bus;
 
@@ -221,6 +223,53 @@ impl Shared {
     }
 
     /// Sets or deletes an attribute or an option.
+    /// What an order about a service would bring.
+    fn plan_order(
+        &self,
+        verb: &str,
+        service: &str,
+        options: &Fields,
+    ) -> Result<(ServicePlan, ServiceOrder)> {
+        let reader = cpe_bus::fields::Reader::new("options", options);
+        let assembly = reader.text("assembly", 64)?;
+        let lifetime = match (reader.u64("for_ms")?, verb) {
+            (0, "move") => Lifetime::Placed,
+            (0, _) => Lifetime::Cleared,
+            (ms, _) => Lifetime::For(ms),
+        };
+        let promoted = reader.boolean("promoted")?;
+        let order = match verb {
+            "move" => ServiceOrder::Move {
+                to: some(&assembly),
+                promoted,
+                lifetime,
+            },
+            "ban" => ServiceOrder::Ban {
+                assembly: assembly.as_str().into(),
+                promoted,
+                lifetime,
+            },
+            "clear" => ServiceOrder::Clear {
+                assembly: some(&assembly),
+            },
+            "disable" => ServiceOrder::Disable,
+            "enable" => ServiceOrder::Enable,
+            "unmanage" => ServiceOrder::Unmanage,
+            "manage" => ServiceOrder::Manage,
+            _ => ServiceOrder::Restart,
+        };
+        let world = self.lock();
+        let now = world.time();
+        let controller = world.controller().unwrap();
+        let input = controller.plan_service(now, &service.into(), &order);
+        let input = input.map_err(|refusal| match refusal {
+            Refusal::NotFound { .. } => Error::NotFound(refusal.to_string()),
+            Refusal::InvalidArgument(text) => Error::InvalidArgument(text),
+            other => Error::NotReady(other.to_string()),
+        })?;
+        Ok((input.answer().unwrap(), order))
+    }
+
     fn put(&self, assembly: &str, lifetime: &str, name: &str, value: Option<&str>) -> Result<()> {
         if lifetime == "reboot" {
             let mut world = self.lock();
@@ -492,7 +541,19 @@ impl Deployment {
             ..policy_engine::RunOptions::default()
         };
         let schedule = policy_engine::schedule(&cib, input.1, run);
-        let told = explain::answer(&schedule, question, &Terms::deployment(NAME));
+        let mut terms = Terms::deployment(NAME);
+        let wanted = self.0.status().overlay.into_iter();
+        let named = wanted.map(|own| {
+            let (text, remedy) = (own.text, own.remedy);
+            let id = match own.kind {
+                OverlayKind::Unmanage => format!("overlay.{}.is-managed", own.service),
+                OverlayKind::Disable => format!("overlay.{}.target-role", own.service),
+                _ => own.constraint,
+            };
+            (id, Temporary { text, remedy })
+        });
+        terms.temporary = named.collect();
+        let told = explain::answer(&schedule, question, &terms);
         let told = told.map_err(|error| Error::NotFound(error.to_string()))?;
         let text = explain::to_text(&told, Detail::Reasons);
         let text = serde_json::to_string(&text).unwrap();
@@ -546,6 +607,20 @@ impl Deployment {
             service: some(service),
             assembly: some(assembly),
         });
+    }
+
+    #[zbus(out_args("plan_json"))]
+    async fn plan_service(&self, verb: &str, service: &str, options: Fields) -> Result<String> {
+        let (plan, _) = self.0.plan_order(verb, service, &options)?;
+        json::to_json(&plan)
+    }
+
+    #[zbus(out_args("plan_json"))]
+    async fn order_service(&self, verb: &str, service: &str, options: Fields) -> Result<String> {
+        let (plan, order) = self.0.plan_order(verb, service, &options)?;
+        let service = service.into();
+        self.0.ask(Request::Service { service, order });
+        json::to_json(&plan)
     }
 
     async fn set_standby(&self, assembly: &str, on: bool) {

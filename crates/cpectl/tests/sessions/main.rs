@@ -78,6 +78,11 @@ fn past_decisions_are_listed_and_their_inputs_shown() {
 }
 
 #[test]
+fn services_are_moved_banned_stopped_and_restarted() {
+    check("verbs");
+}
+
+#[test]
 fn a_ticket_is_granted_and_revoked() {
     check("tickets");
 }

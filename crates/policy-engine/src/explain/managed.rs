@@ -140,7 +140,8 @@ impl Explainer<'_> {
         let value = self.cluster.resource(id).meta.text(name);
         let value = value.unwrap_or_default();
         let origin = self.origin(id, name, value);
-        self.say(
+        let known = self.terms.temporary.get(&format!("{}.{name}", origin.set));
+        let mut said = self.say(
             code,
             vec![
                 ("value", value.into()),
@@ -148,7 +149,12 @@ impl Explainer<'_> {
                 ("set", origin.set.into()),
                 ("owner", origin.owner.into()),
             ],
-        )
+        );
+        if let Some(known) = known {
+            said.text.clone_from(&known.text);
+            said.remedy.clone_from(&known.remedy);
+        }
+        said
     }
 
     /// Where the value of a meta attribute comes from.

@@ -36,7 +36,7 @@ pub use json::to_json;
 use notes::Notes;
 pub use pages::documentation;
 use sequence::Sequence;
-pub use terms::Terms;
+pub use terms::{Temporary, Terms};
 pub use text::{Detail, to_text};
 
 /// Why an explanation is not possible.

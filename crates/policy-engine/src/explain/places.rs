@@ -422,6 +422,11 @@ impl<'s> Explainer<'s> {
             parameters.push(("attributes", self.health_attributes(node).into()));
             return self.say(&codes::HEALTH, parameters);
         }
+        if let Some(known) = self.terms.temporary.get(&*location.id) {
+            parameters.push(("entry", known.text.as_str().into()));
+            parameters.push(("end", known.remedy.as_str().into()));
+            return self.say(&codes::TEMPORARY, parameters);
+        }
         if is_of_ban(&location.id) && score < Score::ZERO {
             return self.say(&codes::LEFTOVER_BAN, parameters);
         }

@@ -1,6 +1,7 @@
 //! The reader's words: those of the field, or those of a product built on the policy engine.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::codes::Code;
 
@@ -20,6 +21,18 @@ pub struct Terms {
     /// The deployment that is asked about: remedies are then given in the words of its document and
     /// of its tools. `None`: in the words of clusters.
     pub deployment: Option<String>,
+    /// What somebody wants for a while, in words, and how that ends: by the ids of the location
+    /// constraints, or of the sets of meta attributes with the names of these (`SET.target-role`).
+    pub temporary: BTreeMap<String, Temporary>,
+}
+
+/// What stands behind a constraint or a meta attribute that is not of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Temporary {
+    /// What it is, as a clause.
+    pub text: String,
+    /// How it is ended.
+    pub remedy: String,
 }
 
 impl Terms {
@@ -31,6 +44,7 @@ impl Terms {
         resources: "resources",
         cluster: "cluster",
         deployment: None,
+        temporary: BTreeMap::new(),
     };
 
     /// The words of a deployment.
@@ -42,6 +56,7 @@ impl Terms {
             resources: "services",
             cluster: "deployment",
             deployment: Some(name.into()),
+            temporary: BTreeMap::new(),
         }
     }
 

@@ -90,6 +90,16 @@ impl Explainer<'_> {
         let mut told: Vec<&str> = Vec::new();
         for location in &self.cluster.locations {
             let left = is_of_ban(&location.id) || is_of_move(&location.id);
+            let known = self.terms.temporary.get(&*location.id);
+            if let Some(known) = known.filter(|_| !told.contains(&&*location.id)) {
+                told.push(&location.id);
+                let parameters = vec![
+                    ("entry", known.text.as_str().into()),
+                    ("end", known.remedy.as_str().into()),
+                ];
+                remarks.push(self.say(&codes::TEMPORARY, parameters));
+                continue;
+            }
             if !left || told.contains(&&*location.id) {
                 continue;
             }

@@ -109,7 +109,7 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
     }
     if !status.overlay.is_empty() {
         screen.section(&orders::table(&status.overlay));
-        for remedy in orders::remedies(&status.overlay) {
+        for remedy in orders::remedies(status) {
             screen.line(Line::new().styled(remedy, FAINT));
         }
     }

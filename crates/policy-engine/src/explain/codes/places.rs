@@ -82,6 +82,10 @@ codes! {
         "`crm_resource --move` to a node works by a constraint called `cli-prefer-…`. It stays until it is cleared.";
         "crm_resource --clear --resource {owner} (or: pcs resource clear {owner}; crm resource clear {owner})";
         "remove the constraint {constraint} from the document"
+    TEMPORARY "temporary": "{entry}";
+        "Somebody has moved or banned it for a while. That is no part of the configuration, and ends by itself or when it is cleared.";
+        "{end}";
+        "{end}"
     HEALTH "health": "the health of {node} {effect} {RESOURCES} there: {attributes} (node-health-strategy={strategy})";
         "Node health: attributes whose names begin with `#health`, which agents set.";
         "mend what the attribute is about; it is set back by its agent, or: attrd_updater --node {node} --name NAME --update green";

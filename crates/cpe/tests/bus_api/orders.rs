@@ -1,0 +1,146 @@
+//! Orders about single services, beside the document: planned, refused, given, ended, kept; a real
+//! DPE and real guest agents behind the daemon.
+
+use cpe_bus::fields::put;
+use cpe_bus::proxies::CpeDeploymentProxy;
+use cpe_bus::{Error, Fields};
+use cpe_status::{DeploymentStatus, OverlayKind, ServicePlan, ServiceState};
+
+use super::explanations::{deploy, runs_in};
+use super::fake_systemd::FakeSystemd;
+use super::harness::{Bus, until};
+
+fn to(assembly: &str) -> Fields {
+    let mut options = Fields::new();
+    put(&mut options, "assembly", assembly.to_owned());
+    options
+}
+
+fn with<'a>(mut options: Fields, key: &str, value: impl Into<zbus::Variant<'a>>) -> Fields {
+    put(&mut options, key, value);
+    options
+}
+
+async fn status(deployment: &CpeDeploymentProxy<'static>) -> DeploymentStatus {
+    let text = deployment.get_status().await.expect("a status");
+    cpe_bus::json::from_json(&text).expect("a status")
+}
+
+async fn until_nothing_is_wanted(deployment: &CpeDeploymentProxy<'static>) {
+    until("no entry is left", async || {
+        let text = deployment.get_status().await.ok()?;
+        let status: DeploymentStatus = cpe_bus::json::from_json(&text).ok()?;
+        (status.is_complete() && status.overlay.is_empty()).then_some(())
+    })
+    .await;
+}
+
+async fn order(deployment: &CpeDeploymentProxy<'static>, verb: &str, options: Fields) {
+    let given = deployment.order_service(verb, "web", options).await;
+    given.unwrap_or_else(|error| panic!("{verb}: {error:?}"));
+}
+
+#[tokio::test]
+async fn a_move_is_planned_and_refused_if_it_would_not_hold() {
+    let bus = Bus::start();
+    let _systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let deployment = deploy(&bus, &cpe).await;
+    let planned = deployment.plan_service("move", "web", to("web2")).await;
+    let plan: ServicePlan = cpe_bus::json::from_json(&planned.expect("a plan")).expect("a plan");
+    assert_eq!(plan.refused, ["afterwards it would go back to web1"]);
+    assert_eq!(plan.actions[0].action, "move");
+    let refused = deployment.order_service("move", "web", to("web2")).await;
+    assert!(
+        matches!(&refused, Err(Error::Refused(text)) if text.contains("--for 2h keeps it there")),
+        "{refused:?}"
+    );
+    assert!(
+        status(&deployment).await.overlay.is_empty(),
+        "nothing has changed"
+    );
+    let other = with(
+        with(to("web2"), "for_ms", 600_000_u64),
+        "fingerprint",
+        "7".to_owned(),
+    );
+    let refused = deployment.order_service("move", "web", other).await;
+    assert!(
+        matches!(&refused, Err(Error::Refused(text)) if text.contains("than was planned")),
+        "{refused:?}"
+    );
+    for (verb, service, options, expected) in [
+        ("move", "wbe", to("web2"), "web"),
+        ("ban", "web", to("web9"), "web1, web2"),
+        ("hop", "web", to("web2"), "no order"),
+    ] {
+        let error = deployment.order_service(verb, service, options).await;
+        let text = error.expect_err("an error").message();
+        assert!(text.contains(expected), "{verb} {service}: {text}");
+    }
+    order(&deployment, "move", with(to("web2"), "for_ms", 600_000_u64)).await;
+    runs_in(&deployment, "web2").await;
+    let told = deployment.explain("web", "").await.expect("reasons");
+    for part in ["web is moved to web2 by ", "cpectl clear shop web"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    order(&deployment, "clear", Fields::new()).await;
+    runs_in(&deployment, "web1").await;
+    until_nothing_is_wanted(&deployment).await;
+    let orders: Vec<(String, String)> = cpe
+        .all_events()
+        .await
+        .into_iter()
+        .filter_map(|event| Some((event.details.get("action")?.clone(), event.state)))
+        .filter(|(action, _)| action == "move" || action == "clear")
+        .collect();
+    let states: Vec<&str> = orders.iter().map(|(_, state)| state.as_str()).collect();
+    assert_eq!(
+        states,
+        ["refused", "refused", "refused", "done", "done"],
+        "{orders:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_wanted_of_a_service_outlives_the_dpe_and_ends_in_time() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let deployment = deploy(&bus, &cpe).await;
+    order(&deployment, "ban", with(to("web1"), "for_ms", 4_000_u64)).await;
+    let entry = status(&deployment).await.overlay.remove(0);
+    assert_eq!((entry.kind, &*entry.assembly), (OverlayKind::Ban, "web1"));
+    assert!(entry.text.contains(" until 2"), "{entry:?}");
+    systemd.kill("shop").await;
+    until_nothing_is_wanted(&deployment).await;
+    runs_in(&deployment, "web1").await;
+    cpe.await_event("overlay.expired", "shop").await;
+    let input = deployment.get_input().await.expect("an input");
+    assert!(!input.contains("cli-ban"), "{input}");
+
+    order(&deployment, "disable", Fields::new()).await;
+    let stopped = async || {
+        let text = deployment.get_status().await.ok()?;
+        let status: DeploymentStatus = cpe_bus::json::from_json(&text).ok()?;
+        let known = status.is_complete() && status.overlay.len() == 1;
+        (known && status.services[0].state == ServiceState::Stopped).then_some(())
+    };
+    until("web is stopped", stopped).await;
+    let told = deployment.explain("web", "").await.expect("reasons");
+    assert!(told.contains("cpectl enable shop web"), "{told}");
+    systemd.kill("shop").await;
+    until("web is stopped still", stopped).await;
+    order(&deployment, "enable", Fields::new()).await;
+    runs_in(&deployment, "web1").await;
+
+    order(&deployment, "restart", Fields::new()).await;
+    systemd.kill("shop").await;
+    until_nothing_is_wanted(&deployment).await;
+    runs_in(&deployment, "web1").await;
+    let started = cpe.all_events().await;
+    let started = started
+        .iter()
+        .filter(|event| event.kind == "service.started");
+    assert!(started.count() >= 3, "first, enabled, restarted");
+}
