@@ -10,7 +10,7 @@ use crate::time::{MS, SECOND};
 use crate::world::World;
 
 /// Something is wanted of a service, and not that this ends.
-fn is_wish(request: &Request) -> bool {
+fn wants_something(request: &Request) -> bool {
     let Request::Service { order, .. } = request else {
         return false;
     };
@@ -111,7 +111,7 @@ impl World {
         let disturbs = matches!(
             request,
             Request::Standby { on: true, .. } | Request::Maintenance { on: true, .. }
-        ) || is_wish(&request);
+        ) || wants_something(&request);
         // What people wanted while the DPE was dead, they do not want any more.
         if disturbs && self.peaceful {
             return;

@@ -1,4 +1,4 @@
-//! Orders about single services, beside documents: what people say, and that it is heeded.
+//! Orders about single services, beside documents: what people say, and that it is obeyed.
 
 use controller::{AssemblyId, Lifetime, Operation, Request, ServiceOrder, Task};
 

@@ -19,7 +19,7 @@ use crate::vocabulary::{AssemblyId, OverlayKey, ServiceId};
 type Bans = BTreeMap<(AssemblyId, ServiceId), BanFacts>;
 
 /// What the overlay says about one element of the configuration.
-type Wishes = BTreeMap<&'static str, &'static str>;
+type Options = BTreeMap<&'static str, &'static str>;
 
 /// The id of the location constraint of a move or a ban; `None`: it is neither. The one that
 /// Pacemaker's tools would give it, unless the configuration or a guest has one of that id.
@@ -80,8 +80,8 @@ pub(super) fn with_options<'a>(
     overlay: &Overlay,
     resources: &[ResourceStatus],
 ) -> Cow<'a, str> {
-    let wishes = wishes(overlay, resources);
-    if wishes.is_empty() {
+    let wanted = wanted(overlay, resources);
+    if wanted.is_empty() {
         return text;
     }
     let Ok(mut document) = xml::parse(&text) else {
@@ -95,13 +95,13 @@ pub(super) fn with_options<'a>(
         .filter_map(|element| Some((element.id(), element.get("id")?.to_owned())))
         .collect();
     for (element, id) in elements {
-        let Some(wishes) = wishes.get(id.as_str()) else {
+        let Some(wanted) = wanted.get(id.as_str()) else {
             continue;
         };
         let set = document.append(element, "meta_attributes");
         document.set(set, "id", &format!("overlay.{id}"));
         document.set(set, "score", "INFINITY");
-        for (name, value) in wishes {
+        for (name, value) in wanted {
             let pair = document.append(set, "nvpair");
             document.set(pair, "id", &format!("overlay.{id}.{name}"));
             document.set(pair, "name", name);
@@ -114,8 +114,8 @@ pub(super) fn with_options<'a>(
 }
 
 /// What is wanted of each element: of what an entry names, and of all that it contains.
-fn wishes<'a>(overlay: &Overlay, resources: &'a [ResourceStatus]) -> BTreeMap<&'a str, Wishes> {
-    let mut wishes: BTreeMap<&str, Wishes> = BTreeMap::new();
+fn wanted<'a>(overlay: &Overlay, resources: &'a [ResourceStatus]) -> BTreeMap<&'a str, Options> {
+    let mut wanted: BTreeMap<&str, Options> = BTreeMap::new();
     for key in overlay.keys() {
         let (name, value) = match key.kind {
             OverlayKind::Disable | OverlayKind::Restart => ("target-role", "Stopped"),
@@ -123,10 +123,10 @@ fn wishes<'a>(overlay: &Overlay, resources: &'a [ResourceStatus]) -> BTreeMap<&'
             _ => continue,
         };
         for own in elements(resources, key.service.as_str()) {
-            wishes.entry(own).or_default().insert(name, value);
+            wanted.entry(own).or_default().insert(name, value);
         }
     }
-    wishes
+    wanted
 }
 
 /// The names of an element of the tree and of all that it contains.

@@ -37,6 +37,19 @@ async fn call_history(stranger: &zbus::Connection) -> Answers {
     ]
 }
 
+/// Gives orders about services.
+async fn call_orders(stranger: &zbus::Connection) -> Answers {
+    let deployment = shop(stranger).await;
+    let none = Fields::new();
+    let planned = deployment.plan_service("disable", "web", none.clone());
+    let planned = planned.await.map(drop);
+    let ordered = deployment.order_service("disable", "web", none);
+    vec![
+        ("PlanService", planned),
+        ("OrderService", ordered.await.map(drop)),
+    ]
+}
+
 /// Calls everything that takes a right; what came of each.
 async fn call_all(stranger: &zbus::Connection) -> Answers {
     let manager = CpeManagerProxy::new(stranger).await.expect("a proxy");
@@ -82,20 +95,6 @@ async fn call_all(stranger: &zbus::Connection) -> Answers {
         ),
         ("CheckAgents", deployment.check_agents("").await.map(drop)),
         ("Cleanup", deployment.cleanup("", "").await),
-        (
-            "PlanService",
-            deployment
-                .plan_service("disable", "web", Fields::new())
-                .await
-                .map(drop),
-        ),
-        (
-            "OrderService",
-            deployment
-                .order_service("disable", "web", Fields::new())
-                .await
-                .map(drop),
-        ),
         ("SetStandby", deployment.set_standby("web1", true).await),
         ("SetMaintenance", deployment.set_maintenance("", true).await),
         (
@@ -119,6 +118,7 @@ async fn call_all(stranger: &zbus::Connection) -> Answers {
         ),
     ];
     answers.extend(call_history(stranger).await);
+    answers.extend(call_orders(stranger).await);
     answers
 }
 

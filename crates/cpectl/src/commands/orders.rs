@@ -1,6 +1,6 @@
 //! What is ordered of single services beside the document: `cpectl move`, `ban`, `clear`,
-//! `disable`, `enable`, `unmanage`, `manage`, `restart`. Planned first, and shown; then done, if the
-//! same would be done still.
+//! `disable`, `enable`, `unmanage`, `manage`, `restart`. Planned first, and shown; then done, if
+//! the same would be done still.
 
 use std::time::Duration;
 

@@ -107,6 +107,20 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
         );
         screen.line(Line::new().styled(remedy, FAINT));
     }
+    beside(status, screen);
+    if !status.fencing.is_empty() {
+        let shown = status.fencing.len().min(MOST_ATTEMPTS);
+        screen.section(&attempts(&status.fencing[..shown]));
+        let more = status.fencing.len().saturating_sub(MOST_ATTEMPTS);
+        if more > 0 {
+            let text = format!("{more} earlier attempts: cpectl fencing {}", status.name);
+            screen.line(Line::new().styled(text, FAINT));
+        }
+    }
+}
+
+/// What is wanted beside the document, and the bans of the document and of guests.
+fn beside(status: &DeploymentStatus, screen: &mut Screen) {
     if !status.overlay.is_empty() {
         screen.section(&orders::table(&status.overlay));
         for remedy in orders::remedies(status) {
@@ -117,15 +131,6 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
         screen.section(&bans(&status.bans));
         for remedy in ends_of_bans(status) {
             screen.line(Line::new().styled(remedy, FAINT));
-        }
-    }
-    if !status.fencing.is_empty() {
-        let shown = status.fencing.len().min(MOST_ATTEMPTS);
-        screen.section(&attempts(&status.fencing[..shown]));
-        let more = status.fencing.len().saturating_sub(MOST_ATTEMPTS);
-        if more > 0 {
-            let text = format!("{more} earlier attempts: cpectl fencing {}", status.name);
-            screen.line(Line::new().styled(text, FAINT));
         }
     }
 }

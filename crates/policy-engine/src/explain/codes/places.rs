@@ -83,7 +83,7 @@ codes! {
         "crm_resource --clear --resource {owner} (or: pcs resource clear {owner}; crm resource clear {owner})";
         "remove the constraint {constraint} from the document"
     TEMPORARY "temporary": "{entry}";
-        "Somebody has moved or banned it for a while. That is no part of the configuration, and ends by itself or when it is cleared.";
+        "Somebody has moved or banned it for a while. It is not in the configuration, and ends by itself or when it is cleared.";
         "{end}";
         "{end}"
     HEALTH "health": "the health of {node} {effect} {RESOURCES} there: {attributes} (node-health-strategy={strategy})";
