@@ -23,7 +23,9 @@ fn order(world: &mut World, order: ServiceOrder) {
 fn entries(world: &World) -> Vec<String> {
     let status = world.controller().unwrap().status(world.time());
     let entries = status.overlay.into_iter();
-    entries.map(|own| format!("{} {}", own.kind, own.assembly)).collect()
+    entries
+        .map(|own| format!("{} {}", own.kind, own.assembly))
+        .collect()
 }
 
 /// Worlds whose DPE dies soon after the order, after a minute.
@@ -48,15 +50,25 @@ fn count(world: &World, begin: &str) -> usize {
 fn a_restart_is_finished_whenever_the_dpe_dies() {
     let mut restarted = 0;
     for (effects, world) in (1..).zip(worlds(&ServiceOrder::Restart)) {
-        assert_eq!(world.runs_in("service1").len(), 1, "it is not left down: {effects}");
+        assert_eq!(
+            world.runs_in("service1").len(),
+            1,
+            "it is not left down: {effects}"
+        );
         assert_eq!(entries(&world), [""; 0], "{effects}");
         // An order whose row was not written was not answered either.
         let stops = count(&world, "stop service1");
-        assert!((0..=1).contains(&stops), "{effects}: it is stopped once, not {stops} times");
+        assert!(
+            (0..=1).contains(&stops),
+            "{effects}: it is stopped once, not {stops} times"
+        );
         restarted += stops;
         expect_well(&world);
     }
-    assert!(restarted > 10, "{restarted} of {EFFECTS}: most have it begun");
+    assert!(
+        restarted > 10,
+        "{restarted} of {EFFECTS}: most have it begun"
+    );
     let mut world = at_rest(Scenario::plain(2, 2, Mode::Lease));
     order(&mut world, ServiceOrder::Restart);
     world.run_for(30);
@@ -100,7 +112,10 @@ fn a_ban_outlives_the_dpe_and_ends_in_time() {
     world.run_for(15);
     assert_eq!(entries(&world), [""; 0]);
     let expired = |line: &String| line.starts_with("overlay.expired");
-    assert_eq!(world.logged().iter().filter(|line| expired(line)).count(), 1);
+    assert_eq!(
+        world.logged().iter().filter(|line| expired(line)).count(),
+        1
+    );
     expect_well(&world);
 }
 

@@ -427,6 +427,8 @@ impl Deciding {
     /// A transition begins.
     pub(crate) fn transition_began(&mut self) {
         self.busy += 1;
+        // There was something to do, so that it was not seen whether they can go.
+        self.judged.clear();
     }
 
     /// There is nothing more to do.
