@@ -353,7 +353,7 @@ impl ServicePlanInput {
         let found = cluster
             .resources
             .iter()
-            .position(|own| *service == &*own.config_id);
+            .position(|own| *service == *own.config_id);
         let Some(id) = found.map(ResourceId::new) else {
             return;
         };

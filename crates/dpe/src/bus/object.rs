@@ -482,7 +482,15 @@ impl DpeObject {
 
     /// What an order about a service would bring, as JSON.
     #[zbus(out_args("plan_json"))]
-    async fn plan_service(&self, verb: String, service: String, options: Fields) -> Result<String> {
+    async fn plan_service(
+        &self,
+        verb: String,
+        service: String,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        require_administrator(connection, &header).await?;
         let order = orders::order(&verb, &options)?;
         let service = bounded(&service, LONGEST_NAME).into();
         json::to_json(&self.planned(&service, &order).await?)
