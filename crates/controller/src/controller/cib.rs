@@ -326,7 +326,7 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, given_up: &[GivenUp<'_>], xml:
             records.retain(|record| !given_up.iter().any(|own| own.is_over(node, record)));
             let seen: Vec<Cow<'_, Record>> = records
                 .into_iter()
-                .map(|it| found(input.followed.seen(it), node.history, input.followed))
+                .map(|it| found(input.followed.seen(it), node.history, &input.followed))
                 .collect();
             let records: Vec<&Record> = seen.iter().map(AsRef::as_ref).collect();
             let told = Told {

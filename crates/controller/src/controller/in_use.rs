@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::living::Followed;
 use crate::machines::history::{self, History};
-use crate::vocabulary::{FORCE_RESTART, OP_DIGEST, Record, RecordState, Task};
+use crate::vocabulary::{CONFIGURE, FORCE_RESTART, OP_DIGEST, Record, RecordState, Task};
 
 /// A reload that went well. It says nothing about the role: it only changes the parameters by which
 /// the resource runs.
@@ -57,7 +57,7 @@ fn is_what_runs(record: &Record, complete: &[&Record], reload: &Record) -> bool 
 pub(super) fn found<'a>(
     record: Cow<'a, Record>,
     history: &History,
-    followed: Followed<'_>,
+    followed: &Followed<'_>,
 ) -> Cow<'a, Record> {
     if !record.is_probe() || !matches!(record.rc, 0 | 8) {
         return record;
@@ -81,12 +81,19 @@ pub(super) fn found<'a>(
             value.clone_from(started);
         }
     }
-    if own == record.operation.parameters {
+    let configured = |of: &Record| of.operation.annotations.get(CONFIGURE).cloned();
+    let digest = if own != record.operation.parameters {
+        let pairs = own.iter().map(|(name, value)| (&**name, &**value));
+        policy_engine::parameters_digest(pairs)
+    } else if let (true, Some(digest)) = (
+        configured(definition) != configured(&record),
+        definition.operation.annotations.get(OP_DIGEST),
+    ) {
+        digest.clone()
+    } else {
         return record;
-    }
+    };
     let mut record = record.into_owned();
-    let pairs = own.iter().map(|(name, value)| (&**name, &**value));
-    let digest = policy_engine::parameters_digest(pairs);
     let operation = &mut record.operation;
     operation.annotations.insert(OP_DIGEST.to_owned(), digest);
     operation.parameters = own;

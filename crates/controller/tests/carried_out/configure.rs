@@ -1,19 +1,23 @@
 //! What guests run before services start.
 
-use controller::{CONFIGURE, CONFIGURE_PARAMETER, Configure, Operation};
+use controller::{CONFIGURE, CONFIGURE_PARAMETER, Configure, Operation, Request};
 
 use crate::lab::*;
 
-/// A service in `n1` that has something run before its start, beside one that has not.
-fn lab(inner: &str, not_reloadable: &str) -> Lab {
+/// Assemblies, the first with a service that has something run before its start, beside one that
+/// has not.
+fn placed(inner: &str) -> String {
     let service = |name: &str, inner: &str| {
         format!(
             r#"<service name="{name}" class="ocf" provider="sim" type="Simulated">{inner}</service>"#
         )
     };
     let services = service("web", inner) + &service("other", "");
-    let services = format!("<services>{services}</services>");
-    let mut lab = Lab::of(&assemblies(&[&services, ""]), "");
+    assemblies(&[&format!("<services>{services}</services>"), ""])
+}
+
+fn lab(inner: &str, not_reloadable: &str) -> Lab {
+    let mut lab = Lab::of(&placed(inner), "");
     lab.not_reloadable = not_reloadable.to_owned();
     lab.all_answer();
     lab
@@ -78,6 +82,27 @@ fn another_program_restarts_the_service_and_so_does_each_parameter() {
     assert_eq!(lab.told_since(told).last().unwrap(), "start web n1");
     let path = Configure::Path("/y".into());
     assert_eq!(carries(lab.operation("start web n1")).0, Some(&path));
+}
+
+#[test]
+fn what_goes_on_after_a_stop_that_failed_is_restarted_for_another_program() {
+    let assemblies = placed("<configure>exit 0</configure>");
+    let unit = r#"mode="unit" unit="n1.service""#;
+    let lab = Lab::of(&assemblies.replace(unit, r#"mode="none""#), "");
+    let mut lab = lab.fail(&["stop web n1"]);
+    lab.all_answer();
+    lab.changes("exit 0", "exit 1");
+    lab.wait(2);
+    assert_eq!(lab.told().last().unwrap(), "stop web n1");
+    let told = lab.told().len();
+    lab.mended("web n1");
+    lab.ask(Request::Cleanup {
+        service: None,
+        assembly: None,
+    });
+    assert_eq!(lab.told_since(told), ["stop web n1", "start web n1"]);
+    let (given, _) = carries(lab.operation("start web n1"));
+    assert!(matches!(given, Some(Configure::Content { text, .. }) if text == "exit 1\n"));
 }
 
 #[test]
