@@ -162,16 +162,12 @@ impl Controller {
             let fenced = own.fence().is_some();
             let facts = self.store.assembly_mut(name);
             facts.retired = Some(former);
-            let is_known = matches!(facts.last_event, LastEvent::Lost | LastEvent::Fencing);
-            if !fenced {
-                self.lose(now, name, reason);
+            let before = facts.last_event;
+            match fenced {
+                true => self.reconnect(name),
+                false => self.lose(now, name, reason),
             }
-            // Who is to confirm that it is down must know that this is not who answers there.
-            if is_known {
-                let event = EventDraft::new(EventKind::AssemblyLost).assembly(name);
-                let attempt = self.store.assembly(name).fencing_attempt;
-                self.tell(now, event.reason(reason).detail("attempt", &attempt));
-            }
+            self.tell_stranger(now, name, before, reason);
             return;
         }
         if let Some(former) = self.retire(name, reason) {
@@ -181,6 +177,22 @@ impl Controller {
             spec = accepted.assemblies.get(name).cloned().unwrap_or(spec);
         }
         self.adopt_assembly(now, name, spec);
+    }
+
+    /// Who is to confirm that an assembly is down must know that it is not who answers there: what
+    /// was told of it last, `before`, is told again.
+    fn tell_stranger(&mut self, now: Time, name: &AssemblyId, before: LastEvent, reason: &str) {
+        let kind = match before {
+            LastEvent::Lost => EventKind::AssemblyLost,
+            LastEvent::Fencing => EventKind::AssemblyFencingRequested,
+            _ => return,
+        };
+        let mut event = EventDraft::new(kind).assembly(name).reason(reason);
+        if before == LastEvent::Fencing {
+            event = event.detail("mode", self.means(name).0.word());
+        }
+        let attempt = self.store.assembly(name).fencing_attempt;
+        self.tell(now, event.detail("attempt", &attempt));
     }
 
     /// The first guest that is heard of an assembly in doubt was never given anything to do. Before

@@ -96,18 +96,22 @@ fn what_requires_no_fencing_restarts_while_another_assembly_is_fenced() {
 
 #[test]
 fn another_guest_at_the_address_of_what_is_lost_and_has_left_the_document_is_an_event() {
-    let mut lab = Lab::new(2, "");
-    lab.fences = false;
-    lab.falls_silent("n2");
-    lab.wait(8);
-    let before = lab.reasons(EventKind::AssemblyLost).len();
-    lab.changes(
-        r#"name="n2" address="unix:/run/n2""#,
-        r#"name="n3" address="unix:/run/n3""#,
-    );
-    lab.answers_as("n2", "another", Vec::new());
-    let reason = "another guest answers at its address";
-    assert_eq!(lab.reasons(EventKind::AssemblyLost)[before..], [reason]);
-    lab.answers_as("n2", "another", Vec::new());
-    assert_eq!(lab.reasons(EventKind::AssemblyLost).len(), before + 1);
+    let web = resources(&primitive("web", ""));
+    for (configuration, kind) in [
+        ("", EventKind::AssemblyLost),
+        (web.as_str(), EventKind::AssemblyFencingRequested),
+    ] {
+        let mut lab = Lab::new(2, configuration);
+        lab.fences = false;
+        lab.falls_silent("n2");
+        lab.wait(8);
+        let named = |number: u32| format!(r#"name="n{number}" address="unix:/run/n{number}""#);
+        lab.changes(&named(2), &named(3));
+        let before = lab.reasons(kind).len();
+        lab.answers_as("n2", "another", Vec::new());
+        let reason = "another guest answers at its address";
+        assert_eq!(lab.reasons(kind)[before..], [reason]);
+        lab.answers_as("n2", "another", Vec::new());
+        assert_eq!(lab.reasons(kind).len(), before + 1);
+    }
 }
