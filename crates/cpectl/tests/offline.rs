@@ -98,6 +98,28 @@ fn a_valid_document_is_told_when_the_services_of_lost_assemblies_start_elsewhere
 }
 
 #[test]
+fn what_is_run_before_services_start_is_told_by_its_path_or_digest() {
+    let file = example("configure.xml");
+    let file = file.to_string_lossy();
+    let text = stdout(&cpectl(&["validate", &file]));
+    let lines: Vec<&str> = text.lines().filter(|it| it.contains("before ")).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    let content = "before web starts: content of 233 bytes, run by /bin/sh, sha256 ";
+    assert!(lines[0].contains(content), "{text}");
+    assert!(
+        lines[1].ends_with("before app starts: /usr/local/sbin/configure-app"),
+        "{text}"
+    );
+    let json = stdout(&cpectl(&["--json", "validate", &file]));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let program = &json[0]["configured"][1];
+    assert_eq!(
+        (&program["service"], &program["program"]),
+        (&"app".into(), &"/usr/local/sbin/configure-app".into())
+    );
+}
+
+#[test]
 fn an_invalid_document_is_reported_with_file_line_and_column_and_status_3() {
     let path = example("invalid.xml");
     let output = cpectl(&["validate", &path.to_string_lossy()]);

@@ -171,6 +171,7 @@ const TODAY: &str = r#"<deployable name="dep1">
     <assembly name="assy1" escalation_failures="3" escalation_period="1m">
       <services>
         <service name="httpd" class="ocf" provider="heartbeat" type="apache" escalation_failures="3" escalation_period="1m">
+          <configure path="/usr/local/sbin/configure-httpd"/>
           <parameters>
             <parameter name="port" value="80"/>
             <parameter name="db_host"><reference assembly="assy2" parameter="hostname"/></parameter>

@@ -106,6 +106,26 @@ fn what_goes_on_after_a_stop_that_failed_is_restarted_for_another_program() {
 }
 
 #[test]
+fn it_comes_before_services_of_every_class() {
+    for class in ["lsb", "systemd", "service"] {
+        let inner = format!("<configure>exit 0</configure>{PORT}");
+        let service = format!(
+            r#"<services><service name="web" class="{class}" type="x">{inner}</service></services>"#
+        );
+        let mut lab = Lab::with(&[&service, ""], "");
+        let start = lab.operation("start web n1");
+        assert!(start.configure.is_some() && start.parameters["port"] == "80");
+        for (before, after) in [("exit 0", "exit 1"), (r#""80""#, r#""81""#)] {
+            let told = lab.told().len();
+            lab.changes(before, after);
+            lab.wait(2);
+            let restart = ["stop web n1", "start web n1"];
+            assert_eq!(lab.told_since(told), restart, "{class} {after}");
+        }
+    }
+}
+
+#[test]
 fn a_plan_says_what_will_be_run_before() {
     let lab = lab("<configure>exit 0</configure>", "");
     let plan = lab.plan(&lab.document.replace("exit 0", "exit 1"));
