@@ -165,6 +165,60 @@ fn a_guest_without_our_agent_runs_what_the_document_says_before_a_service_starts
     fails_as_the_start(&lab, document);
 }
 
+/// An init script whose daemon is `sleep`.
+const INIT_SCRIPT: &str = "#!/bin/sh
+runs() { kill -0 $(cat /run/olddaemon.pid 2> /dev/null) 2> /dev/null; }
+case $1 in
+  start) runs || { setsid /usr/bin/sleep 100082 > /dev/null 2>&1 < /dev/null & echo $! > /run/olddaemon.pid; } ;;
+  stop) ! runs || kill $(cat /run/olddaemon.pid); rm -f /run/olddaemon.pid ;;
+  status) runs || exit 3 ;;
+  *) exit 2 ;;
+esac
+";
+
+/// What units and init scripts run, in guest `a`.
+const DAEMONS: [u32; 3] = [100_082, 100_083, 100_084];
+
+#[test]
+fn a_guest_without_our_agent_runs_units_and_init_scripts() {
+    let lab = boot("without-agent-classes");
+    let root = "/var/lib/machines/a/etc";
+    lab.write(&format!("{root}/init.d/olddaemon"), INIT_SCRIPT);
+    for (unit, daemon) in [("newdaemon", DAEMONS[1]), ("either", DAEMONS[2])] {
+        let text = format!("[Service]\nExecStart=/usr/bin/sleep {daemon}\n");
+        lab.write(&format!("{root}/systemd/system/{unit}.service"), &text);
+    }
+    lab.in_guest(
+        "a",
+        "chmod +x /etc/init.d/olddaemon; systemctl daemon-reload",
+    )
+    .ok();
+    let service = |class: &str, name: &str| {
+        format!(r#"<service name="{name}" class="{class}" type="{name}" monitor_interval="1s"/>"#)
+    };
+    let document = Document::new("shop", &["a"])
+        .fencing(r#"<fencing mode="unit" unit="systemd-nspawn@{assembly}.service"/>"#)
+        .address("a", "qemu-ga:/run/cpe/guests/a/qga.sock")
+        .timing(r#"heartbeat_interval="500ms" heartbeat_timeout="4s""#)
+        .service(&service("lsb", "olddaemon"))
+        .service(&service("systemd", "newdaemon"))
+        .service(&service("service", "either"));
+    lab.deploy(&document);
+    for daemon in DAEMONS {
+        let before = lab.sleepers(daemon);
+        assert_eq!(before.len(), 1, "{daemon}");
+        lab.sh(&format!("kill -9 {}", before[0].1)).ok();
+        lab.wait("the killed daemon is recovered", 60, || {
+            let now = lab.sleepers(daemon);
+            now.len() == 1 && now != before && lab.status("shop").all_running()
+        });
+    }
+    lab.cpectl(&["destroy", "--wait", "shop"]).ok();
+    for daemon in DAEMONS {
+        assert_eq!(lab.sleepers(daemon), [], "{daemon}");
+    }
+}
+
 #[test]
 fn a_guest_agent_that_may_run_nothing_is_told_once() {
     let lab = boot("without-agent-blocked");
