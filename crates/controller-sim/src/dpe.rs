@@ -259,6 +259,9 @@ impl World {
                     | Request::ConfirmFenced { .. }
                     | Request::Fence { .. }
                     | Request::Cleanup { .. }
+                    | Request::CleanupOperation { .. }
+                    | Request::Refresh { .. }
+                    | Request::StandbyOfAll { .. }
                     | Request::Ticket { .. }
                     | Request::Put { .. }
                     | Request::Service { .. }

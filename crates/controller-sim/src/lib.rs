@@ -45,6 +45,7 @@ mod network;
 mod operations;
 mod options;
 mod orders;
+mod upkeep;
 pub mod policies;
 mod questions;
 mod queue;
@@ -118,6 +119,9 @@ const CONFIGURED: [u64; 2] = [1, 4];
 /// Seeds that can be divided by this number have no starts and stops that are slow by themselves.
 const QUICK: u64 = 4;
 
+/// In seeds whose remainder by 9 is one of these, operators ask for more than switches.
+const ORDERING: [u64; 2] = [4, 7];
+
 /// Runs one seed: a made-up deployment, faults, then peace.
 pub fn run(seed: u64, options: Options) -> Outcome {
     let mut random = Random::new(seed);
@@ -161,6 +165,9 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     }
     if seed % CHATTERING.0 == CHATTERING.1 {
         world.plan_chatter(Random::new(seed ^ (u64::MAX >> 3)));
+    }
+    if options.fault.is_none() && ORDERING.contains(&(seed % 9)) {
+        world.plan_upkeep(Random::new(seed ^ (u64::MAX >> 8)));
     }
     if follows {
         world.plan_addresses(Random::new(seed ^ (u64::MAX >> 5)));

@@ -32,6 +32,7 @@ const FLOORS: layers::Floors<'_> = &[
         "leaving",
         "operations",
         "orders",
+        "upkeep",
         "questions",
         "streams",
         "tickets",

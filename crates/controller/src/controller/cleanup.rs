@@ -115,7 +115,7 @@ impl Controller {
     }
 
     /// Assemblies and resources there that have a history or failures.
-    fn cleanup_targets(
+    pub(crate) fn cleanup_targets(
         &self,
         service: Option<&ServiceId>,
         assembly: Option<&AssemblyId>,
@@ -143,13 +143,17 @@ impl Controller {
     /// Its last operation failed, or a recurring one does; none is under way, and its agent can be
     /// asked.
     fn is_worth_a_look(&self, name: &AssemblyId, resource: &str) -> bool {
-        let busy = self.execution.works_on(name, resource);
-        let failed =
-            |assembly: &Assembly| assembly.reachable() && assembly.history().fails(resource);
-        !busy && self.assemblies.get(name).is_some_and(failed)
+        let failed = |own: &Assembly| own.history().fails(resource);
+        self.may_be_looked_at(name, resource).is_some_and(failed)
     }
 
-    fn disbelieve(&mut self, name: &AssemblyId, resource: &str) {
+    /// The assembly, if nothing is under way there on a resource, and its agent can be asked.
+    pub(crate) fn may_be_looked_at(&self, name: &AssemblyId, resource: &str) -> Option<&Assembly> {
+        let own = self.assemblies.get(name);
+        own.filter(|own| own.reachable() && !self.execution.works_on(name, resource))
+    }
+
+    pub(crate) fn disbelieve(&mut self, name: &AssemblyId, resource: &str) {
         let own = self.assemblies.get_mut(name);
         let last = own.and_then(|own| own.history_mut().forget_made_up(resource));
         self.store.failure_mut(name, resource).disbelieve(last);

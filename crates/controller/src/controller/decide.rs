@@ -132,6 +132,12 @@ impl Controller {
         if self.refuses(now, &asked_for, &decision.input.cib, &outcome) {
             return;
         }
+        if self.is_looking() {
+            match self.decided_while_looking(now, &decision.input, outcome, &asked_for) {
+                Some(rest) => outcome = rest,
+                None => return,
+            }
+        }
         self.accept(&mut outcome);
         if outcome.graph.synapses.is_empty() {
             self.deciding.came_to_rest();
@@ -156,7 +162,13 @@ impl Controller {
         );
     }
 
-    fn begin_transition(&mut self, now: Time, asked_for: &str, cib: &str, outcome: Outcome) {
+    pub(super) fn begin_transition(
+        &mut self,
+        now: Time,
+        asked_for: &str,
+        cib: &str,
+        outcome: Outcome,
+    ) {
         let Outcome {
             graph,
             limits,

@@ -225,6 +225,9 @@ impl Controller {
                     .world_changed("the last transition could not be finished");
             }
         }
+        if self.deciding.is_settled() && self.is_looking() {
+            self.deciding.world_changed("what runs was looked at");
+        }
         if self.deciding.is_settled() {
             self.deciding.came_to_rest();
             self.settle_services(now);

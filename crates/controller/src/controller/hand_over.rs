@@ -51,7 +51,8 @@ impl Controller {
         let (limits, leaving) = (outcome.limits, self.leaving());
         let next = self.execution.prepare(graph, limits, &leaving, now.wall_us);
         let is_well = outcome.findings.is_empty();
-        let Some(heirs) = self.heirs(&next).filter(|_| is_well) else {
+        let may = is_well && !self.is_looking();
+        let Some(heirs) = self.heirs(&next).filter(|_| may) else {
             self.deciding.postpone(asked_for);
             self.fence_beside_work(now, &next, &outcome.reasons);
             return;

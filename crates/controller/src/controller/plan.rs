@@ -81,10 +81,8 @@ impl Controller {
     pub fn plan_proposal(&self, now: Time, proposal: &Proposal) -> Result<PlanInput, Refusal> {
         let spec = &proposal.spec;
         let live = self.store.loaded().is_some();
-        if live && !self.everything_known() {
-            return Err(Refusal::NotReady(
-                "nothing is known yet about some assemblies: try again in some seconds".into(),
-            ));
+        if live {
+            self.may_plan()?;
         }
         let (nothing, none) = (History::default(), BTreeMap::new());
         let mut input = self.cib_input(now, spec);
@@ -141,6 +139,44 @@ impl Controller {
                 warnings,
                 failover: proposal.failover.clone(),
                 configured: spec.configured(),
+                ..Plan::default()
+            },
+        })
+    }
+
+    fn may_plan(&self) -> Result<(), Refusal> {
+        if self.everything_known() {
+            return Ok(());
+        }
+        Err(Refusal::NotReady(
+            "nothing is known yet about some assemblies: try again in some seconds".into(),
+        ))
+    }
+
+    /// Asks what would be done if something were otherwise in assemblies.
+    pub(super) fn plan_with(
+        &self,
+        now: Time,
+        change: impl Fn(&mut Node<'_>),
+    ) -> Result<PlanInput, Refusal> {
+        self.may_plan()?;
+        let Some(spec) = self.document.spec() else {
+            return Err(Refusal::NotReady(
+                "no document is loaded: load one first".into(),
+            ));
+        };
+        let mut input = self.cib_input(now, spec);
+        input.nodes.iter_mut().for_each(change);
+        let services = spec.services.iter().map(|service| service.id.clone());
+        Ok(PlanInput {
+            waiting: self.waiting(spec),
+            cib: cib::write(&input),
+            now_s: now.wall_s(),
+            services: services.collect(),
+            plan: Plan {
+                deployment: self.name.clone(),
+                generation: self.generation(),
+                basis: PlanBasis::Live,
                 ..Plan::default()
             },
         })

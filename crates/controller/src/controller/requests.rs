@@ -36,17 +36,7 @@ impl Controller {
                 self.unload(stop_services);
                 Ok(())
             }
-            Request::Standby { assembly, on } => {
-                self.known_assembly(&assembly)?;
-                if self.store.assembly(&assembly).standby != on {
-                    self.store.assembly_mut(&assembly).standby = on;
-                    self.world_changed(&format!(
-                        "standby of {assembly} is {}{by}",
-                        if on { "on" } else { "off" }
-                    ));
-                }
-                Ok(())
-            }
+            Request::Standby { assembly, on } => self.standby(&assembly, on, by),
             Request::Maintenance {
                 assembly: Some(assembly),
                 on,
@@ -66,6 +56,15 @@ impl Controller {
             Request::Cleanup { service, assembly } => {
                 self.cleanup(now, service.as_ref(), assembly.as_ref(), by)
             }
+            Request::StandbyOfAll { on } => self.standby_of_all(on, by),
+            Request::Refresh { service, assembly } => {
+                self.refresh(service.as_ref(), assembly.as_ref(), by)
+            }
+            Request::CleanupOperation {
+                service,
+                assembly,
+                operation,
+            } => self.cleanup_operation(&service, assembly.as_ref(), &operation, by),
             Request::ConfirmFenced { assembly, attempt } => {
                 self.known_assembly(&assembly)?;
                 self.confirm_fenced(now, &assembly, &attempt, by)

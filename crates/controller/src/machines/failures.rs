@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use cpe_status::INFINITE_FAILURES;
 use serde::{Deserialize, Serialize};
 
-use crate::vocabulary::{Escalation, Operation, Record, Task};
+use crate::vocabulary::{Escalation, FailedOperation, Operation, Record, Task};
 
 /// Failures of one resource in one assembly: a durable fact.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub(crate) struct FailureFacts {
     seen: Option<(u32, u64, i32, i32)>,
     /// Of a clean-up: records up to this call id are not believed until something newer is known.
     disbelieved: Option<u32>,
+    /// Of a refresh: nothing is begun because of that before it was looked at.
+    looked_for: bool,
 }
 
 /// A fail count as the policy engine reads it, and how the operation failed last.
@@ -97,6 +99,19 @@ impl FailureFacts {
         self.last = None;
     }
 
+    /// Forgets the failures of one operation. `true`: there were some. What was counted stays
+    /// noted.
+    pub(crate) fn forget_operation(&mut self, which: &FailedOperation) -> bool {
+        let before = self.counts.len();
+        self.counts.retain(|name, _| !which.is_counted_as(name));
+        let last = self.last.as_ref();
+        let was_last = last.is_some_and(|record| which.is(&record.operation));
+        if was_last {
+            self.last = None;
+        }
+        was_last || self.counts.len() < before
+    }
+
     /// Records up to that call id are not believed until something newer is known.
     pub(crate) fn disbelieve(&mut self, up_to: Option<u32>) {
         self.disbelieved = up_to;
@@ -105,6 +120,21 @@ impl FailureFacts {
     /// The call id up to which records are not believed.
     pub(crate) fn disbelieved(&self) -> Option<u32> {
         self.disbelieved
+    }
+
+    /// A look is awaited.
+    pub(crate) fn look(&mut self) {
+        self.looked_for = true;
+    }
+
+    /// Whether one is.
+    pub(crate) fn is_looked_for(&self) -> bool {
+        self.looked_for
+    }
+
+    /// None is any more.
+    pub(crate) fn end_look(&mut self) {
+        self.looked_for = false;
     }
 
     /// Fail counts by `OPERATION_INTERVAL`.
@@ -248,6 +278,38 @@ mod tests {
         assert_eq!(counts(&facts), [("start_0", "0".into())]);
         assert!(!facts.is_news(&failed(Task::Monitor, 0, 2)));
         assert!(!facts.is_news(&failed(Task::Notify, 0, 2)));
+    }
+
+    #[test]
+    fn one_operation_is_forgotten_and_what_else_failed_is_not() {
+        let mut facts = FailureFacts::default();
+        for (interval_ms, call_id) in [(10_000, 1), (30_000, 2)] {
+            facts.count(&failed(Task::Monitor, interval_ms, call_id), 7, true);
+        }
+        facts.count(&failed(Task::Start, 0, 3), 8, true);
+        let monitor = |interval_ms| FailedOperation {
+            action: Task::Monitor,
+            interval_ms,
+        };
+        assert!(!facts.forget_operation(&monitor(Some(0))));
+        assert!(facts.forget_operation(&monitor(Some(10_000))));
+        let left = [
+            ("monitor_30000", "1".to_owned()),
+            ("start_0", "INFINITY".into()),
+        ];
+        assert_eq!(counts(&facts), left);
+        assert!(facts.last().is_some(), "the start failed last");
+        assert!(facts.forget_operation(&monitor(None)));
+        let start = FailedOperation {
+            action: Task::Start,
+            interval_ms: None,
+        };
+        assert!(facts.forget_operation(&start) && facts.last().is_none());
+        assert!(
+            !facts.is_news(&failed(Task::Start, 0, 3)),
+            "what was counted is not counted again"
+        );
+        assert!(!facts.forget_operation(&start));
     }
 
     #[test]

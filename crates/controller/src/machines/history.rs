@@ -319,11 +319,17 @@ impl History {
 
     /// Whether the last operation of a resource failed, or a recurring one does.
     pub(crate) fn fails(&self, resource: &str) -> bool {
-        let recurring = |record: &Record| record.operation.interval_ms > 0 && record.failed();
-        self.of(resource).any(recurring) || self.last_single_failed(resource)
+        self.failing(resource).next().is_some()
     }
 
-    fn last_single_failed(&self, resource: &str) -> bool {
+    /// The last operation of a resource if it failed, and recurring ones that do.
+    pub(crate) fn failing(&self, resource: &str) -> impl Iterator<Item = &Record> {
+        let recurring = |record: &&Record| record.operation.interval_ms > 0 && record.failed();
+        let last = self.last_single_failed(resource);
+        self.of(resource).filter(recurring).chain(last)
+    }
+
+    fn last_single_failed(&self, resource: &str) -> Option<&Record> {
         // A notification says nothing about the state.
         let single = |record: &&Record| {
             record.operation.interval_ms == 0
@@ -334,7 +340,7 @@ impl History {
         self.of(resource)
             .filter(single)
             .max_by_key(|record| record.call_id)
-            .is_some_and(|record| record.failed() && !found(record))
+            .filter(|record| record.failed() && !found(record))
     }
 
     /// Attempts to migrate resources from here, after which these were started, stopped or migrated
@@ -407,6 +413,17 @@ impl History {
             record.operation.interval_ms == 0
                 && record.state == RecordState::Complete
                 && Asked::of(&record.operation.id).as_ref() > Some(time)
+        })
+    }
+
+    /// Whether an operation has ended since the one with that call id, and says whether the
+    /// resource runs.
+    pub(crate) fn has_looked_since(&self, resource: &str, call_id: u32) -> bool {
+        self.of(resource).any(|record| {
+            record.operation.interval_ms == 0
+                && record.state == RecordState::Complete
+                && record.call_id > call_id
+                && told_by(record).is_some()
         })
     }
 

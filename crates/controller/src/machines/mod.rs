@@ -16,6 +16,7 @@ pub(crate) mod failures;
 pub(crate) mod fencings;
 pub(crate) mod hand_over;
 pub(crate) mod history;
+pub(crate) mod look;
 pub(crate) mod moves;
 pub(crate) mod outgoing;
 pub(crate) mod overlay;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::engine_input::Decision;
+use super::failed_operation::FailedOperation;
 use super::ids::{AssemblyId, ServiceId, TicketId};
 use super::operation::Record;
 use super::overlay::ServiceOrder;
@@ -292,6 +293,11 @@ pub enum Request {
         /// On or off.
         on: bool,
     },
+    /// Keep services off all assemblies of the document, or let them back.
+    StandbyOfAll {
+        /// On or off.
+        on: bool,
+    },
     /// Leave services alone, whatever they do.
     Maintenance {
         /// Which assembly; `None`: the whole deployment.
@@ -305,6 +311,22 @@ pub enum Request {
         service: Option<ServiceId>,
         /// In which assembly; `None`: in all.
         assembly: Option<AssemblyId>,
+    },
+    /// Forget failures, and look at everything again. Refused while a transition is under way.
+    Refresh {
+        /// Which service, group, clone or bundle; `None`: all.
+        service: Option<ServiceId>,
+        /// In which assembly; `None`: in all.
+        assembly: Option<AssemblyId>,
+    },
+    /// Forget the failures of one operation of a service, and no others.
+    CleanupOperation {
+        /// Which service, group, clone or bundle.
+        service: ServiceId,
+        /// In which assembly; `None`: in all.
+        assembly: Option<AssemblyId>,
+        /// Which operation.
+        operation: FailedOperation,
     },
     /// A person (or the cloud manager) vouches that a lost assembly is down.
     ConfirmFenced {

@@ -4,6 +4,7 @@ mod change;
 mod effect;
 mod engine_input;
 mod event;
+mod failed_operation;
 mod ids;
 mod input;
 mod limits;
@@ -20,6 +21,7 @@ pub use change::Change;
 pub use effect::{Connect, DeviceCheck, Effect, FenceDevice, FenceRequest, InputName, PowerOn};
 pub use engine_input::{Decision, EngineInput, Zones};
 pub use event::{EVENTS_KEPT, Event, EventKind};
+pub use failed_operation::FailedOperation;
 pub use ids::{AssemblyId, ServiceId, TicketId};
 pub use input::{
     Attribute, Attributes, Hello, Input, Occupant, PowerOrder, Refusal, Request, TicketOrder,

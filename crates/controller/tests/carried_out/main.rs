@@ -18,4 +18,5 @@ mod operations;
 mod options;
 mod overlay;
 mod references;
+mod refresh;
 mod resources;
