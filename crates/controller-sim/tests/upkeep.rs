@@ -96,6 +96,23 @@ fn an_assembly_that_is_lost_during_a_refresh_is_made_safe_and_its_services_run_e
 }
 
 #[test]
+fn a_deployment_that_ends_while_it_is_looked_at_stops_all_that_runs() {
+    for later in [0, 1] {
+        let mut world = at_rest(entangled(Mode::Lease));
+        world.ask(refresh(None, None));
+        world.run_for(later);
+        world.inject(Fault::End(true));
+        world.run_for(60);
+        assert!(world.unloaded());
+        for number in 1..=7 {
+            let name = format!("service{number}");
+            assert!(world.runs_in(&name).is_empty(), "{name}");
+        }
+        assert!(world.violations().is_empty(), "{:?}", world.violations());
+    }
+}
+
+#[test]
 fn a_refresh_finds_what_has_ended_before_its_monitor_does() {
     let mut world = at_rest(Scenario::plain(2, 2, Mode::Lease));
     let home = world.runs_in("service1")[0].to_owned();

@@ -11,9 +11,10 @@ use crate::host::Host;
 /// Something that an administrator asked for.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Order<'a> {
-    /// `destroy`, `standby`, `maintenance`, `cleanup`, `confirm-fenced`, `fence`, `host-failed`,
-    /// `grant-ticket`, `revoke-ticket`, `ticket-standby`, `set-attribute`, `delete-attribute`, and
-    /// the verbs of orders about services.
+    /// `destroy`, `standby`, `standby-of-all`, `maintenance`, `cleanup`, `cleanup-operation`,
+    /// `refresh`, `confirm-fenced`, `fence`, `host-failed`, `grant-ticket`, `revoke-ticket`,
+    /// `ticket-standby`, `set-attribute`, `delete-attribute`, and the verbs of orders about
+    /// services.
     pub action: &'static str,
     pub deployment: &'a str,
     pub assembly: &'a str,

@@ -59,7 +59,7 @@ async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
         administer, agents, attribute, deploy, destroy, edit, events, explain, fencing, guest,
         history, import, list, man, orders, pki, plan, report, rollback, status, ticket,
-        transitions, validate, wait,
+        transitions, upkeep, validate, wait,
     };
     let bus = options.bus;
     match options.command {
@@ -86,12 +86,11 @@ async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
         Command::Edit(arguments) => edit::run(&client, &arguments, output).await,
         Command::Wait(arguments) => wait::run(&client, &arguments, output).await,
         Command::Events(arguments) => events::run(client, &arguments, output).await,
-        Command::Standby(target) => administer::standby(&client, &target, true, output).await,
-        Command::Unstandby(target) => administer::standby(&client, &target, false, output).await,
+        Command::Standby(arguments) => upkeep::standby(&client, &arguments, output).await,
+        Command::Unstandby(arguments) => upkeep::unstandby(&client, &arguments, output).await,
         Command::Maintenance(arguments) => {
             administer::maintenance(&client, &arguments, output).await
         }
-        Command::Cleanup(arguments) => administer::cleanup(&client, &arguments, output).await,
         Command::Move(arguments) => orders::move_service(&client, &arguments, output).await,
         Command::Ban(arguments) => orders::ban(&client, &arguments, output).await,
         Command::Clear(arguments) => orders::clear(&client, &arguments, output).await,
@@ -100,6 +99,8 @@ async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
         Command::Unmanage(of) => orders::plain(&client, "unmanage", &of, output).await,
         Command::Manage(of) => orders::plain(&client, "manage", &of, output).await,
         Command::Restart(of) => orders::plain(&client, "restart", &of, output).await,
+        Command::Cleanup(arguments) => upkeep::cleanup(&client, &arguments, output).await,
+        Command::Refresh(arguments) => upkeep::refresh(&client, &arguments, output).await,
         Command::ConfirmFenced(arguments) => {
             administer::confirm_fenced(&client, &arguments, output).await
         }

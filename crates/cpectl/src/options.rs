@@ -4,6 +4,7 @@ mod history;
 mod orders;
 mod report;
 mod transitions;
+mod upkeep;
 mod wait;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub(crate) use self::history::{Change, Diff, Edit, History, Rollback};
 pub(crate) use self::orders::{Ban, Clear, How, Move, Of, Plain};
 pub(crate) use self::report::Report;
 pub(crate) use self::transitions::{Input, Transitions};
+pub(crate) use self::upkeep::{Cleanup, Planned, Refresh, Standby, Unstandby};
 pub(crate) use self::wait::{Condition, Role, Wait};
 use crate::failure::EXIT_STATUSES;
 use crate::times::{self, Since};
@@ -110,12 +112,18 @@ pub(crate) enum Command {
     /// Prints the event log, and follows it
     Events(Events),
     /// Moves the services of an assembly elsewhere and keeps it free of them
-    Standby(Target),
+    ///
+    /// With --all no service runs any more when it is done, or with --off, all may run again: one
+    /// request, done for all assemblies of the document or for none.
+    Standby(Standby),
     /// Ends standby: the assembly may run services again
-    Unstandby(Target),
+    Unstandby(Unstandby),
     /// Stops managing services, whatever happens to them, until it is switched off again
     Maintenance(Maintenance),
     /// Forgets failures, so that services may run again where they failed
+    ///
+    /// What failed last is looked at again. With --operation only the failures of one operation are
+    /// forgotten, at each of its intervals unless --interval names one.
     Cleanup(Cleanup),
     /// Moves a service to another assembly, and leaves nothing behind
     ///
@@ -143,6 +151,13 @@ pub(crate) enum Command {
     ///
     /// The deployment finishes it also if its DPE dies in between.
     Restart(Plain),
+    /// Forgets failures and looks at everything again: what runs, what failed, and what is known
+    /// not to run
+    ///
+    /// Nothing is started or stopped before each place has answered, so what is well is left as it
+    /// is. What cannot be looked at now is as it was known. Refused while a transition is under
+    /// way.
+    Refresh(Refresh),
     /// Confirms that a lost assembly is powered off, so that its services may start elsewhere
     ///
     /// Power it off first: if it still runs, its services may run twice.
@@ -583,17 +598,6 @@ pub(crate) struct Maintenance {
 pub(crate) enum Switch {
     On,
     Off,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Cleanup {
-    /// The deployment
-    pub name: String,
-    /// One service; all of them if none is given
-    pub service: Option<String>,
-    /// Only its failures on this assembly
-    #[arg(long)]
-    pub assembly: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -592,6 +592,10 @@ impl Shell {
             BusRequest::PlanService(service, order, reply) => {
                 let _ = reply.send(self.controller.plan_service(now(), &service, &order));
             }
+            BusRequest::PlanStandby(assembly, on, reply) => {
+                let plan = self.controller.plan_standby(now(), assembly.as_ref(), on);
+                let _ = reply.send(plan);
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ mod history;
 mod installation;
 mod neighbours;
 mod networks;
+mod operators;
 mod orders;
 mod overlap;
 mod promotion;

@@ -55,6 +55,23 @@ pub trait Dpe {
     /// Gives the order, if it holds: `options` as of [`Self::plan_service`], and `force`,
     /// `fingerprint`. The plan by which that was decided, as JSON.
     fn order_service(&self, verb: &str, service: &str, options: Fields) -> Result<String>;
+    /// Forgets failures of one operation of a service on an assembly (empty: all). `options`:
+    /// `interval_ms` (t), else at each interval.
+    fn cleanup_operation(
+        &self,
+        service: &str,
+        assembly: &str,
+        operation: &str,
+        options: Fields,
+    ) -> Result<()>;
+    /// Forgets failures of a service (empty: all) on an assembly (empty: all), and looks at
+    /// everything there again.
+    fn refresh(&self, service: &str, assembly: &str, options: Fields) -> Result<()>;
+    /// Puts all assemblies into standby, or ends that.
+    fn set_standby_of_all(&self, on: bool, options: Fields) -> Result<()>;
+    /// What standby of an assembly (empty: of all), or its end, would change
+    /// ([`cpe_status::Plan`] as JSON).
+    fn plan_standby(&self, assembly: &str, on: bool) -> Result<String>;
     /// Puts an assembly into standby, where it runs no services, or ends that.
     fn set_standby(&self, assembly: &str, on: bool, options: Fields) -> Result<()>;
     /// Leaves the services of an assembly (empty: of the whole deployment) alone, or ends that.

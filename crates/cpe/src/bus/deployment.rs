@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use cpe_bus::fields::{bounded, put};
+use cpe_bus::fields::{Reader, bounded, put};
 use cpe_bus::json;
 use cpe_bus::names::dpe_unit;
 use cpe_bus::{Error, Fields, Result};
@@ -347,6 +347,75 @@ impl DeploymentObject {
         drop(dpe);
         self.ordered(&header, order, outcome).await?;
         Ok(plan)
+    }
+
+    async fn cleanup_operation(
+        &self,
+        service: String,
+        assembly: String,
+        operation: String,
+        options: Fields,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let interval_ms = Reader::new("options", &options).optional_u64("interval_ms")?;
+        let interval = interval_ms.map_or_else(|| "any".to_owned(), |it| it.to_string());
+        let shown = bounded(&operation, LONGEST_SHOWN);
+        let order = Order {
+            action: "cleanup-operation",
+            service: &service,
+            assembly: &assembly,
+            more: &[("operation", &shown), ("interval_ms", &interval)],
+            ..Order::default()
+        };
+        let (dpe, mut by) = self.commanded(&header).await?;
+        if let Some(interval_ms) = interval_ms {
+            put(&mut by, "interval_ms", interval_ms);
+        }
+        let cleaned = dpe.cleanup_operation(&service, &assembly, &operation, by);
+        let outcome = self.passed_on(cleaned.await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
+    }
+
+    async fn refresh(
+        &self,
+        service: String,
+        assembly: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let order = Order {
+            action: "refresh",
+            service: &service,
+            assembly: &assembly,
+            ..Order::default()
+        };
+        let (dpe, by) = self.commanded(&header).await?;
+        let outcome = self.passed_on(dpe.refresh(&service, &assembly, by).await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
+    }
+
+    async fn set_standby_of_all(&self, on: bool, #[zbus(header)] header: Header<'_>) -> Result<()> {
+        let order = Order {
+            action: "standby-of-all",
+            more: &[("switch", if on { "on" } else { "off" })],
+            ..Order::default()
+        };
+        let (dpe, by) = self.commanded(&header).await?;
+        let outcome = self.passed_on(dpe.set_standby_of_all(on, by).await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
+    }
+
+    #[zbus(out_args("plan_json"))]
+    async fn plan_standby(
+        &self,
+        assembly: String,
+        on: bool,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let dpe = self.administered(&header).await?;
+        self.passed_on(dpe.plan_standby(&assembly, on).await)
     }
 
     async fn set_standby(

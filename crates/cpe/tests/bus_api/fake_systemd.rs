@@ -489,6 +489,40 @@ impl FakeDpe {
             .into()
     }
 
+    async fn cleanup_operation(
+        &self,
+        _service: String,
+        _assembly: String,
+        operation: String,
+        options: Fields,
+    ) -> Result<(), Error> {
+        let reader = Reader::new("options", &options);
+        let interval_ms = reader.optional_u64("interval_ms")?;
+        let by = reader.text("by", 1024)?;
+        self.state.lock().unwrap().asked_by.push(by);
+        match (operation.as_str(), interval_ms) {
+            ("monitor", Some(10_000)) => Ok(()),
+            found => Err(Error::InvalidArgument(format!("{found:?}"))),
+        }
+    }
+
+    async fn refresh(
+        &self,
+        _service: String,
+        _assembly: String,
+        options: Fields,
+    ) -> Result<(), Error> {
+        let by = Reader::new("options", &options).text("by", 1024)?;
+        self.state.lock().unwrap().asked_by.push(by);
+        Err(Error::NotReady("transition 3 is under way".into()))
+    }
+
+    async fn set_standby_of_all(&self, _on: bool, options: Fields) -> Result<(), Error> {
+        let by = Reader::new("options", &options).text("by", 1024)?;
+        self.state.lock().unwrap().asked_by.push(by);
+        Ok(())
+    }
+
     async fn set_standby(&self, assembly: String, _on: bool, options: Fields) -> Result<(), Error> {
         let by = Reader::new("options", &options).text("by", 1024)?;
         self.state.lock().unwrap().asked_by.push(by);

@@ -1,5 +1,7 @@
 //! From create to destroy, with a pretended systemd and pretended DPEs.
 
+use cpe_bus::fields::put;
+use cpe_bus::proxies::CpeDeploymentProxy;
 use cpe_bus::{Error, Fields};
 use futures_util::StreamExt;
 use zbus::Variant;
@@ -288,6 +290,19 @@ async fn a_document_is_given_to_the_main_process_of_the_unit_only() {
     assert_eq!(systemd.dpe("shop").loads.len(), 1);
 }
 
+/// Orders of which some are refused.
+async fn order_more(deployment: &CpeDeploymentProxy<'_>) {
+    let unknown = deployment.set_standby("web9", false).await;
+    assert!(unknown.is_err(), "{unknown:?}");
+    let mut every = Fields::new();
+    put(&mut every, "interval_ms", 10_000_u64);
+    let cleaned = deployment.cleanup_operation("web", "web1", "monitor", every);
+    cleaned.await.unwrap();
+    let refused = deployment.refresh("web", "").await;
+    assert!(matches!(refused, Err(Error::NotReady(_))), "{refused:?}");
+    deployment.set_standby_of_all(true).await.unwrap();
+}
+
 #[tokio::test]
 async fn every_order_of_an_administrator_is_an_event_that_names_the_caller() {
     let bus = Bus::start();
@@ -297,12 +312,11 @@ async fn every_order_of_an_administrator_is_an_event_that_names_the_caller() {
     await_state(&cpe, "shop", "active").await;
     let deployment = cpe.deployment("shop").await;
     deployment.set_standby("web1", true).await.unwrap();
-    let unknown = deployment.set_standby("web9", false).await;
-    assert!(unknown.is_err(), "{unknown:?}");
+    order_more(&deployment).await;
     // The DPE is told too: its own events say what they follow from.
     let told = systemd.dpe("shop").asked_by;
     let names_caller = |by: &String| by.ends_with(" of session-3.scope");
-    assert!(told.len() == 2 && told.iter().all(names_caller), "{told:?}");
+    assert!(told.len() == 5 && told.iter().all(names_caller), "{told:?}");
     let manager = cpe.manager().await;
     let second = document("shop", "second");
     let updated = manager.update_deployment("shop", 0, &second, Fields::new());
@@ -324,6 +338,9 @@ async fn every_order_of_an_administrator_is_an_event_that_names_the_caller() {
         [
             ("standby", "web1", "done"),
             ("standby", "web9", "refused"),
+            ("cleanup-operation", "web1", "done"),
+            ("refresh", "", "refused"),
+            ("standby-of-all", "", "done"),
             ("destroy", "", "done")
         ]
     );

@@ -50,6 +50,19 @@ async fn call_orders(stranger: &zbus::Connection) -> Answers {
     ]
 }
 
+/// Orders more than switches.
+async fn call_upkeep(stranger: &zbus::Connection) -> Answers {
+    let deployment = shop(stranger).await;
+    let cleanup = deployment.cleanup_operation("web", "", "monitor", Fields::new());
+    let plan = deployment.plan_standby("", true);
+    vec![
+        ("CleanupOperation", cleanup.await),
+        ("Refresh", deployment.refresh("", "").await),
+        ("SetStandbyOfAll", deployment.set_standby_of_all(true).await),
+        ("PlanStandby", plan.await.map(drop)),
+    ]
+}
+
 /// Calls everything that takes a right; what came of each.
 async fn call_all(stranger: &zbus::Connection) -> Answers {
     let manager = CpeManagerProxy::new(stranger).await.expect("a proxy");
@@ -119,6 +132,7 @@ async fn call_all(stranger: &zbus::Connection) -> Answers {
     ];
     answers.extend(call_history(stranger).await);
     answers.extend(call_orders(stranger).await);
+    answers.extend(call_upkeep(stranger).await);
     answers
 }
 
@@ -198,7 +212,7 @@ async fn another_user_without_the_right_may_only_look() {
     cpe.create("shop").await.unwrap();
     let text = document("evil", "");
     let event = ["2", "id", "s", "x", "kind", "s", "a.b"];
-    let refused: [([&str; 2], &[&str]); 23] = [
+    let refused: [([&str; 2], &[&str]); 27] = [
         (MANAGER, &["CreateDeployment", "sa{sv}", &text, "0"]),
         (
             MANAGER,
@@ -216,6 +230,13 @@ async fn another_user_without_the_right_may_only_look() {
         (SHOP, &["DescribeAgent", "ss", "lsb:a", ""]),
         (SHOP, &["CheckAgents", "s", ""]),
         (SHOP, &["Cleanup", "ss", "", ""]),
+        (
+            SHOP,
+            &["CleanupOperation", "sssa{sv}", "web", "", "monitor", "0"],
+        ),
+        (SHOP, &["Refresh", "ss", "", ""]),
+        (SHOP, &["SetStandbyOfAll", "b", "true"]),
+        (SHOP, &["PlanStandby", "sb", "", "true"]),
         (SHOP, &["SetStandby", "sb", "web1", "true"]),
         (SHOP, &["ConfirmFenced", "ss", "web1", "1-1"]),
         (SHOP, &["Fence", "ss", "web1", "off"]),

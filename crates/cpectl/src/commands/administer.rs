@@ -1,34 +1,12 @@
-//! What an administrator does to a running deployment: standby, maintenance, cleanup, confirming
-//! that an assembly is fenced.
+//! What an administrator does to a running deployment: maintenance, confirming that an assembly is
+//! fenced.
 
 use serde_json::json;
 
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::options::{Cleanup, ConfirmFenced, Maintenance, Switch, Target};
+use crate::options::{ConfirmFenced, Maintenance, Switch, Target};
 use crate::output::Output;
-
-pub(crate) async fn standby(
-    client: &Client,
-    target: &Target,
-    on: bool,
-    output: &Output,
-) -> Result<(), Failure> {
-    client
-        .deployment(&target.name)
-        .await?
-        .set_standby(&target.assembly, on)
-        .await?;
-    let word = if on {
-        "in standby: its services move elsewhere"
-    } else {
-        "out of standby"
-    };
-    done(
-        output,
-        &format!("{} of {} is {word}", target.assembly, target.name),
-    )
-}
 
 pub(crate) async fn maintenance(
     client: &Client,
@@ -52,28 +30,6 @@ pub(crate) async fn maintenance(
         "managed again"
     };
     done(output, &format!("{of} is {word}"))
-}
-
-pub(crate) async fn cleanup(
-    client: &Client,
-    arguments: &Cleanup,
-    output: &Output,
-) -> Result<(), Failure> {
-    let service = arguments.service.as_deref().unwrap_or("");
-    let assembly = arguments.assembly.as_deref().unwrap_or("");
-    client
-        .deployment(&arguments.name)
-        .await?
-        .cleanup(service, assembly)
-        .await?;
-    let of = match service {
-        "" => "all services",
-        service => service,
-    };
-    done(
-        output,
-        &format!("failures of {of} of {} are forgotten", arguments.name),
-    )
 }
 
 pub(crate) async fn confirm_fenced(
@@ -102,7 +58,7 @@ pub(crate) async fn confirm_fenced(
     )
 }
 
-fn done(output: &Output, text: &str) -> Result<(), Failure> {
+pub(super) fn done(output: &Output, text: &str) -> Result<(), Failure> {
     if output.json {
         return output.json(&json!({ "done": text }));
     }

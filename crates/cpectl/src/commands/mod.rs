@@ -27,5 +27,6 @@ pub(crate) mod rollback;
 pub(crate) mod status;
 pub(crate) mod ticket;
 pub(crate) mod transitions;
+pub(crate) mod upkeep;
 pub(crate) mod validate;
 pub(crate) mod wait;

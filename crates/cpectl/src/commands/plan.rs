@@ -26,12 +26,18 @@ pub(crate) async fn run(client: &Client, arguments: &File, output: &Output) -> R
 
 /// Shows a plan for people; `label` is how its document is called.
 pub(crate) fn print(plan: &Plan, label: &Path, output: &Output) {
+    print_of(plan, &plan.deployment, output);
+    agents::report(&plan.agents, label, |line| output.line(line));
+}
+
+/// Shows the plan of something for people, without what agents say.
+pub(crate) fn print_of(plan: &Plan, what: &str, output: &Output) {
     let from = match plan.basis {
         PlanBasis::Live => format!("from what runs now (generation {})", plan.generation),
         PlanBasis::Empty => "from nothing: no service runs, every assembly answers".to_owned(),
         PlanBasis::Unknown => "from a state that this version of cpectl does not know".to_owned(),
     };
-    output.line(format!("plan of {}, {from}", plan.deployment));
+    output.line(format!("plan of {what}, {from}"));
     match plan.actions.is_empty() {
         true => output.line("nothing to do"),
         false => output.table(&actions(&plan.actions, PLAIN)),
@@ -50,7 +56,6 @@ pub(crate) fn print(plan: &Plan, label: &Path, output: &Output) {
         let line = Line::new().styled("warning:", BUSY);
         output.line(line.plain(" ").plain(warning));
     }
-    agents::report(&plan.agents, label, |line| output.line(line));
 }
 
 pub(crate) fn actions(actions: &[PlanAction], style: Style) -> Table<4> {

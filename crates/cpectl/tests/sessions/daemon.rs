@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use controller::{
-    Ban, Holder, Lifetime, Refusal, Request, ServiceId, ServiceOrder, TicketOrder, Whose,
+    AssemblyId, Ban, FailedOperation, Holder, Lifetime, Refusal, Request, ServiceId, ServiceOrder,
+    TicketOrder, Whose,
 };
 use controller_sim::faults::Fault;
 use controller_sim::policies::Loss;
@@ -315,6 +316,18 @@ impl Shared {
         world.ask(request);
         world.run_for(0);
     }
+
+    /// The same of what may be refused, which the world's trace tells.
+    fn try_ask(&self, request: Request) -> Result<()> {
+        let mut world = self.lock();
+        world.ask(request);
+        let told = world.trace.last().cloned().unwrap_or_default();
+        world.run_for(0);
+        match told.split_once("refused: ") {
+            Some((_, text)) => Err(Error::NotReady(text.to_owned())),
+            None => Ok(()),
+        }
+    }
 }
 
 struct Manager(Shared);
@@ -620,6 +633,45 @@ impl Deployment {
         let (plan, order) = self.0.plan_order(verb, service, &options)?;
         let service = service.into();
         self.0.ask(Request::Service { service, order });
+        json::to_json(&plan)
+    }
+
+    async fn cleanup_operation(
+        &self,
+        service: &str,
+        assembly: &str,
+        operation: &str,
+        options: Fields,
+    ) -> Result<()> {
+        let interval_ms = options.get("interval_ms").cloned().map(u64::try_from);
+        let interval_ms = interval_ms.map(|it| u32::try_from(it.unwrap()).unwrap());
+        self.0.try_ask(Request::CleanupOperation {
+            service: service.into(),
+            assembly: some(assembly),
+            operation: FailedOperation {
+                action: operation.into(),
+                interval_ms,
+            },
+        })
+    }
+
+    async fn refresh(&self, service: &str, assembly: &str) -> Result<()> {
+        self.0.try_ask(Request::Refresh {
+            service: some(service),
+            assembly: some(assembly),
+        })
+    }
+
+    async fn set_standby_of_all(&self, on: bool) -> Result<()> {
+        self.0.try_ask(Request::StandbyOfAll { on })
+    }
+
+    async fn plan_standby(&self, assembly: &str, on: bool) -> Result<String> {
+        let world = self.0.lock();
+        let controller = world.controller().unwrap();
+        let assembly: Option<AssemblyId> = some(assembly);
+        let plan = controller.plan_standby(world.time(), assembly.as_ref(), on);
+        let plan = plan.and_then(|question| question.answer()).unwrap();
         json::to_json(&plan)
     }
 

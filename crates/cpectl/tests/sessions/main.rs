@@ -53,6 +53,11 @@ fn an_administrator_is_obeyed() {
 }
 
 #[test]
+fn an_operator_looks_again_forgets_one_failure_and_empties_all() {
+    check("upkeep");
+}
+
+#[test]
 fn agents_are_listed_described_and_warn_of_mistakes() {
     check("agents");
 }

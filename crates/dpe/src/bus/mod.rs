@@ -4,6 +4,7 @@
 mod object;
 mod orders;
 mod requests;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;

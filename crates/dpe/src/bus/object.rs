@@ -534,6 +534,63 @@ impl DpeObject {
         self.change(connection, &header, request, &options).await
     }
 
+    /// Forgets failures of one operation.
+    async fn cleanup_operation(
+        &self,
+        service: String,
+        assembly: String,
+        operation: String,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let request = Request::CleanupOperation {
+            service: ServiceId::from(service),
+            assembly: optional(assembly).map(AssemblyId::from),
+            operation: upkeep::failed_operation(&operation, &options)?,
+        };
+        self.change(connection, &header, request, &options).await
+    }
+
+    /// Forgets failures, and looks at everything again.
+    async fn refresh(
+        &self,
+        service: String,
+        assembly: String,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let request = Request::Refresh {
+            service: optional(service).map(ServiceId::from),
+            assembly: optional(assembly).map(AssemblyId::from),
+        };
+        self.change(connection, &header, request, &options).await
+    }
+
+    /// Puts all assemblies into standby, or ends that.
+    async fn set_standby_of_all(
+        &self,
+        on: bool,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let request = Request::StandbyOfAll { on };
+        self.change(connection, &header, request, &options).await
+    }
+
+    /// What standby of an assembly would change, or of all, as JSON.
+    #[zbus(out_args("plan_json"))]
+    async fn plan_standby(&self, assembly: String, on: bool) -> Result<String> {
+        let turn = Arc::new(self.requests.turn_to_think().await?);
+        let assembly = optional(assembly).map(AssemblyId::from);
+        let plan = |reply| BusRequest::PlanStandby(assembly, on, reply);
+        let question = self.requests.ask(plan).await?.map_err(refused)?;
+        let answer = move || question.answer_in(clock::zone).map_err(refused);
+        json::to_json(&off_the_loop(turn, answer).await?)
+    }
+
     /// Puts an assembly into standby, where it runs no services, or ends that.
     async fn set_standby(
         &self,

@@ -51,6 +51,12 @@ pub(crate) enum BusRequest {
         ServiceOrder,
         oneshot::Sender<std::result::Result<ServicePlanInput, Refusal>>,
     ),
+    /// The same of standby of an assembly (`None`: of all), or of its end.
+    PlanStandby(
+        Option<AssemblyId>,
+        bool,
+        oneshot::Sender<std::result::Result<PlanInput, Refusal>>,
+    ),
 }
 
 /// The way to the loop, with a bound on how many are on it.

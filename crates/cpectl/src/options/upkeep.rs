@@ -1,0 +1,76 @@
+//! What operators order beyond switches.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::times;
+
+#[derive(Debug, Args)]
+pub(crate) struct Cleanup {
+    /// The deployment
+    pub name: String,
+    /// One service; all of them if none is given
+    pub service: Option<String>,
+    /// Only its failures on this assembly
+    #[arg(long)]
+    pub assembly: Option<String>,
+    /// Only its failures of this operation, such as monitor or start; all others stay
+    #[arg(long, value_name = "OPERATION", requires = "service")]
+    pub operation: Option<String>,
+    /// Only those of the operation with this interval, such as 10s; 0 for what is done once
+    #[arg(long, value_name = "TIME", requires = "operation", value_parser = times::duration)]
+    pub interval: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Refresh {
+    /// The deployment
+    pub name: String,
+    /// One service, or a group, clone or bundle with all its services; everything if none is given
+    pub service: Option<String>,
+    /// Only on this assembly
+    #[arg(long)]
+    pub assembly: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Standby {
+    /// The deployment
+    pub name: String,
+    /// The assembly
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub assembly: Option<String>,
+    /// All assemblies at once: shows what that does, and asks
+    #[arg(long)]
+    pub all: bool,
+    /// Ends standby, as unstandby does
+    #[arg(long)]
+    pub off: bool,
+    #[command(flatten)]
+    pub planned: Planned,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unstandby {
+    /// The deployment
+    pub name: String,
+    /// The assembly
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub assembly: Option<String>,
+    /// All assemblies at once: shows what that does, and asks
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub planned: Planned,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Planned {
+    /// Does not ask; one assembly is never asked about
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Only shows what would be done
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+}
