@@ -7,7 +7,8 @@
 //! ([`FailureFacts::disbelieved`](crate::machines::facts::FailureFacts)): the policy engine sees
 //! nothing of it, and demands a probe. Of a resource that the document does not name (any more)
 //! nothing would demand a probe: there only failed stops are not believed, so that it is stopped
-//! once more.
+//! once more. What follows from not knowing is not begun before it was looked at, as of a refresh:
+//! see `refresh.rs`.
 //!
 //! What guests have banned may run again, too: whoever cleans up has seen to what was wrong.
 
@@ -53,7 +54,7 @@ impl Controller {
         }
         for (name, resource) in self.cleanup_targets(service.as_ref(), assembly) {
             if self.is_worth_a_look(&name, &resource) {
-                self.disbelieve(&name, &resource);
+                self.look_again(&name, &resource);
             }
             self.forget_failure(&name, &resource);
         }
@@ -153,7 +154,8 @@ impl Controller {
         own.filter(|own| own.reachable() && !self.execution.works_on(name, resource))
     }
 
-    pub(crate) fn disbelieve(&mut self, name: &AssemblyId, resource: &str) {
+    /// See [`Controller::look_again`].
+    pub(super) fn disbelieve(&mut self, name: &AssemblyId, resource: &str) {
         let own = self.assemblies.get_mut(name);
         let last = own.and_then(|own| own.history_mut().forget_made_up(resource));
         self.store.failure_mut(name, resource).disbelieve(last);

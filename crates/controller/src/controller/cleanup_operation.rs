@@ -40,7 +40,7 @@ impl Controller {
         }
         for (name, resource) in targets {
             if self.is_all_that_fails(&name, &resource, operation) {
-                self.disbelieve(&name, &resource);
+                self.look_again(&name, &resource);
             }
             if self.store.has_failure(&name, &resource) {
                 let facts = self.store.failure_mut(&name, &resource);

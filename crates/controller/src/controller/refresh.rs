@@ -53,8 +53,7 @@ impl Controller {
         let mut services = BTreeSet::new();
         for (name, resource) in targets {
             if self.can_be_looked_for(&name, &resource) {
-                self.disbelieve(&name, &resource);
-                self.store.failure_mut(&name, &resource).look();
+                self.look_again(&name, &resource);
             }
             self.forget_failure(&name, &resource);
             services.insert(ServiceId::of_resource(&resource));
@@ -65,6 +64,16 @@ impl Controller {
             }
         }
         Ok(())
+    }
+
+    /// What is known of a resource is not believed until it was looked at. Where nobody will look,
+    /// it is seen to otherwise.
+    pub(crate) fn look_again(&mut self, name: &AssemblyId, resource: &str) {
+        let can = self.can_be_looked_for(name, resource);
+        self.disbelieve(name, resource);
+        if can {
+            self.store.failure_mut(name, resource).look();
+        }
     }
 
     /// What is under way would be seen half done.

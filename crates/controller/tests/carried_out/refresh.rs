@@ -1,6 +1,6 @@
 //! What is carried out of a refresh: looks, and nothing that follows from not knowing.
 
-use controller::Request;
+use controller::{FailedOperation, Request, Task};
 
 use crate::lab::*;
 
@@ -78,4 +78,34 @@ fn a_look_that_finds_it_gone_has_it_started_again() {
     let mut lab = Lab::running(&sticky(&both, order), [history, vec![]]).fail(&["monitor db n1"]);
     let told = refresh(&mut lab, "db");
     assert!(told.contains(&"stop db n1".to_owned()), "{told:?}");
+}
+
+#[test]
+fn a_cleanup_starts_nothing_elsewhere_that_may_run_where_nobody_may_look() {
+    let block = r#"<operations><op id="s" name="stop" interval="0" on-fail="block"/></operations>"#;
+    let never =
+        r#"<rsc_location id="n" rsc="db" node="n1" score="-INFINITY" resource-discovery="never"/>"#;
+    let text = resources(&primitive_with("db", "", block));
+    let stop = FailedOperation {
+        action: Task::Stop,
+        interval_ms: None,
+    };
+    for request in [
+        Request::Cleanup {
+            service: None,
+            assembly: None,
+        },
+        Request::CleanupOperation {
+            service: "db".into(),
+            assembly: None,
+            operation: stop,
+        },
+    ] {
+        let mut lab = Lab::running(&text, [started("db"), vec![]]).fail(&["stop db n1"]);
+        let forbidden = format!("</resources>{}", constraints(never));
+        lab.changes("</resources>", &forbidden);
+        lab.ask(request);
+        assert_eq!(lab.told(), ["stop db n1"]);
+        assert_eq!(lab.places("db"), ["n1"]);
+    }
 }
