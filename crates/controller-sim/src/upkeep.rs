@@ -13,7 +13,7 @@ impl World {
     pub(crate) fn plan_upkeep(&mut self, mut random: Random) {
         for _ in 0..random.between(2, 6) {
             let at_us = random.between(2 * SECOND, self.faults_until_us);
-            let request = self.some_order(&mut random);
+            let request = self.some_upkeep(&mut random);
             if matches!(request, Request::StandbyOfAll { on: true }) {
                 let later_us = at_us + random.between(500 * MS, 20 * SECOND);
                 let end = Request::StandbyOfAll { on: false };
@@ -31,7 +31,7 @@ impl World {
         self.at(at_us, SimEvent::Request(request));
     }
 
-    fn some_order(&self, random: &mut Random) -> Request {
+    fn some_upkeep(&self, random: &mut Random) -> Request {
         let service = &self.scenario.services[random.index(self.scenario.services.len())];
         let service = ServiceId::from(service.name.as_str());
         let index = random.index(self.scenario.assemblies.len());

@@ -32,10 +32,10 @@ const FLOORS: layers::Floors<'_> = &[
         "leaving",
         "operations",
         "orders",
-        "upkeep",
         "questions",
         "streams",
         "tickets",
+        "upkeep",
         "world_faults",
     ],
 ];

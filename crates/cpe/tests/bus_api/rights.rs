@@ -50,12 +50,15 @@ async fn call_orders(stranger: &zbus::Connection) -> Answers {
     ]
 }
 
-/// Orders more than switches.
+/// Has a deployment tended.
 async fn call_upkeep(stranger: &zbus::Connection) -> Answers {
     let deployment = shop(stranger).await;
     let cleanup = deployment.cleanup_operation("web", "", "monitor", Fields::new());
     let plan = deployment.plan_standby("", true);
     vec![
+        ("Cleanup", deployment.cleanup("", "").await),
+        ("SetStandby", deployment.set_standby("web1", true).await),
+        ("SetMaintenance", deployment.set_maintenance("", true).await),
         ("CleanupOperation", cleanup.await),
         ("Refresh", deployment.refresh("", "").await),
         ("SetStandbyOfAll", deployment.set_standby_of_all(true).await),
@@ -107,9 +110,6 @@ async fn call_all(stranger: &zbus::Connection) -> Answers {
             deployment.describe_agent("lsb:a", "").await.map(drop),
         ),
         ("CheckAgents", deployment.check_agents("").await.map(drop)),
-        ("Cleanup", deployment.cleanup("", "").await),
-        ("SetStandby", deployment.set_standby("web1", true).await),
-        ("SetMaintenance", deployment.set_maintenance("", true).await),
         (
             "ConfirmFenced",
             deployment.confirm_fenced("web1", "1-1").await,

@@ -21,7 +21,7 @@ use zbus::object_server::SignalEmitter;
 use zbus::{Connection, interface};
 
 use super::requests::{BusRequest, Requests, Turn, refused};
-use super::{Public, orders};
+use super::{Public, orders, upkeep};
 use crate::catalogue::{self, Catalogue};
 use crate::clock;
 use crate::explain::{Answer, Inquiry};
