@@ -8,7 +8,7 @@ use std::ops::Deref;
 
 use controller::{
     AssemblyId, Connect, Controller, Durable, Effect, Event, EventKind, Input, Operation, Record,
-    Refusal, Request, Task, TicketOrder, Time,
+    Refusal, Request, ServiceOrder, Task, TicketOrder, Time,
 };
 
 use crate::time::MS;
@@ -50,11 +50,13 @@ pub enum Mutant {
     ForgetUnderWay,
     /// Has services started without what is to be run before.
     SkipConfigure,
+    /// Says that a service is disabled, saves it, and forgets it.
+    ForgetOrders,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 15] = [
+    pub const ALL: [Mutant; 16] = [
         Mutant::SkipLeaseWait,
         Mutant::NoMargins,
         Mutant::ForgetEvents,
@@ -70,6 +72,7 @@ impl Mutant {
         Mutant::BelieveAbsent,
         Mutant::ForgetUnderWay,
         Mutant::SkipConfigure,
+        Mutant::ForgetOrders,
     ];
 
     /// Its name on a command line.
@@ -90,6 +93,7 @@ impl Mutant {
             Mutant::BelieveAbsent => "believe-absent",
             Mutant::ForgetUnderWay => "forget-under-way",
             Mutant::SkipConfigure => "skip-configure",
+            Mutant::ForgetOrders => "forget-orders",
         }
     }
 }
@@ -164,8 +168,21 @@ impl Subject {
         if matches!(input, Input::Decided(_)) && self.makes(Mutant::ForgetUnderWay) {
             self.end_stops(now);
         }
+        let disabled = match &input {
+            Input::Request(Request::Service {
+                service,
+                order: ServiceOrder::Disable,
+            }) if self.makes(Mutant::ForgetOrders) => Some(service.clone()),
+            _ => None,
+        };
         let outcome = self.controller.handle(now, input);
         self.collect(now);
+        if let Some(service) = disabled {
+            let order = ServiceOrder::Enable;
+            let enabled = Input::Request(Request::Service { service, order });
+            let _ = self.controller.handle(now, enabled);
+            self.collect(now);
+        }
         for (assembly, resource) in cleaned_up {
             self.forget(now, assembly, resource);
         }
@@ -234,6 +251,11 @@ impl Subject {
                 Effect::Persist(changes) if self.makes(Mutant::ForgetValues) => {
                     changes.retain(|change| {
                         !change.key.starts_with("attribute/") && !change.key.starts_with("option/")
+                    });
+                }
+                Effect::Persist(changes) if self.makes(Mutant::ForgetOrders) => {
+                    changes.retain(|change| {
+                        !change.key.starts_with("overlay/") || change.value.is_some()
                     });
                 }
                 Effect::Execute { operation, .. } if self.makes(Mutant::IgnoreDelays) => {

@@ -6,7 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
-use controller::{Request, TicketOrder};
+use controller::{Request, ServiceOrder, TicketOrder};
 use controller_sim::faults::Fault;
 use controller_sim::policies::{FirstTurn, Loss, OnFail};
 use controller_sim::scenario::{Form, Mode, Scenario};
@@ -306,6 +306,24 @@ fn a_controller_that_skips_what_is_run_before_a_start_is_found_out() {
     assert_eq!(found(None), "");
     let bad = found(Some(Mutant::SkipConfigure));
     expect(&bad, "before start of service1 is to be run 'sha256:");
+}
+
+#[test]
+fn a_controller_that_forgets_what_is_wanted_of_a_service_is_found_out() {
+    let found = |mutant| {
+        let mut world = made(Scenario::plain(2, 2, Mode::Lease), mutant);
+        let home = world.runs_in("service1")[0].to_owned();
+        world.ask(Request::Service {
+            service: "service1".into(),
+            order: ServiceOrder::Disable,
+        });
+        world.run_for(20);
+        world.inject(Fault::KillService(world.guest(&home), 0));
+        world.run_for(30);
+        world.violations().join("\n")
+    };
+    assert_eq!(found(None), "");
+    expect(&found(Some(Mutant::ForgetOrders)), "in spite of disable");
 }
 
 #[test]
