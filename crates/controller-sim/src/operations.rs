@@ -45,6 +45,8 @@ impl World {
 
     /// Runs what is to be run before an operation. One that is `exit 1` fails, as in a shell.
     fn begin_script(&mut self, guest: usize, record: Record, wanted: String) {
+        let configured = &mut self.guests[guest].agent.configured;
+        configured.remove(&record.operation.resource);
         let (mut outcome, duration_us) = self.fate(guest, &record.operation);
         let script = record.operation.configure.as_deref();
         if let Some(Configure::Content { text, .. }) = script

@@ -2,7 +2,9 @@
 //! or with other parameters, or when it is another program.
 //!
 //! That is on disk before the start begins. An agent that is killed while the program runs has not
-//! noted it: the program is run again with the next start. So it must do no harm to run it twice.
+//! noted it: the program is run again with the next start. So it must do no harm to run it twice. What
+//! was run before is forgotten before another program begins: one that fails leaves the guest half
+//! configured, for the former one too.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,7 +30,14 @@ const META_TIMEOUT: &str = "CRM_meta_timeout";
 #[derive(Debug)]
 pub struct Configured {
     folder: PathBuf,
-    known: Mutex<BTreeMap<String, String>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    run: BTreeMap<String, String>,
+    /// How often all was forgotten.
+    owner: u64,
 }
 
 impl Configured {
@@ -37,11 +46,14 @@ impl Configured {
         store.delete_scripts();
         Configured {
             folder: store.folder().to_owned(),
-            known: Mutex::new(known),
+            known: Mutex::new(Known {
+                run: known,
+                owner: 0,
+            }),
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -57,9 +69,9 @@ impl Configured {
             return classes.run(&operation, mark, cancel).await;
         };
         let digest = configure.digest(&operation.parameters);
-        if self.known().get(&operation.resource) == Some(&digest) {
+        let Some(owner) = self.begin(&operation.resource, &digest) else {
             return classes.run(&operation, mark, cancel).await;
-        }
+        };
         let timeout = match operation.timeout_ms {
             0 => DEFAULT_TIMEOUT,
             ms => Duration::from_millis(u64::from(ms)),
@@ -70,7 +82,7 @@ impl Configured {
         if let Err(outcome) = ran.await {
             return outcome;
         }
-        self.note(&operation.resource, digest);
+        self.note(&operation.resource, digest, owner);
         shorten(&mut operation, timeout.saturating_sub(began.elapsed()));
         classes.run(&operation, mark, cancel).await
     }
@@ -99,29 +111,54 @@ impl Configured {
         ran.await
     }
 
-    /// A program has ended well.
-    fn note(&self, resource: &str, digest: String) {
+    /// Whether it is to be run, and for whom. What was run before is forgotten then.
+    fn begin(&self, resource: &str, digest: &str) -> Option<u64> {
         let mut known = self.known();
-        if known.len() >= MAX_KNOWN {
-            known.clear();
+        if known.run.get(resource).is_some_and(|run| run == digest) {
+            return None;
         }
-        known.insert(resource.to_owned(), digest);
-        if let Err(error) = write_json(&self.folder, CONFIGURED, &*known) {
-            tracing::warn!(
-                "what was run before services cannot be noted; an agent that comes after this one runs it again: {error:#}"
-            );
+        if known.run.remove(resource).is_some() {
+            self.write(&known.run);
+        }
+        Some(known.owner)
+    }
+
+    /// A program has ended well. The guest may belong to another deployment by now.
+    fn note(&self, resource: &str, digest: String, owner: u64) {
+        let mut known = self.known();
+        if known.owner != owner {
+            return;
+        }
+        if known.run.len() >= MAX_KNOWN {
+            known.run.clear();
+        }
+        known.run.insert(resource.to_owned(), digest);
+        self.write(&known.run);
+    }
+
+    /// Without the file all is run again, which does no harm; with an old one it is not.
+    fn write(&self, run: &BTreeMap<String, String>) {
+        let Err(error) = write_json(&self.folder, CONFIGURED, run) else {
+            return;
+        };
+        tracing::warn!(
+            "what was run before services cannot be noted; an agent that comes after this one runs it again: {error:#}"
+        );
+        match fs::remove_file(self.folder.join(CONFIGURED)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::error!(%error, "what was run before services cannot be forgotten");
+            }
+            _ => {}
         }
     }
 
     /// This guest belongs to another assembly or deployment now, or to none.
     pub fn forget(&self) {
         let mut known = self.known();
-        if known.is_empty() {
-            return;
-        }
-        known.clear();
-        if let Err(error) = write_json(&self.folder, CONFIGURED, &*known) {
-            tracing::warn!("what was run before services cannot be forgotten: {error:#}");
+        known.owner += 1;
+        if !known.run.is_empty() {
+            known.run.clear();
+            self.write(&known.run);
         }
     }
 }

@@ -216,6 +216,11 @@ async fn its_failure_is_the_starts_and_it_is_run_again_with_the_next() {
     assert_eq!(guest.count("start db"), 0);
     assert_eq!(dpe.run(&start("db", script(SCRIPT))).await.rc, rc::OK);
     assert_eq!(guest.count("configure db"), 3);
+    // One that failed has left the guest half configured: the former one is run again.
+    let wrong = with(start("db", script(SCRIPT)), "wrong", "3");
+    assert_eq!(dpe.run(&wrong).await.rc, rc::GENERIC);
+    restart(&mut dpe, &start("db", script(SCRIPT))).await;
+    assert_eq!(guest.count("configure db"), 5);
 }
 
 #[tokio::test]

@@ -89,7 +89,9 @@ fn by_first_line(script: &str, offset: usize, problems: &mut Problems) -> Option
 fn interpreter(text: &str) -> Result<String, String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let program = words.first().copied().unwrap_or_default();
-    match text.len() <= MAX_PATH && path(program).is_ok() {
+    let plain =
+        text.len() <= MAX_PATH && !words.iter().any(|word| word.chars().any(char::is_control));
+    match plain && path(program).is_ok() {
         true => Ok(words.join(" ")),
         false => Err(format!(
             "expected the absolute path of a program in the guest and arguments, {MAX_PATH} bytes together: /bin/sh, /usr/bin/env python3"

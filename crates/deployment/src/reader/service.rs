@@ -149,7 +149,8 @@ fn before_start(form: &mut Form<'_, '_, '_>, configure: Option<&Element<'_>>) ->
         if one && read.is_some() {
             let message = "<service> has more than one program to run before it starts";
             let hint = "write one <configure>, with a script that does it all".to_owned();
-            form.problems.error(element.offset, message, hint);
+            form.problems
+                .refuse(element.offset, message.to_owned(), hint);
         }
         one |= read.is_some();
         found = found.or(read);

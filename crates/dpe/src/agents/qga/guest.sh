@@ -33,9 +33,10 @@ shift 3
 
 # Records that are kept at most.
 most=1024
-# What is kept of the output of an operation: so many bytes from its beginning while it runs, and
-# its last ones in any case.
+# What is kept of the output of an operation: so many bytes from its beginning, as they come, and
+# its last ones, if all of it is closed when it ends: a daemon may keep it open.
 kept_output=65536 shown_output=4000
+keeping='dd bs=1 count="$1"; exec tail -c "$2" >&3'
 # After this time an operation that nobody has begun will not begin, 1/100 s.
 patience=2000
 # A DPE that was heard of since counts as connected, 1/100 s.
@@ -410,7 +411,7 @@ run() {
   mkfifo "$o/pipe" || exit 1
   # A daemon may keep its output open for ever: this reads on, and keeps no more.
   rm -f "$o/out.new" "$o/out.rest"
-  setsid sh -c 'head -c "$1"; exec tail -c "$2" >&3' sh "$kept_output" "$shown_output" \
+  setsid sh -c "$keeping" sh "$kept_output" "$shown_output" \
     < "$o/pipe" > "$o/out.new" 3> "$o/out.rest" 2> /dev/null &
   reader=$!
   clock
@@ -468,7 +469,7 @@ finish() {
     cat "$o/out.new" "$o/out.rest" | tail -c "$shown_output"
     [ -z "$why" ] || printf '\nocf-exit-reason:%s\n' "$why"
   } > "$o/out" 2> /dev/null
-  rm -f "$o/out.new" "$o/out.rest" "$o/before" "$o/script" "$o/said" "$o/saying"
+  rm -f "$o/out.new" "$o/out.rest" "$o/before" "$o/script" "$o/said" "$o/said.rest" "$o/saying"
   note_end
   changed=$wall
   if [ "$interval" -gt 0 ]; then
@@ -600,9 +601,11 @@ configure() {
   [ -f "$1" ] || not_configured 7 5 "$1 cannot be executed: there is no such file"
   [ -x "$1" ] || not_configured 5 4 "$1 cannot be executed: permission denied"
   printf '%s\n' "$before" > "$o/before"
+  # Whatever becomes of it, the guest is no longer configured as it was.
+  rm -f "$dir/configured/$rkey" || exit 1
   mkfifo "$o/saying" || exit 1
-  setsid sh -c 'dd bs="$2" count="$3" > "$1/said"; exec cat > /dev/null' sh "$o" "$piece" "$pieces" \
-    < "$o/saying" > /dev/null 2>&1 &
+  setsid sh -c "$keeping" sh "$kept_output" "$shown_output" \
+    < "$o/saying" > "$o/said" 3> "$o/said.rest" 2> /dev/null &
   reader=$!
   (unset CPE_QGA CPE_QGA_FOLDER CPE_QGA_RECORD; exec "$@") > "$o/saying" 2>&1
   code=$?
@@ -616,7 +619,7 @@ configure() {
     sleep 0.02
     tries=$((tries + 1))
   done
-  tail -c "$shown_output" "$o/said"
+  cat "$o/said" "$o/said.rest" | tail -c "$shown_output"
   said=$(grep '^ *ocf-exit-reason:' "$o/said" | tail -n 1)
   said=${said#*ocf-exit-reason:}
   [ -n "$said" ] || said=$(tail -c 300 "$o/said" | tail -n 1)

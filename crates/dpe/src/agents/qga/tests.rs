@@ -28,6 +28,7 @@ const THING: &str = "#!/bin/sh
 echo \"$1\" >> \"$OCF_RESKEY_folder/asked\"
 n=0
 while [ $n -lt ${OCF_RESKEY_lines:-0} ]; do n=$((n + 1)); echo \"line $n\"; done
+[ -z \"${OCF_RESKEY_daemon:-}\" ] || setsid sleep \"$OCF_RESKEY_daemon\" &
 echo \"said $1\"
 case $1 in
   start) sleep \"$OCF_RESKEY_wait\"; exit 0 ;;
@@ -387,8 +388,14 @@ async fn what_is_run_before_a_start_is_run_once_until_something_changes() {
     assert_eq!(world.asked("configure web:0 "), 2);
     other.id = "5:1:0:v".into();
     other.configure = Some(Box::new(script(&format!("{CONFIGURE_WEB}true\n"))));
-    assert_eq!(stream.done(other).await.rc, 0);
+    assert_eq!(stream.done(other.clone()).await.rc, 0);
     assert_eq!(world.asked("configure web:0 "), 3);
+    // One that failed has left the guest half configured: the former one is run again.
+    let failed = world.start("6:1:0:v", script("exit 3"));
+    assert_eq!(stream.done(failed).await.rc, 1);
+    other.id = "7:1:0:v".into();
+    assert_eq!(stream.done(other).await.rc, 0);
+    assert_eq!(world.asked("configure web:0 "), 4);
     // A deployment that has let the guest go begins again.
     let (done, released) = tokio::sync::oneshot::channel();
     let release = Call::Release {
@@ -401,9 +408,9 @@ async fn what_is_run_before_a_start_is_run_once_until_something_changes() {
     let mut stream = world.stream("shop", 3);
     stream.connected().await;
     stream
-        .done(world.start("6:1:0:w", script(CONFIGURE_WEB)))
+        .done(world.start("8:1:0:w", script(CONFIGURE_WEB)))
         .await;
-    assert_eq!(world.asked("configure web:0 "), 4);
+    assert_eq!(world.asked("configure web:0 "), 5);
 }
 
 #[tokio::test]
@@ -538,6 +545,16 @@ async fn the_last_lines_of_much_output_are_kept_however_it_was_written() {
         let last = format!("line {lines}\nsaid monitor\nocf-exit-reason:as it was told");
         assert!(record.output.ends_with(&last), "{}", record.output);
     }
+    // A daemon keeps it open: what was said is there nevertheless.
+    let mut operation = world.operation("1:3:0:u", Task::Monitor, 0);
+    let daemon = ("daemon".to_owned(), "2".to_owned());
+    operation.parameters.extend([daemon]);
+    stream.execute(operation).await;
+    let record = stream.completed().await;
+    assert_eq!(
+        record.output,
+        "said monitor\nocf-exit-reason:as it was told"
+    );
 }
 
 #[tokio::test]
