@@ -74,7 +74,7 @@ impl From<Error> for Failure {
             Error::ZBus(zbus::Error::InputOutput(error)) if error.kind() == ErrorKind::TimedOut => {
                 return Failure::new(
                     Kind::Unreachable,
-                    "cpe has not answered in time; `systemctl status cpe` tells what it does",
+                    "cpe has not answered in time (`systemctl status cpe` tells what it does); what was asked may have been done nevertheless: `cpectl status` and `cpectl history` tell",
                 );
             }
             Error::ZBus(zbus::Error::InputOutput(_)) => Kind::Unreachable,

@@ -144,7 +144,8 @@ pub(crate) async fn wait_until_active(
             }
         }
         // The daemon may be restarting: that is not a reason to give up before the time is over.
-        if let Ok(Ok(status)) = timeout_at(deadline, client.status(name)).await {
+        let patience = deadline.max(Instant::now() + wait::LOOK);
+        if let Ok(Ok(status)) = timeout_at(patience, client.status(name)).await {
             let state = match status.summary.as_str() {
                 "" => status.state.to_string(),
                 summary => format!("{}: {summary}", status.state),

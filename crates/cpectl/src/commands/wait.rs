@@ -21,6 +21,8 @@ use crate::output::Output;
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// The state is asked for after every event, and when none has come for this long.
 const QUIET: Duration = Duration::from_millis(500);
+/// How long a look may take that is the last, or the only one.
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
 /// Between two questions, however much happens.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -39,7 +41,8 @@ pub(crate) async fn until(
 ) -> Result<DeploymentStatus, Failure> {
     let mut shown = "cpe has not answered".to_owned();
     let waiting = until_it_holds(client, name, condition, &mut shown);
-    match timeout_at(deadline(timeout), waiting).await {
+    // Even without patience it is looked once.
+    match timeout_at(deadline(timeout.max(LOOK)), waiting).await {
         Ok(status) => status,
         Err(_) => {
             let (condition, time) = (condition.of(name), duration(timeout));
