@@ -446,7 +446,7 @@ impl World {
     }
 }
 
-/// The start delay that a CIB gives an operation of a service, in seconds. `None`: it says nothing.
+/// What a CIB says is to be run before a service starts.
 fn configured<'c>(cib: &'c str, service: &str) -> Option<&'c str> {
     let from = cib.split_once(&format!("<primitive id=\"{service}\""))?.1;
     let own = from.split_once("</primitive>")?.0;
@@ -454,6 +454,7 @@ fn configured<'c>(cib: &'c str, service: &str) -> Option<&'c str> {
     Some(own.split_once(&name)?.1.split_once('"')?.0)
 }
 
+/// The start delay that a CIB gives an operation of a service, in seconds. `None`: it says nothing.
 fn start_delay_s(cib: &str, service: &str, operation: &Operation) -> Option<u32> {
     let from = cib.split_once(&format!("<primitive id=\"{service}\""))?.1;
     let own = from.split_once("</primitive>")?.0;

@@ -313,7 +313,8 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, given_up: &[GivenUp<'_>], xml:
             let cleaned_up = failure.and_then(|facts| facts.disbelieved());
             let mut records: Vec<&Record> = history::each(records).collect();
             if let Some(last) = cleaned_up.filter(|_| node.state == NodeState::Online) {
-                disbelieve(&mut records, last, named);
+                let all = named && failure.is_some_and(|facts| !facts.believes_but_stops());
+                disbelieve(&mut records, last, all);
             }
             let may_have_come = given_up.iter().any(|own| own.may_have_come(node, resource));
             // Nobody looks for what the document does not name: it is stopped by what is told.
@@ -343,10 +344,10 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, given_up: &[GivenUp<'_>], xml:
 }
 
 /// Leaves out what a clean-up says not to believe: see `cleanup.rs`.
-fn disbelieve(records: &mut Vec<&Record>, last: u32, named: bool) {
+fn disbelieve(records: &mut Vec<&Record>, last: u32, all: bool) {
     let newer = |record: &Record| record.state == RecordState::Pending || record.call_id > last;
     let failed_stop = |record: &Record| record.operation.action == Task::Stop && record.failed();
-    if named {
+    if all {
         records.retain(|record| newer(record));
     } else if records.iter().any(|record| !failed_stop(record)) {
         records.retain(|record| newer(record) || !failed_stop(record));

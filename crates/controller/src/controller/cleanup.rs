@@ -143,7 +143,7 @@ impl Controller {
 
     /// Its last operation failed, or a recurring one does; none is under way, and its agent can be
     /// asked.
-    fn is_worth_a_look(&self, name: &AssemblyId, resource: &str) -> bool {
+    pub(super) fn is_worth_a_look(&self, name: &AssemblyId, resource: &str) -> bool {
         let failed = |own: &Assembly| own.history().fails(resource);
         self.may_be_looked_at(name, resource).is_some_and(failed)
     }

@@ -93,6 +93,7 @@ impl Controller {
         }
         if self.execution.is_idle() {
             self.look_for_arrivals();
+            self.look_at_what_waited();
         }
         self.note_attributes(now);
         let placed = self.placed_moves();

@@ -228,6 +228,9 @@ impl Controller {
         if self.deciding.is_settled() && self.is_looking() {
             self.deciding.world_changed("what runs was looked at");
         }
+        if self.deciding.is_settled() && self.looks_wait() {
+            self.deciding.world_changed("failures were cleaned up");
+        }
         if self.deciding.is_settled() {
             self.deciding.came_to_rest();
             self.settle_services(now);

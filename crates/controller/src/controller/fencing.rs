@@ -478,6 +478,7 @@ impl Controller {
         facts.last_event = LastEvent::Safe;
         facts.unleased = false;
         facts.in_doubt = false;
+        facts.unseen.clear();
         facts.lease_ms = 0;
         facts.fencing_attempt.clear();
         facts.accepted = None;

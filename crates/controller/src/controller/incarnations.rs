@@ -355,6 +355,7 @@ impl Controller {
             facts.lease_ms = facts.lease_ms.max(old.lease_ms);
             facts.grace_ms = facts.grace_ms.max(old.grace_ms);
             facts.in_doubt |= old.in_doubt;
+            facts.unseen.extend(old.unseen);
             facts.unleased |= old.unleased;
             facts.boot_id = old.boot_id;
             facts.arrivals.join(old.arrivals);

@@ -145,12 +145,16 @@ impl Controller {
     }
 
     fn may_plan(&self) -> Result<(), Refusal> {
-        if self.everything_known() {
+        let why = if !self.everything_known() {
+            "nothing is known yet about some assemblies"
+        } else if self.is_looking() {
+            "what runs is being looked at"
+        } else {
             return Ok(());
-        }
-        Err(Refusal::NotReady(
-            "nothing is known yet about some assemblies: try again in some seconds".into(),
-        ))
+        };
+        Err(Refusal::NotReady(format!(
+            "{why}: try again in some seconds"
+        )))
     }
 
     /// Asks what would be done if something were otherwise in assemblies.

@@ -13,12 +13,14 @@
 //! To the policy engine, what is not seen does not run. It would have some of it started, and what
 //! needs that stopped. So nothing but looks is carried out until there is an answer of each place.
 //! Where no look is possible (it is forbidden to run there), the records are believed again: what
-//! was known to run is never taken for stopped.
+//! was known to run is never taken for stopped. Only that a stop has failed is not, so that it is
+//! stopped once more.
 
 use std::collections::BTreeSet;
 
 use super::Controller;
 use crate::machines::assembly::Assembly;
+use crate::machines::failures::FailureFacts;
 use crate::machines::look::{self, Looks};
 use crate::vocabulary::{AssemblyId, EngineInput, Outcome, Refusal, ServiceId, Time};
 
@@ -67,12 +69,35 @@ impl Controller {
     }
 
     /// What is known of a resource is not believed until it was looked at. Where nobody will look,
-    /// it is seen to otherwise.
+    /// it is seen to otherwise. While something is under way all that is known counts: what fails
+    /// meanwhile must not wait for the looks, nor they for it.
     pub(crate) fn look_again(&mut self, name: &AssemblyId, resource: &str) {
+        if !self.execution.is_idle() {
+            self.store.failure_mut(name, resource).look_later();
+            return;
+        }
         let can = self.can_be_looked_for(name, resource);
         self.disbelieve(name, resource);
         if can {
             self.store.failure_mut(name, resource).look();
+        }
+    }
+
+    /// Something is to be looked at when nothing is under way.
+    pub(crate) fn looks_wait(&self) -> bool {
+        self.store.failures().values().any(FailureFacts::is_due)
+    }
+
+    /// Nothing is under way: what was to wait for that is looked at.
+    pub(crate) fn look_at_what_waited(&mut self) {
+        let due = self.store.failures().iter();
+        let due = due.filter(|(_, facts)| facts.is_due());
+        for (name, resource) in due.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.store.failure_mut(&name, &resource).end_wait();
+            // A newer result says how it is.
+            if self.is_worth_a_look(&name, &resource) {
+                self.look_again(&name, &resource);
+            }
         }
     }
 
@@ -175,7 +200,7 @@ impl Controller {
         let facts = self.store.failure_mut(name, resource);
         facts.end_look();
         if !found {
-            facts.disbelieve(None);
+            facts.believe_but_stops();
         }
     }
 }

@@ -164,8 +164,8 @@ impl Controller {
         self.forget_overlay(now, &spec, generation);
         self.forget_values(&spec);
         self.forget_known(&spec);
+        self.keep_unseen(&spec);
         self.adopt(now, spec);
-        self.settle_doubts();
         self.world_changed(&format!("generation {generation} was loaded"));
         Ok(())
     }

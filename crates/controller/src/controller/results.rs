@@ -6,7 +6,7 @@ use crate::machines::history::Slot;
 use crate::machines::run::{Run, Work};
 use crate::vocabulary::{
     AssemblyId, Operation, Record, RecordState, STATUS_CANCELLED, STATUS_ERROR, STATUS_TIMEOUT,
-    Task, Time,
+    ServiceId, Spec, Task, Time,
 };
 
 impl Controller {
@@ -154,6 +154,11 @@ impl Controller {
             assembly.history_mut().settled(&operation.resource);
         }
         let news = assembly.history_mut().insert(record.clone());
+        // A look says what is, not what became of what was done.
+        let is_known = !record.is_unknown() && !record.is_probe();
+        if is_known && self.store.failure(name, &operation.resource).was_unknown() {
+            self.store.failure_mut(name, &operation.resource).is_known();
+        }
         if let Some(index) = run {
             self.confirm(index, &record);
         } else if news {
@@ -173,28 +178,41 @@ impl Controller {
     /// Services that nobody knows of run on after a lease, since their agent does not stop them. An
     /// assembly is in doubt until each service was seen to run there or not.
     fn settle_doubt(&mut self, name: &AssemblyId) {
-        if !self
-            .store
-            .assemblies()
-            .get(name)
-            .is_some_and(|facts| facts.in_doubt)
-        {
+        let facts = self.store.assemblies().get(name);
+        let Some(facts) = facts.filter(|facts| facts.in_doubt) else {
             return;
-        }
+        };
         let Some(own) = self.assemblies.get(name) else {
             return;
         };
-        let mut services = self.document.services().iter();
-        if services.all(|service| own.history().service_activity(&service.id).is_some()) {
-            self.store.assembly_mut(name).in_doubt = false;
+        let services = self.document.services().iter();
+        let mut services = services.map(|own| &own.id).chain(&facts.unseen);
+        if services.all(|service| own.history().service_activity(service).is_some()) {
+            let facts = self.store.assembly_mut(name);
+            facts.in_doubt = false;
+            facts.unseen.clear();
         }
     }
 
-    /// Another document may name fewer services than were still to be looked for.
-    pub(crate) fn settle_doubts(&mut self) {
-        let heard = self.assemblies.iter().filter(|(_, own)| own.reachable());
-        for name in heard.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
-            self.settle_doubt(&name);
+    /// Another document is to be in force. A service that leaves it may run where it was not looked
+    /// for yet.
+    pub(crate) fn keep_unseen(&mut self, spec: &Spec) {
+        let services = self.document.services().iter();
+        let leave = services.filter(|own| spec.service(&own.id).is_none());
+        let leave: Vec<ServiceId> = leave.map(|own| own.id.clone()).collect();
+        let in_doubt = self.store.assemblies().iter();
+        let in_doubt = in_doubt.filter(|(_, facts)| facts.in_doubt);
+        let in_doubt: Vec<AssemblyId> = in_doubt.map(|(name, _)| name.clone()).collect();
+        for name in in_doubt {
+            let own = self.assemblies.get(&name);
+            let is_seen = |service: &ServiceId| {
+                own.is_some_and(|own| own.history().service_activity(service).is_some())
+            };
+            let unseen = leave.iter().filter(|service| !is_seen(service)).cloned();
+            let unseen: Vec<ServiceId> = unseen.collect();
+            if !unseen.is_empty() {
+                self.store.assembly_mut(&name).unseen.extend(unseen);
+            }
         }
     }
 
@@ -209,9 +227,47 @@ impl Controller {
         let stopped = stop.is_some_and(|stop| {
             stop.state == RecordState::Complete && stop.call_id > record.call_id
         });
+        if record.is_unknown() && self.looks_instead(name, record) {
+            return;
+        }
         if operation.interval_ms == 0 || !stopped {
             self.count_failure(now, name, record);
         }
+    }
+
+    /// An agent was killed while it carried an operation out. That is no failure of the service: it
+    /// is looked at, or stopped once more. `false`: it counts as a failure nevertheless.
+    fn looks_instead(&mut self, name: &AssemblyId, record: &Record) -> bool {
+        let operation = &record.operation;
+        let resource = operation.resource.as_str();
+        let stops = operation.action == Task::Stop;
+        let is_meant = self.document.service(&ServiceId::of_resource(resource));
+        let can_look = match operation.action {
+            Task::Start | Task::Promote | Task::Demote => is_meant.is_some(),
+            Task::Monitor => is_meant.is_some() && operation.interval_ms == 0,
+            _ => stops,
+        };
+        if !can_look {
+            return false;
+        }
+        let facts = self.store.failure(name, resource);
+        if facts.disbelieved() >= Some(record.call_id) {
+            return true;
+        }
+        let facts = self.store.failure_mut(name, resource);
+        if !facts.is_unknown_again() {
+            return false;
+        }
+        facts.disbelieve(Some(record.call_id));
+        match stops {
+            true => facts.believe_but_stops(),
+            false => facts.look(),
+        }
+        self.world_changed(&format!(
+            "what became of {} of {resource} on {name} is unknown",
+            operation.action
+        ));
+        true
     }
 
     /// Ends an action with the result of its operation.

@@ -23,9 +23,19 @@ pub(crate) struct FailureFacts {
     seen: Option<(u32, u64, i32, i32)>,
     /// Of a clean-up: records up to this call id are not believed until something newer is known.
     disbelieved: Option<u32>,
-    /// Of a refresh: nothing is begun because of that before it was looked at.
+    /// Nobody can look: of these records only failed stops are not believed.
+    unlooked: bool,
+    /// Nothing is begun because of that before it was looked at.
     looked_for: bool,
+    /// It is to be looked at when nothing is under way.
+    due: bool,
+    /// So many operations in a row have an unknown result.
+    unknown: u32,
 }
+
+/// After so many unknown results in a row the next is a failure: perhaps the operation kills its
+/// agent.
+const MOST_UNKNOWN: u32 = 3;
 
 /// A fail count as the policy engine reads it, and how the operation failed last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,11 +125,53 @@ impl FailureFacts {
     /// Records up to that call id are not believed until something newer is known.
     pub(crate) fn disbelieve(&mut self, up_to: Option<u32>) {
         self.disbelieved = up_to;
+        self.unlooked = false;
+    }
+
+    /// Nobody can look: what was known counts, but for failed stops, so that it is stopped again.
+    pub(crate) fn believe_but_stops(&mut self) {
+        self.unlooked = true;
+    }
+
+    /// Whether that is so.
+    pub(crate) fn believes_but_stops(&self) -> bool {
+        self.unlooked
     }
 
     /// The call id up to which records are not believed.
     pub(crate) fn disbelieved(&self) -> Option<u32> {
         self.disbelieved
+    }
+
+    /// Notes that a result is unknown. `false`: too often in a row.
+    pub(crate) fn is_unknown_again(&mut self) -> bool {
+        self.unknown = self.unknown.saturating_add(1);
+        self.unknown <= MOST_UNKNOWN
+    }
+
+    /// Whether the last result was unknown.
+    pub(crate) fn was_unknown(&self) -> bool {
+        self.unknown > 0
+    }
+
+    /// A result is known.
+    pub(crate) fn is_known(&mut self) {
+        self.unknown = 0;
+    }
+
+    /// It is to be looked at when nothing is under way.
+    pub(crate) fn look_later(&mut self) {
+        self.due = true;
+    }
+
+    /// Whether it is.
+    pub(crate) fn is_due(&self) -> bool {
+        self.due
+    }
+
+    /// The time has come.
+    pub(crate) fn end_wait(&mut self) {
+        self.due = false;
     }
 
     /// A look is awaited.

@@ -144,6 +144,8 @@ pub const STATUS_CANCELLED: i32 = 1;
 pub const STATUS_TIMEOUT: i32 = 2;
 /// `op-status` of an operation that could not be run.
 pub const STATUS_ERROR: i32 = 4;
+/// Exit code of an operation of which nobody knows the result.
+const RC_UNKNOWN: i32 = 193;
 
 impl Record {
     /// The exit code that the operation was expected to have: from its id; 0 if that is not a
@@ -186,6 +188,11 @@ impl Record {
             0 => format!("waits for its start delay ({} s)", delay_ms / 1000),
             _ => format!("waits for its start delay ({delay_ms} ms)"),
         })
+    }
+
+    /// What carried it out was killed meanwhile: nobody knows what it has come to.
+    pub fn is_unknown(&self) -> bool {
+        (self.state, self.status, self.rc) == (RecordState::Complete, STATUS_ERROR, RC_UNKNOWN)
     }
 
     /// A single check whether a resource is there: finding it otherwise than expected is news, not

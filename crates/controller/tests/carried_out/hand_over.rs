@@ -1,6 +1,6 @@
 //! What happens while an operation is under way that takes long.
 
-use controller::EventKind;
+use controller::{EventKind, Request};
 
 use crate::lab::*;
 
@@ -47,6 +47,36 @@ fn what_fails_elsewhere_is_recovered_while_a_start_is_under_way() {
     assert_eq!(lab.told_since(before), ["stop web n1", "start web n1"]);
     lab.ends(LONG, 1);
     assert_eq!(count(&lab, "stop db n2"), 1, "its failure is seen");
+}
+
+#[test]
+fn a_clean_up_looks_when_the_start_is_over_and_holds_up_nothing() {
+    let operations = r#"<operations><op id="m" name="monitor" interval="10s"/>
+        <op id="s" name="stop" interval="0" on-fail="block"/></operations>"#;
+    let web = primitive_with("web", "", operations);
+    let all = web + &monitored("app", "") + &primitive("db", "");
+    let places = [
+        location("web", "n1", "20"),
+        location("app", "n3", "INFINITY"),
+        location("db", "n2", "INFINITY"),
+    ];
+    let text = resources(&all) + &constraints(&places.concat());
+    let lab = Lab::of(&assemblies(&["", "", ""]), &text).hold(LONG);
+    let mut lab = lab.fail(&["stop web n1"]);
+    lab.all_answer();
+    lab.monitor_fails("web");
+    assert_eq!(lab.told().last().unwrap(), "stop web n1");
+    lab.ask(Request::Cleanup {
+        service: Some("web".into()),
+        assembly: None,
+    });
+    let before = lab.told().len();
+    lab.monitor_fails("app");
+    assert_eq!(lab.told_since(before), ["stop app n3", "start app n3"]);
+    lab.mended("web n1");
+    assert_eq!(lab.looked_for("web"), ["n1", "n2", "n3"]);
+    lab.ends(LONG, 0);
+    assert_eq!(lab.looked_for("web"), ["n1", "n1", "n2", "n3"]);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use controller::{
     AssemblyId, Attribute, Attributes, Controller, Decision, Durable, Effect, Event, EventKind,
-    FORCE_RESTART, FenceRequest, Hello, Input, OP_DIGEST, Operation, Record, Request, Task, Time,
-    TransitionKey, dispatcher_uuid,
+    FORCE_RESTART, FenceRequest, Hello, Input, OP_DIGEST, Operation, Record, Request, STATUS_ERROR,
+    Task, Time, TransitionKey, dispatcher_uuid,
 };
 use cpe_status::ServiceRole;
 
@@ -494,6 +494,17 @@ impl Lab {
             }
             self.give(Input::Tick);
         }
+    }
+
+    /// What carried out an order that is held was killed.
+    pub(crate) fn unknown(&mut self, line: &str) {
+        let operation = self.operation(line).clone();
+        let (_, agent) = line.rsplit_once(' ').unwrap();
+        let mut ended = self.ended(agent.into(), operation, 193);
+        if let Input::OperationCompleted { record, .. } = &mut ended {
+            record.status = STATUS_ERROR;
+        }
+        self.give(ended);
     }
 
     /// The operation of that line that was ordered last ends, which was held.

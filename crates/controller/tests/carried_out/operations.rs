@@ -77,3 +77,58 @@ fn operations_take_what_they_do_not_say_from_the_defaults() {
     lab.monitor_fails("web");
     assert_eq!(lab.told_since(before), [""; 0], "it is ignored");
 }
+
+/// A service whose operation with that line has an unknown result, once and then again and again.
+fn unknown(line: &str) -> (Lab, usize) {
+    let text = resources(&monitored("web", "")) + &constraints(&location("web", "n1", "20"));
+    let mut lab = Lab::of(&assemblies(&["", ""]), &text).hold(line);
+    lab.all_answer();
+    if line.starts_with("stop") {
+        lab.monitor_fails("web");
+    }
+    assert_eq!(lab.told().last().unwrap(), line);
+    let before = lab.told().len();
+    lab.unknown(line);
+    (lab, before)
+}
+
+#[test]
+fn a_stop_whose_agent_was_killed_is_asked_for_again_and_nothing_is_fenced() {
+    let (mut lab, before) = unknown("stop web n1");
+    assert_eq!(lab.told_since(before), ["stop web n1"]);
+    lab.ends("stop web n1", 0);
+    assert_eq!(lab.told().last().unwrap(), "start web n1");
+    assert!(lab.fenced.is_empty());
+    assert!(
+        lab.status()
+            .failures
+            .iter()
+            .all(|own| own.operation != "stop")
+    );
+}
+
+#[test]
+fn a_start_whose_agent_was_killed_is_looked_at_and_begun_again() {
+    let (mut lab, before) = unknown("start web n1");
+    assert_eq!(lab.looked_for("web"), ["n1", "n1", "n2"]);
+    assert_eq!(lab.told_since(before), ["start web n1"]);
+    lab.ends("start web n1", 0);
+    assert_eq!(lab.places("web"), ["n1"]);
+    assert_eq!(lab.status().failures, []);
+}
+
+#[test]
+fn what_kills_its_agent_again_and_again_has_failed() {
+    let (mut lab, _) = unknown("stop web n1");
+    for _ in 0..3 {
+        assert!(lab.fenced.is_empty());
+        lab.unknown("stop web n1");
+    }
+    assert_eq!(lab.fenced.len(), 1);
+    let (mut lab, _) = unknown("start web n1");
+    for _ in 0..3 {
+        assert_eq!(lab.told().last().unwrap(), "start web n1");
+        lab.unknown("start web n1");
+    }
+    assert_eq!(lab.places("web"), ["n2"]);
+}

@@ -346,7 +346,7 @@ fn what_goes_on_after_a_stop_that_failed_has_its_old_value_and_gets_the_new_one(
 }
 
 #[test]
-fn an_assembly_is_in_doubt_until_what_waits_was_looked_for_or_is_not_wanted() {
+fn an_assembly_is_in_doubt_until_what_waits_was_looked_for_there_whatever_the_document_says() {
     let services = following("hostname", "");
     let (web, _) = services.split_once("<service name=\"other\"").unwrap();
     let web = web.trim_start_matches("<services>");
@@ -362,5 +362,11 @@ fn an_assembly_is_in_doubt_until_what_waits_was_looked_for_or_is_not_wanted() {
     };
     assert!(!leaves_well(|_, _| ()));
     assert!(leaves_well(|lab, _| lab.tells("n2", "hostname=a")));
-    assert!(leaves_well(|lab, web| lab.changes(web, "")));
+    // It may run there though no document names it any more.
+    assert!(!leaves_well(|lab, web| lab.changes(web, "")));
+    assert!(leaves_well(|lab, web| {
+        lab.changes(web, "<!-- web -->");
+        lab.changes("<!-- web -->", web);
+        lab.tells("n2", "hostname=a");
+    }));
 }

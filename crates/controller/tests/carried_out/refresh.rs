@@ -104,8 +104,12 @@ fn a_cleanup_starts_nothing_elsewhere_that_may_run_where_nobody_may_look() {
         let mut lab = Lab::running(&text, [started("db"), vec![]]).fail(&["stop db n1"]);
         let forbidden = format!("</resources>{}", constraints(never));
         lab.changes("</resources>", &forbidden);
-        lab.ask(request);
-        assert_eq!(lab.told(), ["stop db n1"]);
+        lab.ask(request.clone());
+        // It is stopped once more, in vain.
+        assert_eq!(lab.told(), ["stop db n1", "stop db n1"]);
         assert_eq!(lab.places("db"), ["n1"]);
+        lab.mended("db n1");
+        lab.ask(request);
+        assert_eq!(lab.told()[2..], ["stop db n1", "start db n2"]);
     }
 }

@@ -10,7 +10,7 @@ mod store;
 
 pub(crate) use store::Store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -146,6 +146,8 @@ pub(crate) struct AssemblyFacts {
     /// facts were lost, or an earlier deployment left them. A lease does not end those. Until each
     /// service was looked for there.
     pub in_doubt: bool,
+    /// Services that left the document before they were looked for there.
+    pub unseen: BTreeSet<ServiceId>,
     /// What live migrations may have brought there.
     pub arrivals: Arrivals,
     pub standby: bool,
