@@ -2,9 +2,9 @@
 //! or with other parameters, or when it is another program.
 //!
 //! That is on disk before the start begins. An agent that is killed while the program runs has not
-//! noted it: the program is run again with the next start. So it must do no harm to run it twice. What
-//! was run before is forgotten before another program begins: one that fails leaves the guest half
-//! configured, for the former one too.
+//! noted it: the program is run again with the next start. So it must do no harm to run it twice.
+//! What was run before is forgotten before another program begins: one that fails leaves the guest
+//! half configured, for the former one too.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -235,8 +235,8 @@ impl Controller {
         }
     }
 
-    /// An agent was killed while it carried an operation out. That is no failure of the service: it
-    /// is looked at, or stopped once more. `false`: it counts as a failure nevertheless.
+    /// An agent was killed while it carried an operation out. The service has not failed by that:
+    /// it is looked at, or stopped once more. `false`: it counts as a failure nevertheless.
     fn looks_instead(&mut self, name: &AssemblyId, record: &Record) -> bool {
         let operation = &record.operation;
         let resource = operation.resource.as_str();

@@ -66,8 +66,8 @@ impl Credentials {
 /// until `share` gives it other rights.
 ///
 /// # Errors
-/// Those of the file system. The file is there as it was then, unless its folder could not be synced
-/// at last: then it may be the new one.
+/// Those of the file system. The file is there as it was then, unless its folder could not be
+/// synced at last: then it may be the new one.
 pub fn put(
     path: &Path,
     bytes: &[u8],
