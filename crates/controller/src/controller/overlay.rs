@@ -8,19 +8,21 @@
 
 use std::collections::BTreeSet;
 
-use cpe_status::{OverlayKind, OverlayStatus, ResourceKind, ResourceStatus, ServiceStatus};
+use cpe_status::{
+    OverlayKind, OverlayStatus, ResourceKind, ResourceStatus, ServiceState, ServiceStatus,
+};
 use policy_engine::model::base_name;
 
 use super::Controller;
 use super::overlaid::constraint_id;
 use super::values::{find, names};
-use crate::machines::assembly::Assembly;
+use crate::machines::assembly::{Assembly, Life};
 use crate::machines::history::{self, Activity};
 use crate::machines::overlay::{Ends, EntryChange, OverlayFacts, Wanted, changed};
 use crate::machines::phase::Phase;
 use crate::vocabulary::{
-    AssemblyId, EventDraft, EventKind, OverlayKey, RecordState, Refusal, SECOND, ServiceId,
-    ServiceOrder, Spec, Time, Without, utc,
+    AssemblyId, EventDraft, EventKind, Lifetime, OverlayKey, RecordState, Refusal, SECOND,
+    ServiceId, ServiceOrder, Spec, Time, Without, utc,
 };
 
 /// For so many moves it is asked at a time whether they are done: each costs a decision.
@@ -90,7 +92,21 @@ impl Controller {
             leaves: leaves.as_ref(),
         };
         let overlay = self.store.overlay();
-        let changes = wanted.changes(overlay).map_err(Refusal::InvalidArgument)?;
+        let mut changes = wanted.changes(overlay).map_err(Refusal::InvalidArgument)?;
+        if let ServiceOrder::Clear { assembly: None } = order {
+            // What is cloned is cleared as a whole, and may be restarted in part.
+            let service = self.target(asked, &ServiceOrder::Restart)?.service;
+            let (kind, assembly) = (OverlayKind::Restart, None);
+            let key = OverlayKey {
+                service,
+                kind,
+                assembly,
+            };
+            changes.extend(overlay.contains_key(&key).then_some((key, None)));
+        }
+        if self.is_there(&target, &order, &changes) {
+            changes.clear();
+        }
         changed(overlay, &changes).map_err(Refusal::InvalidArgument)?;
         Ok(Ordered {
             target,
@@ -98,6 +114,28 @@ impl Controller {
             leaves,
             changes,
         })
+    }
+
+    /// A move has nothing to do: what is moved is there, stays there as far as one knows, and
+    /// nothing else is to end for it.
+    fn is_there(&self, target: &Target, order: &ServiceOrder, changes: &[EntryChange]) -> bool {
+        let ServiceOrder::Move {
+            to: Some(to),
+            promoted,
+            lifetime: Lifetime::Placed,
+        } = order
+        else {
+            return false;
+        };
+        let is_new = |key: &OverlayKey| !self.store.overlay().contains_key(key);
+        if !matches!(changes, [(key, Some(_))] if is_new(key)) {
+            return false;
+        }
+        let rows = self.rows(target);
+        let known = places(&rows, *promoted);
+        let many = target.many && !promoted;
+        let rests = |row: &ServiceStatus| row.state != ServiceState::Stopping;
+        known.contains(to.as_str()) && (many || known.len() == 1) && rows.iter().all(rests)
     }
 
     /// The order with what it leaves open, as Pacemaker's tools decide that: what is cloned is
@@ -156,7 +194,11 @@ impl Controller {
     }
 
     /// What is meant by a name.
-    fn target(&self, asked: &ServiceId, order: &ServiceOrder) -> Result<Target, Refusal> {
+    pub(super) fn target(
+        &self,
+        asked: &ServiceId,
+        order: &ServiceOrder,
+    ) -> Result<Target, Refusal> {
         let spec = self.document.spec();
         let resources = spec.map_or(&[][..], |spec| &spec.resources);
         let known = self.known_resource(asked)?;
@@ -274,6 +316,7 @@ impl Controller {
             self.change_overlay(now, &key, None, EventKind::OverlayExpired, why);
         }
         self.end_restarts(now);
+        self.end_vain_moves(now);
         self.look_at_moves();
         if !self.deciding.is_settled() {
             self.advance(now);
@@ -294,16 +337,39 @@ impl Controller {
         }
     }
 
+    /// Lets services go back that were to go away and could start nowhere else.
+    fn end_vain_moves(&mut self, now: Time) {
+        if !self.rests() || !self.everything_known() {
+            return;
+        }
+        let all = self.store.overlay().iter();
+        let bans =
+            all.filter(|(key, facts)| key.kind == OverlayKind::Ban && facts.ends == Ends::Placed);
+        let vain = bans.filter(|(key, facts)| {
+            let target = self.target(&key.service, &ServiceOrder::Clear { assembly: None });
+            target.is_ok_and(|target| places(&self.rows(&target), facts.promoted).is_empty())
+        });
+        let vain: Vec<OverlayKey> = vain.map(|(key, _)| key.clone()).collect();
+        for key in vain {
+            let why = ": it could start nowhere else, and may go back";
+            self.change_overlay(now, &key, None, EventKind::OverlayRemoved, why);
+        }
+    }
+
+    /// There is nothing to do, and it is not about to end.
+    fn rests(&self) -> bool {
+        self.phase == Phase::Serving && self.idle()
+    }
+
     /// A move may be done: the policy engine is to be asked whether it would stay. Once, as long as
     /// the world does not change.
     fn look_at_moves(&mut self) {
-        let rests = self.phase == Phase::Serving && self.idle();
         let mut moves =
             self.store.overlay().iter().filter(|(key, facts)| {
                 facts.ends == Ends::Placed && !self.deciding.has_judged(key)
             });
-        if rests && moves.any(|(key, facts)| self.is_placed(key, facts)) {
-            self.deciding.world_changed("a move is done");
+        if self.rests() && moves.any(|(key, facts)| self.is_placed(key, facts)) {
+            self.deciding.judge_more("a move is done");
         }
     }
 
@@ -319,29 +385,61 @@ impl Controller {
             .flat_map(ResourceStatus::all)
             .map(|own| own.name.as_str())
             .collect();
-        let is_gone = |own: &Assembly| own.is_safe() || (own.is_heard() && is_empty(own, &all));
-        if self.assemblies.values().all(is_gone) {
+        let is_gone = |(name, own): (&AssemblyId, &Assembly)| {
+            own.is_safe() || (self.is_known(own) && self.is_empty(name, own, &all))
+        };
+        if self.assemblies.iter().all(is_gone) {
             return Some(": all of it is stopped, it starts again");
         }
         let gave_up = ": it could not be stopped, and is not kept down";
         self.idle().then_some(gave_up)
     }
 
-    /// The moves that have done what they are for, as far as that can be seen: without one, its
-    /// service must stay where it is.
+    /// What an assembly has told counts: it is heard, or was when it was lost. Nothing begins in
+    /// what is lost.
+    fn is_known(&self, own: &Assembly) -> bool {
+        own.is_heard() || (own.life() == Life::Lost && own.contact().was_made())
+    }
+
+    /// Nothing of these resources runs in an assembly, is begun there, or may come there.
+    fn is_empty(&self, name: &AssemblyId, own: &Assembly, names: &BTreeSet<&str>) -> bool {
+        let facts = self.store.assemblies().get(name);
+        if facts.is_some_and(|facts| facts.arrivals.any_of(|it| names.contains(base_name(it)))) {
+            return false;
+        }
+        let mut of_it = own
+            .history()
+            .resources()
+            .filter(|(resource, _)| names.contains(base_name(resource)));
+        of_it.all(|(_, records)| {
+            let begun = history::each(records).any(|record| {
+                record.state == RecordState::Pending && record.operation.interval_ms == 0
+            });
+            let activity = history::activity(records);
+            !begun && !matches!(activity, Some(Activity::Active | Activity::Failed))
+        })
+    }
+
+    /// Moves that have done what they are for, as far as that can be seen, and that nobody has
+    /// asked about yet, as many as are asked about at a time: without one, its service must stay
+    /// where it is.
     pub(super) fn placed_moves(&self) -> BTreeSet<OverlayKey> {
         let overlay = self.store.overlay().iter();
-        let placed =
-            overlay.filter(|(key, facts)| facts.ends == Ends::Placed && self.is_placed(key, facts));
+        let placed = overlay.filter(|(key, facts)| {
+            facts.ends == Ends::Placed
+                && !self.deciding.has_judged(key)
+                && self.is_placed(key, facts)
+        });
+        let placed = placed.take(ASKED_AT_A_TIME);
         placed.map(|(key, _)| key.clone()).collect()
     }
 
-    /// The policy engine's input without each of these, as far as it is asked at a time.
+    /// The policy engine's input without each of these.
     pub(super) fn without(&self, now: Time, entries: &BTreeSet<OverlayKey>) -> Vec<Without> {
         let Some(spec) = self.document.spec() else {
             return Vec::new();
         };
-        let asked = entries.iter().take(ASKED_AT_A_TIME).map(|entry| {
+        let asked = entries.iter().map(|entry| {
             let mut others = self.store.overlay().clone();
             others.remove(entry);
             Without {
@@ -369,14 +467,17 @@ impl Controller {
         }
     }
 
-    /// Ends moves without which nothing happens.
+    /// Ends a move without which nothing happens. One only: of two, either may be what the other
+    /// stays by, so that it is asked again about the rest.
     pub(super) fn end_spent(&mut self, now: Time, spent: Vec<OverlayKey>) {
-        for key in spent {
-            let facts = self.store.overlay().get(&key);
-            if facts.is_some_and(|facts| facts.ends == Ends::Placed) {
-                let why = ": it has moved, and stays by itself";
-                self.change_overlay(now, &key, None, EventKind::OverlayRemoved, why);
-            }
+        let overlay = self.store.overlay();
+        let is_placed = |key: &OverlayKey| {
+            let facts = overlay.get(key);
+            facts.is_some_and(|facts| facts.ends == Ends::Placed)
+        };
+        if let Some(key) = spent.into_iter().find(is_placed) {
+            let why = ": it has moved, and stays by itself";
+            self.change_overlay(now, &key, None, EventKind::OverlayRemoved, why);
         }
     }
 
@@ -419,6 +520,9 @@ impl Controller {
 
     /// Boot time at which an entry ends, µs.
     pub(crate) fn overlay_deadline(&self) -> Option<u64> {
+        if self.phase.is_over() {
+            return None;
+        }
         let ends = self
             .store
             .overlay()
@@ -459,26 +563,10 @@ impl Controller {
         let verb = match key.kind {
             OverlayKind::Disable => "enable",
             OverlayKind::Unmanage => "manage",
-            OverlayKind::Restart => return String::new(),
             _ => "clear",
         };
         format!("cpectl {verb} {} {}", self.name, key.service)
     }
-}
-
-/// Nothing of these resources runs in an assembly, or is begun there.
-fn is_empty(own: &Assembly, names: &BTreeSet<&str>) -> bool {
-    let mut of_it = own
-        .history()
-        .resources()
-        .filter(|(resource, _)| names.contains(base_name(resource)));
-    of_it.all(|(_, records)| {
-        let begun = history::each(records).any(|record| {
-            record.state == RecordState::Pending && record.operation.interval_ms == 0
-        });
-        let activity = history::activity(records);
-        !begun && !matches!(activity, Some(Activity::Active | Activity::Failed))
-    })
 }
 
 /// Where instances are, or (`promoted`) promoted ones.
@@ -489,7 +577,7 @@ pub(super) fn places(rows: &[ServiceStatus], promoted: bool) -> BTreeSet<&str> {
 }
 
 /// The elements of a tree from the outermost to the one of that name.
-fn path<'a>(resources: &'a [ResourceStatus], name: &str) -> Vec<&'a ResourceStatus> {
+pub(super) fn path<'a>(resources: &'a [ResourceStatus], name: &str) -> Vec<&'a ResourceStatus> {
     for own in resources {
         if own.name == name {
             return vec![own];

@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cpe_status::{PlanAction, ServicePlan};
+use cpe_status::{OverlayKind, PlanAction, ServicePlan};
 use policy_engine::model::{Cluster, ResourceId, Role};
 use policy_engine::xml::Writer;
 use policy_engine::{Cib, RunOptions, Schedule, simulation};
 
 use super::Controller;
-use super::overlay::{Ordered, places, sentence};
+use super::overlay::{Ordered, Target, path, sentence};
 use super::plan::actions;
+use crate::machines::assembly::Life;
 use crate::machines::overlay::{EntryChange, OverlayFacts, changed};
 use crate::vocabulary::{
     AssemblyId, Lifetime, OverlayKey, Refusal, ServiceId, ServiceOrder, Time, Zones, only_utc,
@@ -27,6 +28,10 @@ pub struct ServicePlanInput {
     deployment: String,
     ordered: Ordered,
     now_s: i64,
+    /// Assemblies that have to be made safe.
+    lost: BTreeSet<String>,
+    /// The command that ends what holds the service beside its own entries.
+    held_by: Option<String>,
     /// As it is.
     before: String,
     /// With what is ordered.
@@ -90,25 +95,12 @@ impl Controller {
         asked: &ServiceId,
         order: &ServiceOrder,
     ) -> Result<ServicePlanInput, Refusal> {
-        let mut ordered = self.ordered(now, asked, order, "")?;
+        let ordered = self.ordered(now, asked, order, "")?;
         let Some(spec) = self.document.spec().filter(|_| self.everything_known()) else {
             return Err(Refusal::NotReady(
                 "nothing is known yet about some assemblies: try again in some seconds".into(),
             ));
         };
-        let rows = self.rows(&ordered.target);
-        if let ServiceOrder::Move {
-            to: Some(to),
-            promoted,
-            lifetime: Lifetime::Placed,
-        } = &ordered.order
-        {
-            let known = places(&rows, *promoted);
-            let many = ordered.target.many && !promoted;
-            if known.contains(to.as_str()) && (many || known.len() == 1) {
-                ordered.changes.clear();
-            }
-        }
         let overlay = self.store.overlay();
         let after = changed(overlay, &ordered.changes).map_err(Refusal::InvalidArgument)?;
         let told = ordered.changes.iter().map(|(key, facts)| match facts {
@@ -118,12 +110,7 @@ impl Controller {
         let plan = ServicePlan {
             deployment: self.name.clone(),
             generation: self.generation(),
-            refused: match ordered.order {
-                ServiceOrder::Restart if rows.is_empty() => {
-                    vec!["it runs nowhere: there is nothing to restart".to_owned()]
-                }
-                _ => Vec::new(),
-            },
+            refused: self.refusals(&ordered),
             verb: ordered.order.verb().to_owned(),
             service: ordered.target.service.to_string(),
             unchanged: ordered.changes.is_empty(),
@@ -132,12 +119,63 @@ impl Controller {
         };
         Ok(ServicePlanInput {
             deployment: self.name.clone(),
+            lost: self.lost(),
+            held_by: self.held_by(&ordered),
             now_s: now.wall_s(),
             before: self.cib(now),
             with: self.cib_with(now, spec, &after),
             ordered,
             plan,
         })
+    }
+}
+
+impl Controller {
+    /// Why an order makes no sense now, as far as that is known without the policy engine.
+    fn refusals(&self, ordered: &Ordered) -> Vec<String> {
+        let services = &ordered.target.services;
+        let is_restarted = || {
+            let entries = self.store.overlay().keys();
+            let mut restarts = entries.filter(|key| key.kind == OverlayKind::Restart);
+            restarts.any(|key| {
+                let own = self.target(&key.service, &ServiceOrder::Restart);
+                own.is_ok_and(|own| !own.services.is_disjoint(services))
+            })
+        };
+        let why = match ordered.order {
+            ServiceOrder::Restart if self.rows(&ordered.target).is_empty() => {
+                "it runs nowhere: there is nothing to restart"
+            }
+            ServiceOrder::Unmanage if is_restarted() => {
+                "it is being restarted, and would stay down"
+            }
+            _ => return Vec::new(),
+        };
+        vec![why.to_owned()]
+    }
+
+    /// Assemblies that have to be made safe.
+    fn lost(&self) -> BTreeSet<String> {
+        let all = self.assemblies.iter();
+        let lost = all.filter(|(_, own)| own.life() == Life::Lost || own.fence().is_some());
+        lost.map(|(name, _)| name.to_string()).collect()
+    }
+
+    /// What contains the service and keeps an order to enable or manage it from helping: the
+    /// command that ends that.
+    fn held_by(&self, ordered: &Ordered) -> Option<String> {
+        let (kind, verb) = match ordered.order {
+            ServiceOrder::Enable => (OverlayKind::Disable, "enable"),
+            ServiceOrder::Manage => (OverlayKind::Unmanage, "manage"),
+            _ => return None,
+        };
+        let own = &ordered.target.service;
+        let resources = self.document.spec().map(|spec| &spec.resources[..]);
+        let path = path(resources.unwrap_or_default(), own.as_str());
+        let overlay = self.store.overlay().keys();
+        let mut holding = overlay.filter(|key| key.kind == kind && key.service != *own);
+        let held = holding.find(|key| path.iter().any(|outer| key.service == *outer.name))?;
+        Some(format!("cpectl {verb} {} {}", self.name, held.service))
     }
 }
 
@@ -185,6 +223,9 @@ impl ServicePlanInput {
             true => Some(self.outcome(&self.ended(&done)?, zones)?.1),
             false => None,
         };
+        self.look_at_document(&then, &mut plan);
+        self.warn_of_what_stays(&with, &mut plan);
+        self.judge_losses(&mut plan);
         self.judge(&before, &with, after.as_ref(), &mut plan);
         if let (ServiceOrder::Restart, Some(after)) = (&self.ordered.order, &after) {
             plan.actions
@@ -284,6 +325,54 @@ impl ServicePlanInput {
         }
     }
 
+    /// What is stopped starts only when all that is lost is safe, and that may take long.
+    fn judge_losses(&self, plan: &mut ServicePlan) {
+        let stops_first = matches!(
+            self.ordered.order,
+            ServiceOrder::Move { .. } | ServiceOrder::Restart
+        );
+        if !stops_first {
+            return;
+        }
+        let fenced = plan.actions.iter().filter(|own| own.action == "fence");
+        let mut lost = self.lost.clone();
+        lost.extend(fenced.map(|own| own.from.clone()));
+        if lost.is_empty() {
+            return;
+        }
+        let (verb, whose, it) = match lost.len() {
+            1 => ("assembly", "is lost, and its", "it is"),
+            _ => ("assemblies", "are lost, and their", "they are"),
+        };
+        let names = listed(lost.iter().map(String::as_str).collect());
+        plan.refused.push(format!(
+            "{verb} {names} {whose} services start only when {it} safe"
+        ));
+        plan.hints
+            .push(format!("cpectl status {} shows when {it}", self.deployment));
+    }
+
+    /// What is left alone stays where the order wants it away from.
+    fn warn_of_what_stays(&self, with: &Seats, plan: &mut ServicePlan) {
+        let Target {
+            service, services, ..
+        } = &self.ordered.target;
+        let mut left = match &self.ordered.order {
+            ServiceOrder::Disable => with.places(services, false),
+            ServiceOrder::Ban { promoted, .. } => with.places(services, *promoted),
+            _ => return,
+        };
+        if let ServiceOrder::Ban { assembly, .. } = &self.ordered.order {
+            left.retain(|place| *place == assembly.as_str());
+        }
+        if !left.is_empty() {
+            let left = listed(left);
+            plan.warnings.push(format!(
+                "{service} goes on running on {left}: it is left alone there (unmanaged, or in maintenance)"
+            ));
+        }
+    }
+
     fn judge_move(
         &self,
         with: &Seats,
@@ -346,7 +435,8 @@ impl ServicePlanInput {
         }
     }
 
-    /// That nothing changes may have its cause in the document.
+    /// That an order does not help may have its cause in the document, or in what contains the
+    /// service.
     fn look_at_document(&self, schedule: &Schedule, plan: &mut ServicePlan) {
         let cluster = &schedule.cluster;
         let service = &self.ordered.target.service;
@@ -358,6 +448,16 @@ impl ServicePlanInput {
             return;
         };
         let change = format!("change that there (cpectl edit {})", self.deployment);
+        if let Some(command) = &self.held_by {
+            let state = match self.ordered.order {
+                ServiceOrder::Enable => "stopped",
+                _ => "unmanaged",
+            };
+            plan.warnings.push(format!(
+                "{service} stays {state}: so is what it is in; {command} ends that"
+            ));
+            return;
+        }
         match self.ordered.order {
             ServiceOrder::Enable if cluster.target_role(id) == Some(Role::Stopped) => {
                 plan.warnings.push(format!(

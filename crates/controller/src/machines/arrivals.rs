@@ -85,6 +85,11 @@ impl Arrivals {
         self.resources.contains_key(resource)
     }
 
+    /// Whether any of these may have come.
+    pub(crate) fn any_of(&self, wanted: impl Fn(&str) -> bool) -> bool {
+        self.resources.keys().any(|resource| wanted(resource))
+    }
+
     /// Whether only a new look can tell if a resource has come.
     pub(crate) fn must_be_looked_for(&self, resource: &str) -> bool {
         let arrival = self.resources.get(resource);

@@ -136,7 +136,7 @@ pub(crate) struct Deciding {
     /// By which terms it was made.
     terms: Terms,
     start_failure_is_fatal: bool,
-    /// Entries of the overlay of which the last question has asked whether they can go.
+    /// Entries of the overlay of which was asked whether they can go since the world has changed.
     judged: BTreeSet<OverlayKey>,
 }
 
@@ -170,10 +170,18 @@ impl Deciding {
 
     /// The question is also whether these entries of the overlay can go.
     pub(crate) fn judges(&mut self, entries: BTreeSet<OverlayKey>) {
-        self.judged = entries;
+        self.judged.extend(entries);
     }
 
-    /// Whether the last question has asked that of an entry.
+    /// As [`Deciding::world_changed`], but the world is as it was: only about entries of the
+    /// overlay is more to be asked.
+    pub(crate) fn judge_more(&mut self, reason: &str) {
+        let judged = std::mem::take(&mut self.judged);
+        self.world_changed(reason);
+        self.judged = judged;
+    }
+
+    /// Whether that was asked of an entry since the world has changed.
     pub(crate) fn has_judged(&self, entry: &OverlayKey) -> bool {
         self.judged.contains(entry)
     }
@@ -192,6 +200,7 @@ impl Deciding {
     /// since it is the one that nothing was done about.
     pub(crate) fn world_changed(&mut self, reason: &str) {
         self.postponed = false;
+        self.judged.clear();
         self.state = match std::mem::replace(&mut self.state, State::Settled) {
             State::Settled => State::Due(reason.to_owned()),
             State::Asked { number, reason } | State::Stale { number, reason, .. } => State::Stale {

@@ -6,7 +6,7 @@
 //! | ban | `ban S A`, `move S` | a location constraint, -INFINITY | the same |
 //! | disable | `disable S` | `target-role=Stopped` | by `enable S` |
 //! | unmanage | `unmanage S` | `is-managed=false` | by `manage S` |
-//! | restart | `restart S` | `target-role=Stopped` | when all of it is stopped |
+//! | restart | `restart S` | `target-role=Stopped` | when all of it is stopped, when cleared |
 
 use std::collections::BTreeMap;
 

@@ -17,6 +17,7 @@ mod lab;
 mod operations;
 mod options;
 mod overlay;
+mod overlay_ends;
 mod references;
 mod refresh;
 mod resources;

@@ -5,7 +5,7 @@ use cpe_status::{OverlayEnd, OverlayKind, ServicePlan};
 
 use crate::lab::*;
 
-fn order_move(to: Option<&str>, lifetime: Lifetime) -> ServiceOrder {
+pub(crate) fn order_move(to: Option<&str>, lifetime: Lifetime) -> ServiceOrder {
     ServiceOrder::Move {
         to: to.map(Into::into),
         promoted: false,
@@ -13,7 +13,7 @@ fn order_move(to: Option<&str>, lifetime: Lifetime) -> ServiceOrder {
     }
 }
 
-fn ban(assembly: &str, lifetime: Lifetime) -> ServiceOrder {
+pub(crate) fn ban(assembly: &str, lifetime: Lifetime) -> ServiceOrder {
     ServiceOrder::Ban {
         assembly: assembly.into(),
         promoted: false,
@@ -21,28 +21,28 @@ fn ban(assembly: &str, lifetime: Lifetime) -> ServiceOrder {
     }
 }
 
-const PLACED: Lifetime = Lifetime::Placed;
+pub(crate) const PLACED: Lifetime = Lifetime::Placed;
 
 impl Lab {
-    fn order(&mut self, service: &str, order: ServiceOrder) {
+    pub(crate) fn order(&mut self, service: &str, order: ServiceOrder) {
         let service = service.into();
         self.ask(Request::Service { service, order });
     }
 
-    fn refused(&mut self, service: &str, order: ServiceOrder) -> Refusal {
+    pub(crate) fn refused(&mut self, service: &str, order: ServiceOrder) -> Refusal {
         let service = service.into();
         let request = Input::Request(Request::Service { service, order });
         self.controller.handle(self.now(), request).unwrap_err()
     }
 
-    fn plan_of(&self, service: &str, order: ServiceOrder) -> ServicePlan {
+    pub(crate) fn plan_of(&self, service: &str, order: ServiceOrder) -> ServicePlan {
         let service = service.into();
         let input = self.controller.plan_service(self.now(), &service, &order);
         input.unwrap().answer().unwrap()
     }
 
     /// The entries, as `KIND SERVICE ASSEMBLY`.
-    fn overlay(&self) -> Vec<String> {
+    pub(crate) fn overlay(&self) -> Vec<String> {
         let entries = self.status().overlay.into_iter();
         let words =
             |it: cpe_status::OverlayStatus| format!("{} {} {}", it.kind, it.service, it.assembly);
@@ -50,7 +50,7 @@ impl Lab {
     }
 }
 
-fn sticky() -> String {
+pub(crate) fn sticky() -> String {
     format!(
         "<rsc_defaults>{}</rsc_defaults>",
         meta("d", "resource-stickiness=1")
@@ -58,7 +58,7 @@ fn sticky() -> String {
 }
 
 /// The text of a plan's actions.
-fn lines(plan: &ServicePlan) -> Vec<String> {
+pub(crate) fn lines(plan: &ServicePlan) -> Vec<String> {
     let actions = plan.actions.iter();
     let line = |it: &cpe_status::PlanAction| [&*it.action, &it.service, &it.from, &it.to].join(" ");
     actions.map(|it| line(it).trim_end().to_owned()).collect()
