@@ -36,6 +36,7 @@ impl World {
         let order = match random.index(10) {
             0 | 1 => ServiceOrder::Move {
                 to: random.percent(70).then_some(assembly),
+                from: None,
                 promoted,
                 lifetime,
             },

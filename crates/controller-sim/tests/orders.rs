@@ -81,6 +81,7 @@ fn a_restart_is_finished_whenever_the_dpe_dies() {
 fn a_move_leaves_nothing_behind_whenever_the_dpe_dies() {
     let away = ServiceOrder::Move {
         to: None,
+        from: None,
         promoted: false,
         lifetime: Lifetime::Placed,
     };

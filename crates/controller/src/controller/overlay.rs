@@ -123,6 +123,7 @@ impl Controller {
             to: Some(to),
             promoted,
             lifetime: Lifetime::Placed,
+            ..
         } = order
         else {
             return false;
@@ -164,8 +165,20 @@ impl Controller {
             ServiceOrder::Clear {
                 assembly: Some(assembly),
             } => self.known_assembly(assembly)?,
-            ServiceOrder::Move { to, promoted, .. } if to.is_none() => {
+            ServiceOrder::Move {
+                to: None,
+                from,
+                promoted,
+                ..
+            } => {
                 let (place, of_promoted) = self.only_place(&target, *promoted)?;
+                if let Some(planned) = from.as_ref().filter(|planned| **planned != place) {
+                    return Err(Refusal::NotReady(format!(
+                        "{} runs in {place} by now, and not in {planned}: look at the new plan, and say it again",
+                        target.service
+                    )));
+                }
+                *from = Some(place.clone());
                 (leaves, *promoted) = (Some(place), of_promoted);
             }
             _ => {}

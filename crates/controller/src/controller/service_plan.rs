@@ -187,6 +187,11 @@ fn no_longer(key: &OverlayKey, facts: Option<&OverlayFacts>) -> String {
 }
 
 impl ServicePlanInput {
+    /// The order with what was left open in it: what is planned, and to be given then.
+    pub fn order(&self) -> &ServiceOrder {
+        &self.ordered.order
+    }
+
     /// As [`ServicePlanInput::answer_in`], where no zone is known but UTC.
     ///
     /// # Errors
@@ -278,6 +283,7 @@ impl ServicePlanInput {
                 to,
                 promoted,
                 lifetime,
+                ..
             } => {
                 self.judge_move(with, to.as_ref(), *promoted, plan);
                 let stays = |own: &Seats| {

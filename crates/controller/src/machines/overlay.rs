@@ -140,6 +140,7 @@ impl Wanted<'_> {
                 to: Some(to),
                 promoted,
                 lifetime,
+                ..
             } => {
                 let mut changes = self.own(overlay, &[Move], None);
                 changes.extend(self.own(overlay, &[Ban], Some(to)));
@@ -152,6 +153,7 @@ impl Wanted<'_> {
                 to: None,
                 promoted,
                 lifetime,
+                ..
             } => {
                 let mut changes = self.own(overlay, &[Move], None);
                 let from = self.leaves;
@@ -252,6 +254,7 @@ mod tests {
         let lifetime = Lifetime::Cleared;
         let order_move = |to: Option<&str>| ServiceOrder::Move {
             to: to.map(AssemblyId::from),
+            from: None,
             promoted: false,
             lifetime,
         };
@@ -330,6 +333,7 @@ mod tests {
         let lifetime = Lifetime::Placed;
         let order = ServiceOrder::Move {
             to: Some("n1".into()),
+            from: None,
             promoted: true,
             lifetime,
         };

@@ -11,6 +11,9 @@ pub enum ServiceOrder {
     Move {
         /// In which; `None`: in any but the one where it runs.
         to: Option<AssemblyId>,
+        /// If no place to go to is named, the one that it leaves, as a plan has found it; `None`:
+        /// the only one where it runs.
+        from: Option<AssemblyId>,
         /// Only its promoted instance.
         promoted: bool,
         /// How long.

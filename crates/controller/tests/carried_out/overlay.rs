@@ -8,6 +8,7 @@ use crate::lab::*;
 pub(crate) fn order_move(to: Option<&str>, lifetime: Lifetime) -> ServiceOrder {
     ServiceOrder::Move {
         to: to.map(Into::into),
+        from: None,
         promoted: false,
         lifetime,
     }

@@ -225,3 +225,19 @@ fn what_keeps_an_entry_from_helping_is_named_when_it_is_removed() {
         "{plan:?}"
     );
 }
+
+#[test]
+fn what_a_plan_found_to_leave_is_left_or_nothing() {
+    let text = sticky() + &resources(&primitive("web", ""));
+    let mut lab = Lab::running(&text, [started("web"), vec![]]);
+    let input = lab
+        .controller
+        .plan_service(lab.now(), &"web".into(), &order_move(None, PLACED));
+    let planned = input.unwrap().order().clone();
+    lab.order("web", order_move(Some("n2"), PLACED));
+    assert_eq!(lab.places("web"), ["n2"]);
+    let refusal = lab.refused("web", planned).to_string();
+    let expected = "web runs in n2 by now, and not in n1: look at the new plan";
+    assert!(refusal.starts_with(expected), "{refusal}");
+    assert_eq!(lab.overlay(), [""; 0]);
+}

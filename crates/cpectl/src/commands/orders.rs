@@ -119,7 +119,8 @@ impl Order<'_> {
             }
             return Err(refused(&plan));
         }
-        if !self.how.dry_run && !plan.unchanged {
+        // What is so already is said all the same: the reply comes when it is durable.
+        if !self.how.dry_run {
             let mut options = self.options.clone();
             put(&mut options, "fingerprint", plan.fingerprint.clone());
             if self.how.force {

@@ -242,6 +242,7 @@ impl Shared {
         let order = match verb {
             "move" => ServiceOrder::Move {
                 to: some(&assembly),
+                from: None,
                 promoted,
                 lifetime,
             },

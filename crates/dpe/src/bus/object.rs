@@ -106,14 +106,20 @@ impl DpeObject {
         self.requests.change(turn, request, by).await
     }
 
-    /// Has an order about a service planned: one after another, off the loop.
-    async fn planned(&self, service: &ServiceId, order: &ServiceOrder) -> Result<ServicePlan> {
+    /// Has an order about a service planned: one after another, off the loop. Gives the order with
+    /// what was left open in it, too.
+    async fn planned(
+        &self,
+        service: &ServiceId,
+        order: &ServiceOrder,
+    ) -> Result<(ServicePlan, ServiceOrder)> {
         let turn = Arc::new(self.requests.turn_to_think().await?);
         let (service, order) = (service.clone(), order.clone());
         let ask = |reply| BusRequest::PlanService(service, order, reply);
         let question = self.requests.ask(ask).await?.map_err(refused)?;
+        let order = question.order().clone();
         let answer = move || question.answer_in(clock::zone).map_err(refused);
-        off_the_loop(turn, answer).await
+        Ok((off_the_loop(turn, answer).await?, order))
     }
 
     /// Gives an attribute or an option a value, or takes it away.
@@ -493,7 +499,7 @@ impl DpeObject {
         require_administrator(connection, &header).await?;
         let order = orders::order(&verb, &options)?;
         let service = bounded(&service, LONGEST_NAME).into();
-        json::to_json(&self.planned(&service, &order).await?)
+        json::to_json(&self.planned(&service, &order).await?.0)
     }
 
     /// Gives it, if it holds.
@@ -509,12 +515,11 @@ impl DpeObject {
         require_administrator(connection, &header).await?;
         let order = orders::order(&verb, &options)?;
         let service: ServiceId = bounded(&service, LONGEST_NAME).into();
-        let plan = self.planned(&service, &order).await?;
+        let (plan, order) = self.planned(&service, &order).await?;
         orders::permit(&plan, &options)?;
-        if !plan.unchanged {
-            let request = Request::Service { service, order };
-            self.change(connection, &header, request, &options).await?;
-        }
+        // What is so already may still be on its way to the disk: that is waited for.
+        let request = Request::Service { service, order };
+        self.change(connection, &header, request, &options).await?;
         json::to_json(&plan)
     }
 
@@ -582,7 +587,14 @@ impl DpeObject {
 
     /// What standby of an assembly would change, or of all, as JSON.
     #[zbus(out_args("plan_json"))]
-    async fn plan_standby(&self, assembly: String, on: bool) -> Result<String> {
+    async fn plan_standby(
+        &self,
+        assembly: String,
+        on: bool,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        require_administrator(connection, &header).await?;
         let turn = Arc::new(self.requests.turn_to_think().await?);
         let assembly = optional(assembly).map(AssemblyId::from);
         let plan = |reply| BusRequest::PlanStandby(assembly, on, reply);

@@ -20,6 +20,7 @@ pub(super) fn order(verb: &str, options: &Fields) -> Result<ServiceOrder> {
     let order = match (verb, assembly) {
         ("move", to) => ServiceOrder::Move {
             to,
+            from: None,
             promoted,
             lifetime: lifetime(&reader, Lifetime::Placed)?,
         },
