@@ -135,7 +135,7 @@ pub(crate) enum Command {
     /// Shows what will be done first. If something could run nowhere then, nothing is done (exit
     /// status 5) unless --force is given.
     Ban(Ban),
-    /// Ends moves and bans of a service
+    /// Ends moves, bans and a restart of a service
     Clear(Clear),
     /// Stops a service and keeps it stopped, whatever the document says, until it is enabled
     ///

@@ -28,9 +28,9 @@ pub enum ServiceOrder {
         /// How long; [`Lifetime::Placed`] is no lifetime of a ban.
         lifetime: Lifetime,
     },
-    /// Ends moves and bans of it.
+    /// Ends moves and bans of it, and all of them with a restart that is under way.
     Clear {
-        /// Those of this assembly; `None`: all.
+        /// Those of this assembly; `None`: all, and a restart.
         assembly: Option<AssemblyId>,
     },
     /// It is to be stopped.
