@@ -25,6 +25,7 @@ mod migrations;
 mod operation_for;
 mod overlaid;
 mod overlay;
+mod overlay_ends;
 mod plan;
 mod power;
 mod questions;
