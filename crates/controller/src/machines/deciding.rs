@@ -334,6 +334,7 @@ impl Deciding {
                 ..
             } if own == number => {
                 self.dropped = self.dropped.saturating_add(1);
+                self.judged.clear();
                 self.state = State::Due(reason);
                 Answer::Worthless
             }
@@ -594,6 +595,23 @@ mod tests {
         }
         let [no, yes] = [false, true];
         assert_eq!(answers, [no, no, no, yes, no, no, no, yes]);
+    }
+
+    #[test]
+    fn an_entry_is_judged_by_an_answer_that_is_taken_while_the_world_is_as_it_was() {
+        let key = |name: &str| OverlayKey::parse(&format!("{name}/ban/n1")).unwrap();
+        let mut deciding = Deciding::new();
+        deciding.world_changed("first");
+        deciding.judges([key("db")].into());
+        let number = deciding.ask(at(0));
+        deciding.answered(number);
+        deciding.judge_more("a move is done");
+        deciding.judges([key("web")].into());
+        assert!(deciding.has_judged(&key("db")) && deciding.has_judged(&key("web")));
+        let number = deciding.ask(at(0));
+        deciding.value_changed("a value", SECOND);
+        assert_eq!(deciding.answered(number), Answer::Worthless);
+        assert!(!deciding.has_judged(&key("web")), "nobody has said");
     }
 
     #[test]
