@@ -144,7 +144,8 @@ impl Controller {
         })
     }
 
-    fn may_plan(&self) -> Result<(), Refusal> {
+    /// A plan tells from what is known.
+    pub(super) fn may_plan(&self) -> Result<(), Refusal> {
         let why = if !self.everything_known() {
             "nothing is known yet about some assemblies"
         } else if self.is_looking() {

@@ -96,10 +96,9 @@ impl Controller {
         order: &ServiceOrder,
     ) -> Result<ServicePlanInput, Refusal> {
         let ordered = self.ordered(now, asked, order, "")?;
-        let Some(spec) = self.document.spec().filter(|_| self.everything_known()) else {
-            return Err(Refusal::NotReady(
-                "nothing is known yet about some assemblies: try again in some seconds".into(),
-            ));
+        self.may_plan()?;
+        let Some(spec) = self.document.spec() else {
+            return Err(Refusal::NotReady("no document is in force".into()));
         };
         let overlay = self.store.overlay();
         let after = changed(overlay, &ordered.changes).map_err(Refusal::InvalidArgument)?;
@@ -232,6 +231,9 @@ impl ServicePlanInput {
         self.warn_of_what_stays(&with, &mut plan);
         self.judge_losses(&mut plan);
         self.judge(&before, &with, after.as_ref(), &mut plan);
+        for action in &mut plan.actions {
+            only_stops(action, &with);
+        }
         if let (ServiceOrder::Restart, Some(after)) = (&self.ordered.order, &after) {
             plan.actions
                 .iter_mut()
@@ -475,6 +477,15 @@ impl ServicePlanInput {
             )),
             _ => {}
         }
+    }
+}
+
+/// What the policy engine would restart or move, and cannot start: it waits for what is stopped.
+fn only_stops(action: &mut PlanAction, with: &Seats) {
+    let starts = matches!(action.action.as_str(), "restart" | "move");
+    if starts && !with.by_resource.contains_key(&action.service) {
+        "stop".clone_into(&mut action.action);
+        action.to.clear();
     }
 }
 

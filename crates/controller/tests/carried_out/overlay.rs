@@ -192,6 +192,8 @@ fn a_disabled_service_stays_stopped_over_a_document_until_it_is_enabled() {
     let mut lab = Lab::running(&text, [started("web"), started("app")]);
     let plan = lab.plan_of("web", ServiceOrder::Disable);
     assert_eq!(plan.refused, ["app would stop too"]);
+    let stops = plan.actions.iter().all(|own| own.action == "stop");
+    assert!(stops, "it does not start again: {:?}", lines(&plan));
     lab.order("web", ServiceOrder::Disable);
     assert_eq!(lab.places("web"), [""; 0]);
     lab.changes("type=\"Simulated\"", "type=\"Other\"");

@@ -2,7 +2,7 @@
 //! `disable`, `enable`, `unmanage`, `manage`, `restart`. Planned first, and shown; then done, if
 //! the same would be done still.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cpe_bus::fields::put;
 use cpe_bus::{Fields, json};
@@ -13,7 +13,7 @@ use crate::cells::time;
 use crate::client::Client;
 use crate::commands::{plan, wait};
 use crate::failure::{Failure, Kind};
-use crate::options::{Ban, Clear, Condition, How, Move, Of, Plain};
+use crate::options::{Ban, Clear, Condition, How, Move, Of, Plain, Role};
 use crate::output::{BUSY, FAINT, HEAD, Output, PLAIN};
 
 pub(crate) async fn move_service(
@@ -131,7 +131,15 @@ impl Order<'_> {
                 .await?;
         }
         if self.how.wait && !self.how.dry_run {
-            wait::until(client, name, &Condition::Settled, self.how.timeout).await?;
+            let begin = Instant::now();
+            let timeout = self.how.timeout;
+            wait::until(client, name, &Condition::Settled, timeout).await?;
+            // Nothing is done any more also where it could not start again.
+            if matches!(self.verb, "restart" | "move") {
+                let runs = Condition::Service(service.clone(), Role::Started);
+                let left = timeout.saturating_sub(begin.elapsed());
+                wait::until(client, name, &runs, left).await?;
+            }
         }
         if output.json {
             return output.json(&plan);

@@ -24,7 +24,8 @@ pub(crate) struct How {
     /// Does it although it would not hold, or would take other services down
     #[arg(long)]
     pub force: bool,
-    /// Waits until nothing is being decided or done any more
+    /// Waits until nothing is being decided or done any more, and of what is moved or restarted
+    /// until it runs
     #[arg(long)]
     pub wait: bool,
     /// Longest wait (such as 90s, 5m, 1h30m)

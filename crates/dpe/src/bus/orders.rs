@@ -14,6 +14,14 @@ use super::object::LONGEST_NAME;
 pub(super) fn order(verb: &str, options: &Fields) -> Result<ServiceOrder> {
     let reader = Reader::new("options", options);
     let assembly = reader.text("assembly", LONGEST_NAME)?;
+    if assembly.is_empty() && options.contains_key("assembly") {
+        // Perhaps a variable of a script that nobody has set.
+        return Err(reader.invalid(
+            "assembly",
+            "the name of an assembly, or left out",
+            "an empty text",
+        ));
+    }
     let assembly = Some(assembly).filter(|name| !name.is_empty());
     let assembly = assembly.map(AssemblyId::from);
     let promoted = reader.boolean("promoted")?;
