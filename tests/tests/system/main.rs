@@ -25,6 +25,7 @@ mod fencing;
 mod flows;
 mod history;
 mod installation;
+mod killed_agents;
 mod neighbours;
 mod networks;
 mod operators;
