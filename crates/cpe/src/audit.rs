@@ -49,7 +49,7 @@ pub(crate) async fn details(host: &Host, caller: &Caller) -> BTreeMap<String, St
 /// Has the event log tell of an order, and of what came of it. An order that was carried out is
 /// not taken back because the disk is full: then the journal has it alone. What a caller wrote at
 /// any length is cut.
-pub(crate) async fn record(host: &Host, caller: &Caller, order: Order<'_>, outcome: &Result<()>) {
+pub(crate) async fn record<T>(host: &Host, caller: &Caller, order: Order<'_>, outcome: &Result<T>) {
     let mut details = details(host, caller).await;
     let by = by(&details);
     details.insert("action".into(), order.action.into());
@@ -59,7 +59,7 @@ pub(crate) async fn record(host: &Host, caller: &Caller, order: Order<'_>, outco
     let words: Vec<&str> = order.more.iter().map(|(_, value)| *value).collect();
     let words = [&[order.action], &words[..]].concat().join(" ");
     let (state, reason) = match outcome {
-        Ok(()) => ("done", format!("{words}, asked for by {by}")),
+        Ok(_) => ("done", format!("{words}, asked for by {by}")),
         Err(error) => (
             "refused",
             format!("{words}, asked for by {by}: {}", error.message()),

@@ -21,7 +21,7 @@ use crate::registry::{Current, Deployment};
 use crate::sync::turn;
 
 /// Bytes of an attribute's name and value that an event has at most.
-const LONGEST_SHOWN: usize = 255;
+pub(super) const LONGEST_SHOWN: usize = 255;
 
 pub(super) struct DeploymentObject {
     link: Link,
@@ -69,27 +69,23 @@ impl DeploymentObject {
         client.map_err(|error| self.away(&error))
     }
 
-    /// The DPE, for an order of a caller who may have it do things, and options that name the
-    /// caller.
-    async fn commanded(&self, header: &Header<'_>) -> Result<(DpeCall, Fields)> {
-        let (host, caller) = self.link.permit_caller(Right::Administer, header).await?;
-        let mut options = Fields::new();
-        put(&mut options, "by", audit::name(&host, &caller).await);
-        Ok((self.dpe(&host).await?, options))
-    }
-
-    /// Has the event log tell what an administrator asked the DPE for, and what came of it.
-    async fn ordered(
+    /// Has the DPE do what an administrator asks for, with options that name the caller, and the
+    /// event log tell of it and of what came of it.
+    async fn command<T>(
         &self,
         header: &Header<'_>,
         order: Order<'_>,
-        outcome: Result<()>,
-    ) -> Result<()> {
+        give: impl AsyncFnOnce(DpeCall, Fields) -> Result<T>,
+    ) -> Result<T> {
         let order = Order {
             deployment: &self.deployment.name,
             ..order
         };
         let (host, caller) = self.link.permit_caller(Right::Administer, header).await?;
+        let mut options = Fields::new();
+        put(&mut options, "by", audit::name(&host, &caller).await);
+        let dpe = self.dpe(&host).await?;
+        let outcome = self.passed_on(give(dpe, options).await);
         audit::record(&host, &caller, order, &outcome).await;
         outcome
     }
@@ -300,10 +296,8 @@ impl DeploymentObject {
             assembly: &assembly,
             ..Order::default()
         };
-        let (dpe, by) = self.commanded(&header).await?;
-        let outcome = self.passed_on(dpe.cleanup(&service, &assembly, by).await);
-        drop(dpe);
-        self.ordered(&header, order, outcome).await
+        let give = async |dpe: DpeCall, by| dpe.cleanup(&service, &assembly, by).await;
+        self.command(&header, order, give).await
     }
 
     #[zbus(out_args("plan_json"))]
@@ -323,7 +317,7 @@ impl DeploymentObject {
         &self,
         verb: String,
         service: String,
-        mut options: Fields,
+        options: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String> {
         let told = orders::told(&options);
@@ -339,14 +333,12 @@ impl DeploymentObject {
             more: &more,
             ..Order::default()
         };
-        let (dpe, by) = self.commanded(&header).await?;
-        options.extend(by);
-        let mut plan = String::new();
-        let outcome = self.passed_on(dpe.order_service(&verb, &service, options).await);
-        let outcome = outcome.map(|json| plan = json);
-        drop(dpe);
-        self.ordered(&header, order, outcome).await?;
-        Ok(plan)
+        let give = async |dpe: DpeCall, by| {
+            let mut options = options.clone();
+            options.extend::<Fields>(by);
+            dpe.order_service(&verb, &service, options).await
+        };
+        self.command(&header, order, give).await
     }
 
     async fn cleanup_operation(
@@ -367,14 +359,14 @@ impl DeploymentObject {
             more: &[("operation", &shown), ("interval_ms", &interval)],
             ..Order::default()
         };
-        let (dpe, mut by) = self.commanded(&header).await?;
-        if let Some(interval_ms) = interval_ms {
-            put(&mut by, "interval_ms", interval_ms);
-        }
-        let cleaned = dpe.cleanup_operation(&service, &assembly, &operation, by);
-        let outcome = self.passed_on(cleaned.await);
-        drop(dpe);
-        self.ordered(&header, order, outcome).await
+        let give = async |dpe: DpeCall, mut by| {
+            if let Some(interval_ms) = interval_ms {
+                put(&mut by, "interval_ms", interval_ms);
+            }
+            let cleaned = dpe.cleanup_operation(&service, &assembly, &operation, by);
+            cleaned.await
+        };
+        self.command(&header, order, give).await
     }
 
     async fn refresh(
@@ -389,10 +381,8 @@ impl DeploymentObject {
             assembly: &assembly,
             ..Order::default()
         };
-        let (dpe, by) = self.commanded(&header).await?;
-        let outcome = self.passed_on(dpe.refresh(&service, &assembly, by).await);
-        drop(dpe);
-        self.ordered(&header, order, outcome).await
+        let give = async |dpe: DpeCall, by| dpe.refresh(&service, &assembly, by).await;
+        self.command(&header, order, give).await
     }
 
     async fn set_standby_of_all(&self, on: bool, #[zbus(header)] header: Header<'_>) -> Result<()> {
@@ -401,10 +391,8 @@ impl DeploymentObject {
             more: &[("switch", if on { "on" } else { "off" })],
             ..Order::default()
         };
-        let (dpe, by) = self.commanded(&header).await?;
-        let outcome = self.passed_on(dpe.set_standby_of_all(on, by).await);
-        drop(dpe);
-        self.ordered(&header, order, outcome).await
+        let give = async |dpe: DpeCall, by| dpe.set_standby_of_all(on, by).await;
+        self.command(&header, order, give).await
     }
 
     #[zbus(out_args("plan_json"))]
@@ -430,10 +418,8 @@ impl DeploymentObject {
             more: &[("switch", if on { "on" } else { "off" })],
             ..Order::default()
         };
-        let (dpe, by) = self.commanded(&header).await?;
-        let outcome = self.passed_on(dpe.set_standby(&assembly, on, by).await);
-        drop(dpe);
-        self.ordered(&header, order, outcome).await
+        let give = async |dpe: DpeCall, by| dpe.set_standby(&assembly, on, by).await;
+        self.command(&header, order, give).await
     }
 
     async fn set_maintenance(
@@ -448,10 +434,8 @@ impl DeploymentObject {
             more: &[("switch", if on { "on" } else { "off" })],
             ..Order::default()
         };
-        let (dpe, by) = self.commanded(&header).await?;
-        let outcome = self.passed_on(dpe.set_maintenance(&assembly, on, by).await);
-        drop(dpe);
-        self.ordered(&header, order, outcome).await
+        let give = async |dpe: DpeCall, by| dpe.set_maintenance(&assembly, on, by).await;
+        self.command(&header, order, give).await
     }
 
     async fn confirm_fenced(
@@ -466,10 +450,8 @@ impl DeploymentObject {
             more: &[("attempt", &attempt)],
             ..Order::default()
         };
-        let (dpe, by) = self.commanded(&header).await?;
-        let outcome = self.passed_on(dpe.confirm_fenced(&assembly, &attempt, by).await);
-        drop(dpe);
-        self.ordered(&header, order, outcome).await
+        let give = async |dpe: DpeCall, by| dpe.confirm_fenced(&assembly, &attempt, by).await;
+        self.command(&header, order, give).await
     }
 
     async fn fence(
@@ -484,10 +466,8 @@ impl DeploymentObject {
             more: &[("power", &action)],
             ..Order::default()
         };
-        let (dpe, by) = self.commanded(&header).await?;
-        let outcome = self.passed_on(dpe.fence(&assembly, &action, by).await);
-        drop(dpe);
-        self.ordered(&header, order, outcome).await
+        let give = async |dpe: DpeCall, by| dpe.fence(&assembly, &action, by).await;
+        self.command(&header, order, give).await
     }
 
     async fn grant_ticket(&self, ticket: String, #[zbus(header)] header: Header<'_>) -> Result<()> {
@@ -496,10 +476,8 @@ impl DeploymentObject {
             more: &[("ticket", &ticket)],
             ..Order::default()
         };
-        let (dpe, by) = self.commanded(&header).await?;
-        let outcome = self.passed_on(dpe.grant_ticket(&ticket, by).await);
-        drop(dpe);
-        self.ordered(&header, order, outcome).await
+        let give = async |dpe: DpeCall, by| dpe.grant_ticket(&ticket, by).await;
+        self.command(&header, order, give).await
     }
 
     async fn revoke_ticket(
@@ -512,10 +490,8 @@ impl DeploymentObject {
             more: &[("ticket", &ticket)],
             ..Order::default()
         };
-        let (dpe, by) = self.commanded(&header).await?;
-        let outcome = self.passed_on(dpe.revoke_ticket(&ticket, by).await);
-        drop(dpe);
-        self.ordered(&header, order, outcome).await
+        let give = async |dpe: DpeCall, by| dpe.revoke_ticket(&ticket, by).await;
+        self.command(&header, order, give).await
     }
 
     async fn set_ticket_standby(
@@ -532,10 +508,8 @@ impl DeploymentObject {
             ],
             ..Order::default()
         };
-        let (dpe, by) = self.commanded(&header).await?;
-        let outcome = self.passed_on(dpe.set_ticket_standby(&ticket, on, by).await);
-        drop(dpe);
-        self.ordered(&header, order, outcome).await
+        let give = async |dpe: DpeCall, by| dpe.set_ticket_standby(&ticket, on, by).await;
+        self.command(&header, order, give).await
     }
 
     async fn set_attribute(
@@ -557,12 +531,12 @@ impl DeploymentObject {
             ],
             ..Order::default()
         };
-        let (dpe, mut options) = self.commanded(&header).await?;
-        put(&mut options, "lifetime", lifetime.as_str());
-        let set = dpe.set_attribute(&assembly, &name, &value, options);
-        let outcome = self.passed_on(set.await);
-        drop(dpe);
-        self.ordered(&header, order, outcome).await
+        let give = async |dpe: DpeCall, mut options| {
+            put(&mut options, "lifetime", lifetime.as_str());
+            let set = dpe.set_attribute(&assembly, &name, &value, options);
+            set.await
+        };
+        self.command(&header, order, give).await
     }
 
     async fn delete_attribute(
@@ -579,12 +553,11 @@ impl DeploymentObject {
             more: &[("name", &shown), ("lifetime", &lifetime)],
             ..Order::default()
         };
-        let (dpe, mut options) = self.commanded(&header).await?;
-        put(&mut options, "lifetime", lifetime.as_str());
-        let deleted = dpe.delete_attribute(&assembly, &name, options).await;
-        let outcome = self.passed_on(deleted);
-        drop(dpe);
-        self.ordered(&header, order, outcome).await
+        let give = async |dpe: DpeCall, mut options| {
+            put(&mut options, "lifetime", lifetime.as_str());
+            dpe.delete_attribute(&assembly, &name, options).await
+        };
+        self.command(&header, order, give).await
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

@@ -1,10 +1,9 @@
 //! Orders about single services, as the event log tells them.
 
 use cpe_bus::Fields;
-use cpe_bus::fields::{Reader, bounded};
+use cpe_bus::fields::Reader;
 
-/// Bytes of an option that an event has at most.
-const LONGEST_SHOWN: usize = 255;
+use super::deployment::LONGEST_SHOWN;
 
 /// What an order says beside its verb and its service.
 #[derive(Debug, Default)]
@@ -19,41 +18,17 @@ pub(super) fn told(options: &Fields) -> Told {
     let text = |key: &str| reader.text(key, LONGEST_SHOWN).unwrap_or_default();
     let is_set = |key: &str| reader.boolean(key).unwrap_or_default();
     let for_ms = reader.u64("for_ms").unwrap_or_default();
-    let mut more = Vec::new();
-    for (key, value) in [
-        ("lifetime", text("lifetime")),
-        (
-            "for_ms",
-            if for_ms > 0 {
-                for_ms.to_string()
-            } else {
-                String::new()
-            },
-        ),
-        (
-            "role",
-            if is_set("promoted") {
-                "Promoted".into()
-            } else {
-                String::new()
-            },
-        ),
-        (
-            "force",
-            if is_set("force") {
-                "force".into()
-            } else {
-                String::new()
-            },
-        ),
-    ] {
-        if !value.is_empty() {
-            more.push((key, value));
-        }
-    }
+    let said = |is_so: bool, key, value: String| is_so.then_some((key, value));
+    let lifetime = text("lifetime");
+    let more = [
+        said(!lifetime.is_empty(), "lifetime", lifetime),
+        said(for_ms > 0, "for_ms", for_ms.to_string()),
+        said(is_set("promoted"), "role", "Promoted".to_owned()),
+        said(is_set("force"), "force", "force".to_owned()),
+    ];
     Told {
-        assembly: bounded(&text("assembly"), LONGEST_SHOWN),
-        more,
+        assembly: text("assembly"),
+        more: more.into_iter().flatten().collect(),
     }
 }
 

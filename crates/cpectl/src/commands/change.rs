@@ -63,9 +63,7 @@ impl Change<'_> {
         }
         let next = self.from.saturating_add(1);
         let question = format!("store it as generation {next} of {}?", self.name);
-        if !confirm::confirmed(&question, self.how.yes)? {
-            return Err(Failure::failed("nothing was changed, as you answered"));
-        }
+        confirm::confirmed(&question, self.how.yes)?;
         // From before the change, so that --wait shows everything that follows from it.
         let cursor = match self.how.wait {
             true => wait::newest_cursor(client).await?,

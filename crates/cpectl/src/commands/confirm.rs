@@ -18,15 +18,18 @@ pub(crate) fn possible(yes: bool, output: &Output) -> Result<(), Failure> {
     }
 }
 
-/// Whether it is to be done.
-pub(crate) fn confirmed(question: &str, yes: bool) -> Result<bool, Failure> {
+/// Fails if who is asked does not want it.
+pub(crate) fn confirmed(question: &str, yes: bool) -> Result<(), Failure> {
     if yes {
-        return Ok(true);
+        return Ok(());
     }
     let mut stderr = io::stderr();
     write!(stderr, "{question} [y/N] ")?;
     stderr.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
+    match answer.trim() {
+        "y" | "Y" | "yes" | "Yes" => Ok(()),
+        _ => Err(Failure::failed("nothing was changed, as you answered")),
+    }
 }

@@ -158,10 +158,7 @@ async fn all(
     confirm::possible(yes, output)?;
     let plan = show(client, name, None, on, output).await?;
     let word = word(on);
-    if !confirm::confirmed(&format!("all assemblies of {name} {word}?"), yes)? {
-        output.note("nothing was changed");
-        return report(name, "declined", &plan, output);
-    }
+    confirm::confirmed(&format!("all assemblies of {name} {word}?"), yes)?;
     let deployment = client.deployment(name).await?;
     deployment.set_standby_of_all(on).await?;
     if !output.json {
