@@ -29,12 +29,13 @@ mod stream;
 mod wire;
 
 pub use connect::{BusSelection, connect};
+pub use cpe_status::Configure;
 pub use error::{Error, Result};
 pub use events::EventKind;
 pub use fields::Fields;
 pub use peer::PeerAddress;
 pub use records::{
-    AgentDescription, Configure, DeploymentEntry, Event, GenerationEntry, GuestFacts, HelloReply,
+    AgentDescription, DeploymentEntry, Event, GenerationEntry, GuestFacts, HelloReply,
     HelloSettings, Leaving, NodeAttribute, NodeAttributes, Operation, OperationRecord,
     OperationState, OperationStatus, ProblemRecord, Question, Reply, ResourceClass,
 };

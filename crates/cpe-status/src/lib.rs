@@ -1,12 +1,13 @@
 //! What a deployment's status and a plan consist of: the same types in the controller that makes
 //! them, on the bus that carries them as JSON, and in the programs that read them; what a guest's
-//! [address](PeerAddress) is, in documents, settings and statuses; and the limits that hold in all
-//! of these. No I/O.
+//! [address](PeerAddress) is, and what is run before a service [starts](Configure), in documents,
+//! settings and statuses; and the limits that hold in all of these. No I/O.
 
 #![warn(missing_docs)]
 
 mod address;
 mod agents;
+mod configure;
 mod input;
 pub mod limits;
 mod operation;
@@ -24,6 +25,7 @@ pub use agents::{
     AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,
     AgentVariant, DocumentWarning, ResourceAgent, Unasked,
 };
+pub use configure::Configure;
 pub use input::{KeptInput, KeptInputList};
 pub use operation::{OperationList, OperationStatus};
 pub use overlay::{OverlayStatus, ServicePlan};

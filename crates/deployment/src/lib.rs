@@ -49,7 +49,8 @@ mod value;
 
 pub use agents::{Answer, Answers, Uses};
 pub use changes::{Change, Detail, How, changes};
-pub use configure::{CONFIGURE_PARAMETER, Configure, MAX_CONFIGURE};
+pub use configure::{CONFIGURE_PARAMETER, MAX_CONFIGURE};
+pub use cpe_status::Configure;
 pub use device::{Command, Device, DeviceUse, HostArgument, HostCheck};
 pub use fence_agents::FenceAgents;
 pub use import::{Imported, import};

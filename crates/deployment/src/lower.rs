@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use cpe_status::Configure;
 use policy_engine::xml::Writer;
 
-use crate::configure::{CONFIGURE_PARAMETER, Configure};
+use crate::configure::CONFIGURE_PARAMETER;
 use crate::model::{
     Assembly, Constraint, Deployment, Instances, Origin, Score, Service, resource_id,
 };

@@ -9,11 +9,10 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use cpe_status::ConfiguredService;
 pub use cpe_status::PeerAddress as Address;
+use cpe_status::{Configure, ConfiguredService};
 use serde::{Deserialize, Serialize};
 
-use crate::configure::Configure;
 use crate::device::{Device, DeviceUse};
 use crate::failover;
 use crate::live::LiveReference;

@@ -203,12 +203,7 @@ pub(crate) fn operation(operation: Operation) -> cpe_bus::Operation {
         parameters: operation.parameters,
         meta: operation.meta,
         annotations: operation.annotations,
-        configure: operation.configure.map(|configure| match *configure {
-            deployment::Configure::Path(path) => cpe_bus::Configure::Path(path),
-            deployment::Configure::Content { interpreter, text } => {
-                cpe_bus::Configure::Content { interpreter, text }
-            }
-        }),
+        configure: operation.configure.map(|configure| *configure),
     }
 }
 

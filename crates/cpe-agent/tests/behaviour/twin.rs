@@ -427,16 +427,7 @@ fn twin(operation: &Operation) -> controller::Operation {
         interval_ms: operation.interval_ms,
         timeout_ms: operation.timeout_ms,
         meta: operation.meta.clone(),
-        configure: operation
-            .configure
-            .as_ref()
-            .map(|configure| match configure {
-                Configure::Path(path) => Box::new(controller::Configure::Path(path.clone())),
-                Configure::Content { interpreter, text } => {
-                    let (interpreter, text) = (interpreter.clone(), text.clone());
-                    Box::new(controller::Configure::Content { interpreter, text })
-                }
-            }),
+        configure: operation.configure.clone().map(Box::new),
         ..controller::Operation::default()
     }
 }

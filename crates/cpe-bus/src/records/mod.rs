@@ -22,7 +22,6 @@ pub mod question;
 
 pub use agent::{AgentDescription, HelloReply, HelloSettings, Leaving};
 pub use attribute::{NodeAttribute, NodeAttributes};
-pub use configure::Configure;
 pub use deployment::{DeploymentEntry, ProblemRecord};
 pub use event::Event;
 pub use facts::GuestFacts;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use cpe_status::Configure;
 use serde::{Deserialize, Serialize};
 
-use super::{Configure, MAX_ENTRIES, MAX_ID, MAX_OUTPUT, MAX_REASON, MAX_VALUE};
+use super::{MAX_ENTRIES, MAX_ID, MAX_OUTPUT, MAX_REASON, MAX_VALUE, configure};
 use crate::fields::{Fields, Reader, bounded, put, put_map, put_text};
 use crate::{Error, Result};
 
@@ -169,7 +170,7 @@ impl Operation {
         put_map(&mut fields, "meta", &self.meta);
         put_map(&mut fields, "annotations", &self.annotations);
         if let Some(configure) = &self.configure {
-            put_map(&mut fields, "configure", &configure.to_map());
+            put_map(&mut fields, "configure", &configure::to_map(configure));
         }
         fields
     }
@@ -201,7 +202,7 @@ impl Operation {
             parameters: reader.map("parameters", MAX_ENTRIES, MAX_VALUE)?,
             meta: reader.map("meta", MAX_ENTRIES, MAX_VALUE)?,
             annotations: reader.map("annotations", MAX_ENTRIES, MAX_VALUE)?,
-            configure: Configure::read(&reader)?,
+            configure: configure::read(&reader)?,
         };
         operation.check_names(&reader)?;
         operation.check_size()?;

@@ -1,7 +1,9 @@
 //! `<configure>` of a service: what its guest runs before it starts.
 
+use cpe_status::Configure;
+
 use super::form::Form;
-use crate::configure::{CONFIGURE_PARAMETER, Configure, MAX_CONFIGURE, SHELL};
+use crate::configure::{CONFIGURE_PARAMETER, MAX_CONFIGURE, SHELL};
 use crate::problem::{Problems, quote};
 use crate::report;
 use crate::tree::Element;

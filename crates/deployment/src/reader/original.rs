@@ -1,9 +1,10 @@
 //! Words of the original project, Pacemaker Cloud: what its shell wrote is read, and warned of
 //! where it has no effect or another form is better today.
 
+use cpe_status::Configure;
+
 use super::configure::path;
 use super::form::Form;
-use crate::configure::Configure;
 use crate::problem::{Problems, quote};
 use crate::tree::Element;
 

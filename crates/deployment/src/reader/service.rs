@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cpe_status::Configure;
+
 use super::configure::{self, CONFIGURE};
 use super::draft::Draft;
 use super::form::Form;
 use super::names::Kind;
 use super::original;
 use super::values::Owner;
-use crate::configure::Configure;
 use crate::model::{Agent, Group, Instances, OnFail, Origin, Service};
 use crate::problem::{Problems, quote, suggest};
 use crate::treatment;

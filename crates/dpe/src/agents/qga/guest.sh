@@ -231,7 +231,7 @@ find_state() {
     return
   fi
   wall_clock
-  rm -f "$o/before" "$o/script" "$o/said"
+  rm -f "$o/before" "$o/script" "$o/said" "$o/said.rest"
   echo "ocf-exit-reason:what ran it in the guest was killed, so its result is unknown" > "$o/out"
   put "$o/end" "4 193 $at $wall 0 0 $wall"
 }
@@ -422,12 +422,17 @@ run() {
   clock
   rm -f "$o/pipe"
   judge "$1"
+  drain
+  finish "$1" "$wall"
+}
+
+# Gives what keeps the output, $reader, a moment to read its end.
+drain() {
   tries=0
   while [ "$tries" -lt 10 ] && of_process "$reader"; do
     sleep 0.02
     tries=$((tries + 1))
   done
-  finish "$1" "$wall"
 }
 
 # N: what exit code $code means, in $status and $rc.
@@ -614,11 +619,7 @@ configure() {
     mkdir -p "$dir/configured" && put "$dir/configured/$rkey" "$digest"
     exit 0
   fi
-  tries=0
-  while [ "$tries" -lt 10 ] && of_process "$reader"; do
-    sleep 0.02
-    tries=$((tries + 1))
-  done
+  drain
   cat "$o/said" "$o/said.rest" | tail -c "$shown_output"
   said=$(grep '^ *ocf-exit-reason:' "$o/said" | tail -n 1)
   said=${said#*ocf-exit-reason:}
