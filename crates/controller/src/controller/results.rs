@@ -157,7 +157,9 @@ impl Controller {
         // A look says what is, not what became of what was done.
         let is_known = !record.is_unknown() && !record.is_probe();
         if is_known && self.store.failure(name, &operation.resource).was_unknown() {
-            self.store.failure_mut(name, &operation.resource).is_known();
+            self.store
+                .failure_mut(name, &operation.resource)
+                .note_known();
         }
         if let Some(index) = run {
             self.confirm(index, &record);
@@ -255,7 +257,7 @@ impl Controller {
             return true;
         }
         let facts = self.store.failure_mut(name, resource);
-        if !facts.is_unknown_again() {
+        if !facts.note_unknown() {
             return false;
         }
         facts.disbelieve(Some(record.call_id));

@@ -12,10 +12,9 @@ use super::Controller;
 use super::overlay::{Ordered, Target, path, sentence};
 use super::plan::actions;
 use crate::machines::assembly::Life;
-use crate::machines::overlay::{EntryChange, OverlayFacts, changed};
+use crate::machines::overlay::{EntryChange, changed};
 use crate::vocabulary::{
-    AssemblyId, Lifetime, OverlayKey, Refusal, ServiceId, ServiceOrder, Time, Zones, only_utc,
-    scheduled,
+    AssemblyId, Lifetime, Refusal, ServiceId, ServiceOrder, Time, Zones, only_utc, scheduled,
 };
 
 /// The most services that a refusal names.
@@ -102,9 +101,12 @@ impl Controller {
         };
         let overlay = self.store.overlay();
         let after = changed(overlay, &ordered.changes).map_err(Refusal::InvalidArgument)?;
-        let told = ordered.changes.iter().map(|(key, facts)| match facts {
-            Some(facts) => sentence(key, facts),
-            None => no_longer(key, overlay.get(key)),
+        let told = ordered.changes.iter().filter_map(|(key, facts)| {
+            let known = overlay.get(key);
+            match facts {
+                Some(facts) => Some(sentence(key, facts)),
+                None => known.map(|facts| format!("no longer: {}", sentence(key, facts))),
+            }
         });
         let plan = ServicePlan {
             deployment: self.name.clone(),
@@ -127,9 +129,7 @@ impl Controller {
             plan,
         })
     }
-}
 
-impl Controller {
     /// Why an order makes no sense now, as far as that is known without the policy engine.
     fn refusals(&self, ordered: &Ordered) -> Vec<String> {
         let services = &ordered.target.services;
@@ -178,13 +178,6 @@ impl Controller {
     }
 }
 
-fn no_longer(key: &OverlayKey, facts: Option<&OverlayFacts>) -> String {
-    match facts {
-        Some(facts) => format!("no longer: {}", sentence(key, facts)),
-        None => String::new(),
-    }
-}
-
 impl ServicePlanInput {
     /// The order with what was left open in it: what is planned, and to be given then.
     pub fn order(&self) -> &ServiceOrder {
@@ -206,15 +199,14 @@ impl ServicePlanInput {
     /// [`Refusal::NotReady`] if it cannot decide.
     pub fn answer_in(self, zones: Zones) -> Result<ServicePlan, Refusal> {
         let (first, before, _) = self.outcome(&self.before, zones)?;
-        let (then, with, done) = self.outcome(&self.with, zones)?;
         let mut plan = self.plan.clone();
-        plan.actions = actions(&then);
-        if self.plan.unchanged {
-            plan.actions.clear();
+        if plan.unchanged {
             self.look_at_document(&first, &mut plan);
             plan.fingerprint = fingerprint(&plan, &self.ordered.changes);
             return Ok(plan);
         }
+        let (then, with, done) = self.outcome(&self.with, zones)?;
+        plan.actions = actions(&then);
         let comes_back = matches!(
             self.ordered.order,
             ServiceOrder::Restart

@@ -144,18 +144,18 @@ impl FailureFacts {
     }
 
     /// Notes that a result is unknown. `false`: too often in a row.
-    pub(crate) fn is_unknown_again(&mut self) -> bool {
+    pub(crate) fn note_unknown(&mut self) -> bool {
         self.unknown = self.unknown.saturating_add(1);
         self.unknown <= MOST_UNKNOWN
     }
 
-    /// Whether the last result was unknown.
+    /// Whether the last result was.
     pub(crate) fn was_unknown(&self) -> bool {
         self.unknown > 0
     }
 
-    /// A result is known.
-    pub(crate) fn is_known(&mut self) {
+    /// Notes that one is known.
+    pub(crate) fn note_known(&mut self) {
         self.unknown = 0;
     }
 
