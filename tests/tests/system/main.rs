@@ -38,4 +38,5 @@ mod size;
 mod ssh;
 mod tickets;
 mod time;
+mod walker;
 mod without_agent;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use end_to_end::{Lab, System};
 
+use crate::walker;
+
 const DOCUMENT: &str = r#"<deployable name="shop" heartbeat_interval="500ms" heartbeat_timeout="3s" lease="30s">
   <assemblies>
     <assembly name="a" address="unix:/run/cpe/guests/a/agent.sock"><fencing mode="manager"/></assembly>
@@ -30,19 +32,6 @@ const DOCUMENT: &str = r#"<deployable name="shop" heartbeat_interval="500ms" hea
     </constraints>
   </configuration>
 </deployable>"#;
-
-/// Boots two guests that have the agent, and deploys.
-fn boot() -> Lab {
-    let lab = Lab::boot("operators").with_guests(&["a", "b"]);
-    lab.write("/srv/shared/walker", include_str!("walker.sh"));
-    lab.write("/srv/shared/count", include_str!("count.sh"));
-    for guest in ["a", "b"] {
-        lab.in_guest(guest, "mkdir -p /usr/lib/ocf/resource.d/test && install -m 755 /srv/shared/walker /usr/lib/ocf/resource.d/test/walker").ok();
-    }
-    lab.write("/srv/document.xml", DOCUMENT);
-    lab.cpectl(&["deploy", "--wait", "/srv/document.xml"]).ok();
-    lab
-}
 
 /// What the agents were asked for that changes something.
 fn walked(lab: &Lab) -> String {
@@ -98,7 +87,7 @@ fn kill_dpe(lab: &Lab) {
 
 #[test]
 fn an_operator_looks_again_forgets_one_failure_and_empties_all() {
-    let lab = boot();
+    let lab = walker::boot("operators", DOCUMENT);
     settle(&lab);
     refresh(&lab);
     cleanup_of_one_operation(&lab);

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use end_to_end::{Event, Lab, System};
 
+use crate::walker;
+
 const DOCUMENT: &str = r#"<deployable name="shop" heartbeat_interval="500ms" heartbeat_timeout="3s" lease="6s">
   <assemblies>
     <assembly name="a" address="unix:/run/cpe/guests/a/agent.sock"><fencing mode="manager"/></assembly>
@@ -34,19 +36,6 @@ const DOCUMENT: &str = r#"<deployable name="shop" heartbeat_interval="500ms" hea
     </constraints>
   </configuration>
 </deployable>"#;
-
-/// Boots two guests that have the agent, and deploys.
-fn boot() -> Lab {
-    let lab = Lab::boot("orders").with_guests(&["a", "b"]);
-    lab.write("/srv/shared/walker", include_str!("walker.sh"));
-    lab.write("/srv/shared/count", include_str!("count.sh"));
-    for guest in ["a", "b"] {
-        lab.in_guest(guest, "mkdir -p /usr/lib/ocf/resource.d/test && install -m 755 /srv/shared/walker /usr/lib/ocf/resource.d/test/walker").ok();
-    }
-    lab.write("/srv/document.xml", DOCUMENT);
-    lab.cpectl(&["deploy", "--wait", "/srv/document.xml"]).ok();
-    lab
-}
 
 /// What the agents were asked for, in order: all guests write into one file.
 fn walked(lab: &Lab) -> Vec<String> {
@@ -273,7 +262,7 @@ fn check_standby(lab: &Lab, lines: &[String], told_before: usize) {
 
 #[test]
 fn orders_hold_over_the_death_of_the_dpe() {
-    let lab = boot();
+    let lab = walker::boot("orders", DOCUMENT);
     settle(&lab, "all is at rest", "a");
     check_first_start(&lab);
     standby(&lab);
