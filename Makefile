@@ -48,6 +48,16 @@ test: lab ## every test
 	$(AS_ROOT) RUST_TEST_THREADS=$${E2E_THREADS:-2} $(CARGO) test --locked --no-fail-fast -p end-to-end
 	./tests/lab/demo.sh vm || [ $$? = 77 ]
 
+.PHONY: deb
+deb: build ## Debian packages, in target/packages: cpe, cpe-agent, cpectl
+	@rm -rf target/packages/tree && $(MAKE) --no-print-directory install DESTDIR=target/packages/tree > /dev/null
+	@mk/deb.sh target/packages/tree target/packages
+
+.PHONY: rpm
+rpm: build ## RPM packages, in target/packages: cpe, cpe-agent, cpectl
+	@rm -rf target/packages/tree && $(MAKE) --no-print-directory install DESTDIR=target/packages/tree > /dev/null
+	@mk/rpm.sh target/packages/tree target/packages
+
 .PHONY: e2e
 e2e: ## one end-to-end test, after `make lab`: TEST=NAME
 	$(AS_ROOT) $(CARGO) test --locked -p end-to-end -- $(TEST)

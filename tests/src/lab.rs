@@ -32,7 +32,7 @@ fn prepared() -> PathBuf {
 
 /// The installed tree that is laid over host and guests: `$CPE_LAB_LAYER`, else what `make lab`
 /// installed.
-fn layer() -> PathBuf {
+pub fn layer() -> PathBuf {
     std::env::var_os("CPE_LAB_LAYER").map_or_else(|| prepared().join("layer"), PathBuf::from)
 }
 

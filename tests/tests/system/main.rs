@@ -31,6 +31,7 @@ mod networks;
 mod operators;
 mod orders;
 mod overlap;
+mod packages;
 mod promotion;
 mod service_orders;
 mod shutdowns;
