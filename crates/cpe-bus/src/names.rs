@@ -34,6 +34,11 @@ pub const AGENT_PATH: &str = "/org/cloudpolicy/agent1";
 /// Interface of a guest agent.
 pub const AGENT_INTERFACE: &str = "org.cloudpolicy.Agent1";
 
+/// Well-known name of the daemon that delivers events to others.
+pub const NOTIFY_NAME: &str = "org.cloudpolicy.Notify1";
+/// Object of that daemon.
+pub const NOTIFY_PATH: &str = "/org/cloudpolicy/notify1";
+
 /// What a deployment may be called, as messages say it: the rule of [`is_deployment_name`].
 pub const DEPLOYMENT_NAME_RULE: &str =
     "use 1 to 63 characters a-z, 0-9 and `-`, not starting or ending with `-`";

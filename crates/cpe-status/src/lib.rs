@@ -1,7 +1,8 @@
 //! What a deployment's status and a plan consist of: the same types in the controller that makes
 //! them, on the bus that carries them as JSON, and in the programs that read them; what a guest's
 //! [address](PeerAddress) is, and what is run before a service [starts](Configure), in documents,
-//! settings and statuses; and the limits that hold in all of these. No I/O.
+//! settings and statuses; how the delivery of events
+//! [stands](SinkList); and the limits that hold in all of these. No I/O.
 
 #![warn(missing_docs)]
 
@@ -14,6 +15,7 @@ mod operation;
 mod overlay;
 mod plan;
 mod resource;
+mod sinks;
 mod state;
 mod status;
 
@@ -31,6 +33,7 @@ pub use operation::{OperationList, OperationStatus};
 pub use overlay::{OverlayStatus, ServicePlan};
 pub use plan::{Failover, Plan, PlanAction};
 pub use resource::{BanStatus, ResourceStatus};
+pub use sinks::{DeadLetter, DeadLetterList, RefusedSink, SinkList, SinkStatus, SinkTest};
 pub use state::{
     AssemblyState, DeploymentState, DpeState, FencingResult, OperationOutcome, OverlayEnd,
     OverlayKind, PlanBasis, ResourceKind, ServiceRole, ServiceState, TransitionState,

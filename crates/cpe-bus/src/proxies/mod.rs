@@ -3,9 +3,11 @@
 pub mod agent;
 pub mod cpe;
 pub mod dpe;
+pub mod notify;
 pub mod systemd;
 
 pub use agent::AgentProxy;
 pub use cpe::{CpeDeploymentProxy, CpeEventsProxy, CpeManagerProxy};
 pub use dpe::DpeProxy;
+pub use notify::NotifyProxy;
 pub use systemd::{SystemdManagerProxy, SystemdServiceProxy, SystemdUnitProxy};

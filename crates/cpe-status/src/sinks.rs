@@ -1,0 +1,114 @@
+//! How the delivery of events stands: what `cpe-notify` says of its sinks. It crosses the bus as
+//! JSON, as a status does.
+
+use serde::{Deserialize, Serialize};
+
+/// All sinks: the answer of List.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SinkList {
+    /// Those that work, by name.
+    pub sinks: Vec<SinkStatus>,
+    /// Files that are not sinks.
+    pub refused: Vec<RefusedSink>,
+    /// Whether the event log can be read now; else why not.
+    pub log: String,
+}
+
+/// A file that is not a sink.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RefusedSink {
+    /// Its path.
+    pub file: String,
+    /// `LINE:COLUMN: what is wrong`.
+    pub reason: String,
+}
+
+/// One sink. Times are microseconds since the Unix epoch; 0: never.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SinkStatus {
+    /// Its name.
+    pub name: String,
+    /// `http` or `exec`.
+    pub r#type: String,
+    /// Where to: the address without its query, or the program.
+    pub target: String,
+    /// `idle`, `delivering`, `waiting` (for the next attempt), `starting`, or `stuck` (its state
+    /// cannot be saved).
+    pub state: String,
+    /// Everything up to here in the log is dealt with.
+    pub cursor: u64,
+    /// How many events of the log it has not looked at. Absent: the log cannot be read now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag: Option<u64>,
+    /// Events that arrived.
+    pub delivered: u64,
+    /// Dead letters that are kept.
+    pub dead: u64,
+    /// Events that retention removed from the log before the sink had looked at them.
+    pub lost: u64,
+    /// Failed attempts of the event that is next.
+    pub attempts: u32,
+    /// When it is tried again.
+    pub next_attempt: u64,
+    /// When an event arrived last.
+    pub last_success: u64,
+    /// Why the last attempt that failed did.
+    pub last_error: String,
+    /// When that was.
+    pub last_error_time: u64,
+}
+
+/// The dead letters of a sink: the answer of Dead.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeadLetterList {
+    /// The sink.
+    pub sink: String,
+    /// Oldest first.
+    pub letters: Vec<DeadLetter>,
+    /// How many more there are, newer ones.
+    pub left_out: u64,
+}
+
+/// An event that did not arrive, and is not tried any more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeadLetter {
+    /// The event's id.
+    pub id: String,
+    /// Its place in the log.
+    pub cursor: u64,
+    /// When it happened, microseconds since the Unix epoch.
+    pub time: u64,
+    /// Its kind.
+    pub kind: String,
+    /// Its deployment.
+    pub deployment: String,
+    /// When it was given up.
+    pub died: u64,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why the last attempt failed.
+    pub error: String,
+    /// It is to be delivered again, and is under way.
+    pub wanted: bool,
+}
+
+/// What came of a test: the answer of Test.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SinkTest {
+    /// The sink.
+    pub sink: String,
+    /// The id of the event that was made up for it.
+    pub id: String,
+    /// It arrived.
+    pub delivered: bool,
+    /// Why it did not.
+    pub error: String,
+    /// How long it took, milliseconds.
+    pub took_ms: u64,
+}
