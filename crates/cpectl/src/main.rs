@@ -58,7 +58,7 @@ async fn run(options: Options, output: &Output) -> Result<ExitCode, Failure> {
 async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
         administer, agents, attribute, deploy, destroy, edit, events, explain, fencing, guest,
-        history, import, list, man, orders, pki, plan, report, rollback, status, ticket,
+        history, import, list, man, orders, pki, plan, report, rollback, sinks, status, ticket,
         transitions, upkeep, validate, wait,
     };
     let bus = options.bus;
@@ -112,6 +112,7 @@ async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
         Command::Transitions(arguments) => transitions::run(&client, &arguments, output).await,
         Command::Report(arguments) => report::run(&client, &arguments, output).await,
         Command::Input(arguments) => transitions::input(&client, &arguments, output).await,
+        Command::Sinks(arguments) => sinks::run(&client, &arguments, output).await,
         Command::Destroy(arguments) => destroy::run(&client, &arguments, output).await,
         Command::Validate(_)
         | Command::Diff(_)

@@ -3,6 +3,7 @@
 mod history;
 mod orders;
 mod report;
+mod sinks;
 mod transitions;
 mod upkeep;
 mod wait;
@@ -17,6 +18,7 @@ use cpe_bus::{BusSelection, PeerAddress, ResourceClass};
 pub(crate) use self::history::{Change, Diff, Edit, History, Rollback};
 pub(crate) use self::orders::{Ban, Clear, How, Move, Of, Plain};
 pub(crate) use self::report::Report;
+pub(crate) use self::sinks::{Sinks, SinksCommand};
 pub(crate) use self::transitions::{Input, Transitions};
 pub(crate) use self::upkeep::{Cleanup, Planned, Refresh, Standby, Unstandby};
 pub(crate) use self::wait::{Condition, Role, Wait};
@@ -197,6 +199,11 @@ pub(crate) enum Command {
     /// of the DPE, versions, a list of certificates. It says what is in it, what was masked, and
     /// what could not be had. The file is readable only for you.
     Report(Report),
+    /// Shows how the delivery of events to webhooks and alert agents stands, and what did not
+    /// arrive
+    ///
+    /// cpe-notify(8) delivers; cpe-sinks(5) says how a sink is described.
+    Sinks(Sinks),
     /// Ends a deployment: stops its services in order and deletes its document
     Destroy(Destroy),
     /// Issues, renews, revokes and lists the certificates of guests on networks and of their DPEs;

@@ -24,6 +24,7 @@ pub(crate) mod plan;
 mod renewal;
 pub(crate) mod report;
 pub(crate) mod rollback;
+pub(crate) mod sinks;
 pub(crate) mod status;
 pub(crate) mod ticket;
 pub(crate) mod transitions;
