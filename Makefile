@@ -32,6 +32,7 @@ build: packages ## build all programs (release)
 lab: packages ## build what the end-to-end tests boot: three Debian roots and the installed programs
 	$(CARGO) build --locked
 	$(SUDO) ./tests/lab/build-roots.sh $(CPE_LAB)/roots
+	$(SUDO) ./tests/lab/fetch-alerts.sh $(CPE_LAB)/alerts
 	$(SUDO) rm -rf --one-file-system "$(LAYER).new"
 	$(SUDO) $(MAKE) --no-print-directory install PROFILE=debug DESTDIR=$(LAYER).new
 	$(SUDO) rm -rf --one-file-system "$(LAYER)" && $(SUDO) mv "$(LAYER).new" "$(LAYER)"

@@ -143,9 +143,12 @@ impl Lab {
             scripts = scripts().display(),
             project = project_dir().display(),
         );
-        let machines = prepared.join("vm");
-        if machines.exists() {
-            bind += &format!(" {}:/srv/vm:ro", machines.display());
+        // Kernel and programs of virtual machines; Pacemaker's alert agents.
+        for folder in ["vm", "alerts"] {
+            let path = prepared.join(folder);
+            if path.exists() {
+                bind += &format!(" {}:/srv/{folder}:ro", path.display());
+            }
         }
         let output = lab.script(
             &[

@@ -28,6 +28,7 @@ mod installation;
 mod killed_agents;
 mod neighbours;
 mod networks;
+mod notifications;
 mod operators;
 mod orders;
 mod overlap;
