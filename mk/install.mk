@@ -15,7 +15,7 @@ CARGO_TARGET_DIR ?= target
 BINARIES    := $(CARGO_TARGET_DIR)/$(PROFILE)
 # What people type, with completions and pages in section 1; the daemons' are in section 8.
 COMMANDS    := cpectl policy-simulate
-DAEMONS     := cpe dpe cpe-agent cpe-fence
+DAEMONS     := cpe dpe cpe-agent cpe-fence cpe-notify
 PROGRAMS    := $(DAEMONS) $(COMMANDS)
 
 bindir      := $(DESTDIR)$(PREFIX)/bin
@@ -52,9 +52,10 @@ install-files:
 
 # Each program writes its own man pages and completions, so that they cannot disagree with its options.
 install-texts:
-	install -d $(mandir)/man1 $(mandir)/man8 $(bashdir) $(zshdir) $(fishdir)
+	install -d $(mandir)/man1 $(mandir)/man5 $(mandir)/man8 $(bashdir) $(zshdir) $(fishdir)
 	$(BINARIES)/cpectl man $(mandir)/man1
 	for p in $(DAEMONS); do $(BINARIES)/$$p man $(mandir)/man8 || exit 1; done
+	$(BINARIES)/cpe-notify man-sinks $(mandir)/man5
 	$(BINARIES)/policy-simulate manual > $(mandir)/man1/policy-simulate.1
 	for p in $(COMMANDS); do \
 	  $(BINARIES)/$$p completions bash > $(bashdir)/$$p && \
@@ -67,7 +68,7 @@ install-activate: ## create users and folders, enable and start cpe
 	systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/cpe.conf
 	systemctl daemon-reload
 	systemctl reload dbus.service
-	systemctl enable --now cpe-pki-renew.timer cpe.service
+	systemctl enable --now cpe-pki-renew.timer cpe.service cpe-notify.service
 
 # Takes away what install put there; never the state under /var/lib or the configuration under /etc.
 uninstall: ## take away what install put there
@@ -75,5 +76,6 @@ uninstall: ## take away what install put there
 	for f in $(filter usr/%,$(UNIT_FILES)); do rm -f $(DESTDIR)$(PREFIX)/$${f#usr/}; done
 	for p in $(COMMANDS); do rm -f $(mandir)/man1/$$p.1 $(mandir)/man1/$$p-*.1 $(bashdir)/$$p $(zshdir)/_$$p $(fishdir)/$$p.fish; done
 	for p in $(DAEMONS); do rm -f $(mandir)/man8/$$p.8; done
+	rm -f $(mandir)/man5/cpe-sinks.5
 	for f in docs/bus/*.xml; do rm -f $(busdir)/$${f##*/}; done
 	rm -rf $(docdir) $(DESTDIR)$(PREFIX)/share/cpe

@@ -1,0 +1,49 @@
+//! Who calls, as the bus vouches for it.
+
+use cpe_bus::{Error, Result};
+use nix::unistd::{Group, Uid};
+use zbus::fdo::DBusProxy;
+use zbus::message::Header;
+
+/// Refuses the call unless it is root's, of our own user, or of a member of the group; says whose
+/// it is.
+pub(super) async fn require(bus: &DBusProxy<'_>, group: &str, header: &Header<'_>) -> Result<u32> {
+    let sender = header.sender().ok_or_else(|| {
+        Error::AccessDenied("the call has no sender, so nobody can vouch for it".into())
+    })?;
+    let asked = bus.get_connection_credentials(sender.clone().into()).await;
+    let credentials = asked
+        .map_err(|error| Error::AccessDenied(format!("the bus does not say who calls: {error}")))?;
+    let uid = credentials
+        .unix_user_id()
+        .ok_or_else(|| Error::AccessDenied("the bus does not know the caller's user".into()))?;
+    let groups = credentials.unix_group_ids().cloned().unwrap_or_default();
+    let name = group.to_owned();
+    // Groups may come from a directory service: not on the event loop.
+    let found = tokio::task::spawn_blocking(move || Group::from_name(&name).ok().flatten()).await;
+    let gid = found.ok().flatten().map(|group| group.gid.as_raw());
+    if may(uid, &groups, Uid::effective().as_raw(), gid) {
+        return Ok(uid);
+    }
+    Err(Error::AccessDenied(format!(
+        "user {uid} may not do this: it takes root or a member of group `{group}`"
+    )))
+}
+
+fn may(uid: u32, groups: &[u32], own: u32, group: Option<u32>) -> bool {
+    uid == 0 || uid == own || group.is_some_and(|group| groups.contains(&group))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_the_daemons_user_and_members_of_the_group_may_and_nobody_else() {
+        assert!(may(0, &[], 990, None));
+        assert!(may(990, &[990], 990, None));
+        assert!(may(1000, &[100, 500], 990, Some(500)));
+        assert!(!may(1000, &[100], 990, Some(500)));
+        assert!(!may(1000, &[100, 500], 990, None), "no group, no members");
+    }
+}
