@@ -20,6 +20,8 @@ const APPLICATION_ID: i32 = i32::from_be_bytes(*b"NTF1");
 pub const MAX_DEAD: u64 = 10_000;
 /// How long dead letters are kept.
 pub const KEEP_DEAD: Duration = Duration::from_secs(30 * 86_400);
+/// Largest dead letter, in bytes. One that is larger is kept without its details.
+const MAX_EVENT: usize = 256 << 10;
 /// Most dead letters of one answer.
 const MAX_LISTED: u64 = 1000;
 
@@ -202,8 +204,7 @@ impl Store {
     ) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         advance(&transaction, step)?;
-        let text = serde_json::to_string(event)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        let text = bounded(event)?;
         let sql = "INSERT INTO dead (sink, id, cursor, died, attempts, error, event) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                    ON CONFLICT (sink, id) DO UPDATE SET died = ?4, attempts = attempts + ?5, error = ?6, wanted = 0";
         let (sink, time) = (step.sink, now());
@@ -313,8 +314,7 @@ impl Store {
 }
 
 fn advance(transaction: &Transaction<'_>, step: Step<'_>) -> rusqlite::Result<()> {
-    let sql =
-        "UPDATE sink SET cursor = ?2, lost = lost + ?3, failing = '', attempts = 0 WHERE name = ?1";
+    let sql = "UPDATE sink SET cursor = max(cursor, ?2), lost = lost + ?3, failing = '', attempts = 0 WHERE name = ?1";
     let values = params![step.sink, step.cursor, step.missing];
     transaction.execute(sql, values).map(drop)
 }
@@ -324,6 +324,23 @@ fn note_error(transaction: &Transaction<'_>, sink: &str, error: &str) -> rusqlit
     transaction
         .execute(sql, params![sink, error, now()])
         .map(drop)
+}
+
+/// An event as JSON; a large one without its details.
+fn bounded(event: &Event) -> rusqlite::Result<String> {
+    let write = |event: &Event| {
+        serde_json::to_string(event)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+    };
+    let whole = write(event)?;
+    if whole.len() <= MAX_EVENT {
+        return Ok(whole);
+    }
+    let details = [("details_left_out".to_owned(), "true".to_owned())];
+    write(&Event {
+        details: details.into(),
+        ..event.clone()
+    })
 }
 
 fn event(row: &Row<'_>, column: usize) -> rusqlite::Result<Event> {

@@ -1,8 +1,9 @@
 //! A webhook: one request for each event, over a connection of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
 use cpe_bus::Event;
 use cpe_bus::cloudevents::to_cloudevent;
@@ -14,6 +15,7 @@ use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
@@ -28,6 +30,8 @@ use crate::{signature, text};
 const MAX_BODY: usize = 256 << 10;
 /// How much of an answer is read, in bytes: for the reason of a refusal.
 const MAX_ANSWER: usize = 4 << 10;
+/// How long it is waited for an address of a host that has others.
+const SILENCE: Duration = Duration::from_secs(2);
 /// Longest head of an answer, in bytes.
 const MAX_HEAD: usize = 64 << 10;
 
@@ -68,7 +72,7 @@ impl Client {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let usual = if self.tls.is_some() { 443 } else { 80 };
         let port = url.port_u16().unwrap_or(usual);
-        let stream = TcpStream::connect((host, port)).await;
+        let stream = connect(host, port).await;
         let stream = stream.with_context(|| format!("cannot connect to {host} port {port}"))?;
         let Some(tls) = &self.tls else {
             return over(stream, request).await;
@@ -78,6 +82,26 @@ impl Client {
         let stream = connector.connect(name, stream).await;
         over(stream.context("TLS")?, request).await
     }
+}
+
+/// Connects to the first address of a host that answers; one that is silent does not take the time
+/// of the others.
+async fn connect(host: &str, port: u16) -> anyhow::Result<TcpStream> {
+    let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+    let (mut last, count) = (anyhow!("it has no address"), addresses.len());
+    for (at, address) in addresses.into_iter().enumerate() {
+        let connecting = TcpStream::connect(address);
+        let connected = match at + 1 == count {
+            true => Ok(connecting.await),
+            false => timeout(SILENCE, connecting).await,
+        };
+        match connected {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error.into(),
+            Err(_) => last = anyhow!("{address} is silent"),
+        }
+    }
+    Err(last)
 }
 
 /// Sends a request and reads the answer, on a connection that ends with it.

@@ -97,6 +97,28 @@ fn dead_letters_are_bounded_in_number_and_in_time() {
 }
 
 #[test]
+fn an_enormous_dead_letter_is_kept_without_its_details() {
+    let (_folder, mut store) = store();
+    let mut large = event(11);
+    for n in 0..100 {
+        large.details.insert(format!("d{n}"), "x".repeat(16 << 10));
+    }
+    store.dead(step(11, 0), &large, 1, "").unwrap();
+    store.want_again("a", "").unwrap();
+    let kept = store.wanted("a").unwrap().unwrap();
+    assert_eq!((kept.id, kept.details.len()), (large.id, 1));
+    assert_eq!(kept.details["details_left_out"], "true");
+}
+
+#[test]
+fn what_is_saved_late_does_not_take_a_sink_back() {
+    let (_folder, mut store) = store();
+    store.delivered(step(14, 0)).unwrap();
+    store.delivered(step(12, 0)).unwrap();
+    assert_eq!(store.position("a").unwrap().unwrap().cursor, 14);
+}
+
+#[test]
 fn another_log_begins_again_and_keeps_what_was_counted() {
     let (_folder, mut store) = store();
     store.delivered(step(11, 4)).unwrap();

@@ -22,6 +22,7 @@ mod history;
 mod introspection;
 mod lifecycle;
 mod malformed;
+mod notifications;
 mod orders;
 mod rights;
 mod survival;
