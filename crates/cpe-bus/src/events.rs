@@ -77,6 +77,8 @@ kinds! {
     TicketActivated, "ticket.activated", "804883c428a51f853678839f2813a7d5", "What needs a ticket may run again, if it is granted.";
     OverlayAdded, "overlay.added", "7a6e9357c8c44e2b8c91cdd05a0ae8f8", "An administrator wants something of a service beside the document: a move, a ban, a stop, a restart, or that it is left alone.";
     OverlayRemoved, "overlay.removed", "bc3861964f4f4a58b349a6bde2610c5c", "What an administrator wanted of a service has ended: it was cleared, it is done, or the document does not name it any more.";
+    AccessChanged, "access.changed", "49e834f3d64f4bda82d7c25da8bf8cd0", "Other rights are in force: access.toml was changed, came or went.";
+    AccessRefused, "access.refused", "755e179687d94ac2b005a2b89fc3a815", "There is a mistake in access.toml: the rights from before stay; when cpe starts, only root has any.";
     OverlayExpired, "overlay.expired", "4fefbca8347c4e1db4d36d7a0af2d55b", "What an administrator wanted of a service has ended: its time is over.";
 }
 

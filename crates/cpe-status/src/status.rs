@@ -25,6 +25,12 @@ pub struct DeploymentStatus {
     pub name: String,
     /// Its uuid.
     pub uuid: String,
+    /// Whose it is, as `user:alice`; empty: nobody's.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// The group whose members are operators; empty: none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub group: String,
     /// Its state.
     pub state: DeploymentState,
     /// The state in a sentence: what is wrong and what is being done about it.

@@ -7,6 +7,7 @@ use cpe_bus::{Event, EventKind, Result};
 use crate::authorisation::Caller;
 use crate::events::new as event;
 use crate::host::Host;
+use crate::store::CALLER_PRINCIPAL;
 
 /// Something that an administrator asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,7 +24,9 @@ pub(crate) struct Order<'a> {
     pub more: &'a [(&'static str, &'a str)],
 }
 
-/// The caller as details of an event: `caller_uid`, `caller_user`, `caller_pid`, `caller_program`,
+/// The caller as details of an event: `caller_principal` (`user:alice`, or for whom a delegate
+/// speaks), `caller_delegate` (the user who speaks for it), and of the process that called
+/// `caller_uid`, `caller_user`, `caller_pid`, `caller_program`,
 /// `caller_unit` and `caller_sender`; what is not known is left out.
 pub(crate) async fn details(host: &Host, caller: &Caller) -> BTreeMap<String, String> {
     let unit = match caller.pid {
@@ -33,6 +36,8 @@ pub(crate) async fn details(host: &Host, caller: &Caller) -> BTreeMap<String, St
     // The name that the process gives itself.
     let program = std::fs::read_to_string(format!("/proc/{}/comm", caller.pid)).ok();
     let known = [
+        (CALLER_PRINCIPAL, Some(caller.who.principal.clone())),
+        ("caller_delegate", caller.delegate().map(str::to_owned)),
         ("caller_uid", Some(caller.uid.to_string())),
         ("caller_user", Some(caller.user.clone())),
         ("caller_pid", Some(caller.pid.to_string())),
@@ -84,15 +89,44 @@ pub(crate) async fn record<T>(host: &Host, caller: &Caller, order: Order<'_>, ou
     }
 }
 
+/// Has the event log tell that somebody wanted what it may not, once in a while.
+pub(crate) async fn refused(host: &Host, caller: &Caller, method: &str, deployment: &str) {
+    if !host.core.refusals.is_news(&caller.who.principal, method) {
+        return;
+    }
+    let mut details = details(host, caller).await;
+    let reason = format!(
+        "{method}, asked for by {}, who has no right to; the same is told again after 10 minutes",
+        by(&details)
+    );
+    details.insert("action".into(), method.into());
+    let event = Event {
+        state: "denied".into(),
+        reason,
+        details,
+        ..event(EventKind::DeploymentAdministered, deployment)
+    }
+    .within_limits();
+    let recorded = host.core.store.run(move |store| store.record(event)).await;
+    if let Err(error) = recorded {
+        tracing::warn!("a refusal is not in the event log: {error}");
+    }
+}
+
 /// The caller in words, as [`record`] has it.
 pub(crate) async fn name(host: &Host, caller: &Caller) -> String {
     by(&details(host, caller).await)
 }
 
-/// The caller in words: `alice (uid 1000), process 4711 cpectl of session-3.scope`.
+/// The caller in words: `alice (uid 1000), process 4711 cpectl of session-3.scope`, or `token:ci by
+/// cpe-gateway (uid 990), process …`.
 pub(crate) fn by(details: &BTreeMap<String, String>) -> String {
     let of = |key: &str| details.get(key).map_or("", String::as_str);
-    let mut words = format!("{} (uid {})", of("caller_user"), of("caller_uid"));
+    let mut words = String::new();
+    if !of("caller_delegate").is_empty() {
+        words = format!("{} by ", of(CALLER_PRINCIPAL));
+    }
+    words.push_str(&format!("{} (uid {})", of("caller_user"), of("caller_uid")));
     for (before, key) in [
         (", process ", "caller_pid"),
         (" ", "caller_program"),

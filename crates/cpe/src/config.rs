@@ -24,11 +24,13 @@ pub(crate) struct Config {
     pub dpe: Dpe,
 }
 
-/// Who may change what, besides root and the daemon's own user.
+/// Who may do what, besides root and the daemon's own user.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Access {
-    /// Members may change deployments and read their documents.
+    /// Roles of others; it need not exist.
+    pub file: PathBuf,
+    /// Members administer everything.
     pub group: String,
     /// Members may record events.
     pub recorder_group: String,
@@ -79,6 +81,7 @@ pub(crate) struct Dpe {
 impl Default for Access {
     fn default() -> Self {
         Access {
+            file: "/etc/cpe/access.toml".into(),
             group: "cpe".into(),
             recorder_group: "dpe".into(),
         }

@@ -12,11 +12,17 @@ use crate::host::Host;
 /// Refuses a document that claims what another deployment uses. What the deployment's own current
 /// document uses as well was accepted before, and stays.
 ///
+/// Deployments that the caller does not see are not named.
+///
 /// Two calls at once could each be let through: whoever stores the document holds `changes`.
 ///
 /// # Errors
 /// [`Error::InvalidDocument`], naming everything that is in use, and by which deployment.
-pub(crate) async fn check(host: &Host, accepted: &Accepted) -> Result<()> {
+pub(crate) async fn check(
+    host: &Host,
+    accepted: &Accepted,
+    sees: impl Fn(&str) -> bool,
+) -> Result<()> {
     let core = &host.core;
     let own = match core.registry.get(&accepted.name) {
         Some(deployment) => Some(core.facts(&deployment.row()).await?),
@@ -40,10 +46,15 @@ pub(crate) async fn check(host: &Host, accepted: &Accepted) -> Result<()> {
         let facts = core.facts(&other.row()).await?;
         for (claim, assembly) in &new {
             if let Some(user) = facts.claims.get(claim) {
-                conflicts.push(format!(
-                    "assembly `{assembly}`: {claim} is in use by assembly `{user}` of deployment `{}`",
-                    other.name
-                ));
+                conflicts.push(match sees(&other.name) {
+                    true => format!(
+                        "assembly `{assembly}`: {claim} is in use by assembly `{user}` of deployment `{}`",
+                        other.name
+                    ),
+                    false => format!(
+                        "assembly `{assembly}`: {claim} is in use by a deployment that you may not see"
+                    ),
+                });
             }
         }
     }

@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as SyncMutex};
 
 use cpe_bus::{BusSelection, Error, Result};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
-use crate::config::Config;
+use crate::access::{self, Seen};
+use crate::config::{Access, Config};
 use crate::documents::Reader;
 use crate::facts::Facts;
+use crate::refusals::Refusals;
 use crate::registry::Registry;
+use crate::rights::{Ownership, Policy};
 use crate::store::{self, Handle, Keep, KeptAside, Row, Store};
 use crate::sync::lock;
 
@@ -22,12 +25,24 @@ const DATABASE_FAILS: &str = "d723a4e57b7f49408d37303ec1f48fc1";
 /// MESSAGE_ID of the line that says that a DPE runs and is not on the bus.
 const DPE_NOT_ON_THE_BUS: &str = "b87c1e125b394c1aa4abd70adee256d3";
 
+/// Deployments that were destroyed and whose owners are remembered, until the next start at most.
+const MOST_FORMER: usize = 4096;
+
 pub(crate) struct Core {
     pub config: Config,
     pub bus: BusSelection,
     pub store: Handle,
     pub registry: Registry,
     pub documents: Reader,
+    /// The rights that are in force.
+    pub rights: watch::Sender<Arc<Policy>>,
+    /// What was wrong with `access.toml` when it was read at the start.
+    pub access_refused: Option<String>,
+    /// What was there then.
+    pub access_seen: Seen,
+    pub refusals: Refusals,
+    /// Whose deployments were that were destroyed: their events are theirs still.
+    former: SyncMutex<HashMap<String, Ownership>>,
     /// By deployment: a generation, and what its document says.
     facts: SyncMutex<HashMap<String, (u64, Arc<Facts>)>>,
     /// Held while a deployment is changed, so that store and registry change in the same order.
@@ -47,6 +62,18 @@ impl Core {
         bus: BusSelection,
         directory: &std::path::Path,
     ) -> anyhow::Result<Core> {
+        let access_seen = access::look(&config.access.file);
+        let (policy, access_refused) = match access::read(&config.access) {
+            Ok(policy) => (policy, None),
+            Err(reason) => {
+                let Access {
+                    group,
+                    recorder_group,
+                    ..
+                } = &config.access;
+                (Policy::closed(group, recorder_group), Some(reason))
+            }
+        };
         let (store, kept_aside) = Store::open(directory)?;
         if let Some(kept_aside) = &kept_aside {
             report(kept_aside);
@@ -65,12 +92,42 @@ impl Core {
             store,
             registry,
             documents,
+            rights: watch::Sender::new(Arc::new(policy)),
+            access_refused,
+            access_seen,
+            refusals: Refusals::default(),
+            former: SyncMutex::default(),
             facts: SyncMutex::default(),
             changes: Mutex::new(()),
             signalled,
             failing: AtomicBool::new(false),
             nameless_reported: AtomicBool::new(false),
         })
+    }
+
+    /// The rights that are in force now.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.rights.borrow())
+    }
+
+    /// Whose a deployment is, or was if it is not there any more.
+    pub(crate) fn ownership(&self, name: &str) -> Option<Ownership> {
+        match self.registry.get(name) {
+            Some(deployment) => Some(deployment.row().owned),
+            None => lock(&self.former).get(name).cloned(),
+        }
+    }
+
+    /// The deployment is gone for good.
+    pub(crate) fn forget(&self, name: &str) {
+        if let Some(deployment) = self.registry.get(name) {
+            let mut former = lock(&self.former);
+            if former.len() >= MOST_FORMER {
+                former.clear();
+            }
+            former.insert(name.to_owned(), deployment.row().owned);
+        }
+        self.registry.remove(name);
     }
 
     /// How many documents of each deployment are kept.

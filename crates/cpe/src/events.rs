@@ -82,7 +82,8 @@ enum Severity {
 fn severity(kind: &str) -> Severity {
     match kind.parse::<EventKind>() {
         Ok(
-            EventKind::DeploymentFailed
+            EventKind::AccessRefused
+            | EventKind::DeploymentFailed
             | EventKind::DpeDied
             | EventKind::DpeStorageFailed
             | EventKind::AssemblyLost

@@ -11,8 +11,10 @@ use zbus::Connection;
 use zbus::fdo::DBusProxy;
 use zbus::proxy::CacheProperties;
 
+use crate::authorisation::{Assumed, Identities};
 use crate::core::Core;
 use crate::dpe::Dpes;
+use crate::readers::Readers;
 use crate::sync::{Pace, lock};
 use crate::systemd::Systemd;
 use crate::visitors::Visitors;
@@ -36,6 +38,9 @@ pub(crate) struct Host {
     /// Spreads further attempts to start DPEs that do not stay.
     pub retries: Pace,
     pub visitors: Visitors,
+    pub identities: Identities,
+    pub assumed: Assumed,
+    pub readers: Readers,
     /// What ends with the connection. Their number is bounded by `limits.deployments`: two for each
     /// deployment, and a handful besides.
     tasks: Mutex<JoinSet<()>>,
@@ -66,6 +71,9 @@ impl Host {
             starts: Semaphore::new(core.config.dpe.concurrent_starts),
             retries: Pace::new(RETRY_INTERVAL),
             visitors: Visitors::default(),
+            identities: Identities::default(),
+            assumed: Assumed::default(),
+            readers: Readers::default(),
             tasks: Mutex::default(),
             core,
             connection,

@@ -16,6 +16,7 @@
 //!
 //! Each line uses only those below it; `tests/layers.rs` has the whole order.
 
+mod access;
 mod audit;
 mod authorisation;
 mod backoff;
@@ -30,8 +31,12 @@ mod events;
 mod facts;
 mod host;
 mod plan;
+mod readers;
 mod reconciliation;
+mod refusals;
 mod registry;
+mod reload;
+mod rights;
 mod serve;
 mod signals;
 mod store;

@@ -172,6 +172,7 @@ mod tests {
             loaded: 0,
             invocation: String::new(),
             alive: false,
+            owned: Default::default(),
         }
     }
 

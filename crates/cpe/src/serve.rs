@@ -18,7 +18,7 @@ use zbus::fdo::{RequestNameFlags, RequestNameReply};
 use crate::bus;
 use crate::core::Core;
 use crate::host::Host;
-use crate::{reconciliation, signals, supervisor};
+use crate::{reconciliation, reload, signals, supervisor};
 
 /// Pauses between attempts to connect to the bus again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -34,6 +34,7 @@ pub(crate) async fn run(core: Arc<Core>) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(Watchdog::run());
     tokio::spawn(retention(Arc::clone(&core)));
+    tokio::spawn(reload::run(Arc::clone(&core)));
     let served = tokio::select! {
         result = serve(&core) => result,
         _ = terminate.recv() => Ok(()),

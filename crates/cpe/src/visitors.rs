@@ -1,6 +1,7 @@
 //! Calls that everybody may make, counted by caller, so that no stranger keeps others from looking.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::sync::lock;
@@ -9,10 +10,22 @@ use crate::sync::lock;
 const OF_ONE: usize = 8;
 /// Most such calls under way in all: each holds a message of at most 64 KiB and a page of events.
 const OF_ALL: usize = 256;
+/// Bytes of all calls whose callers are not known yet: some documents.
+const UNKNOWN: usize = 128 << 20;
 
 /// Those who look now.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Visitors(Arc<Mutex<HashMap<String, usize>>>);
+pub(crate) struct Visitors {
+    calls: Arc<Mutex<HashMap<String, usize>>>,
+    unknown: Arc<AtomicUsize>,
+}
+
+/// A call whose caller is being asked for; it counts until this value is dropped.
+#[derive(Debug)]
+pub(crate) struct Unknown {
+    of_all: Arc<AtomicUsize>,
+    bytes: usize,
+}
 
 /// A call under way; it ends when this value is dropped.
 #[derive(Debug)]
@@ -24,7 +37,7 @@ pub(crate) struct Visit {
 impl Visitors {
     /// Lets a call in; `None` if its sender, or all together, have too many under way.
     pub(crate) fn enter(&self, sender: &str) -> Option<Visit> {
-        let mut calls = lock(&self.0);
+        let mut calls = lock(&self.calls);
         if calls.values().sum::<usize>() >= OF_ALL {
             return None;
         }
@@ -38,11 +51,28 @@ impl Visitors {
             sender: sender.to_owned(),
         })
     }
+
+    /// Keeps a call of that size in memory while the bus is asked who calls; `None` if those that
+    /// are kept like that have too many bytes together.
+    pub(crate) fn keep(&self, bytes: usize) -> Option<Unknown> {
+        let kept = Unknown {
+            of_all: Arc::clone(&self.unknown),
+            bytes,
+        };
+        let before = self.unknown.fetch_add(bytes, Ordering::Relaxed);
+        (before.saturating_add(bytes) <= UNKNOWN).then_some(kept)
+    }
+}
+
+impl Drop for Unknown {
+    fn drop(&mut self) {
+        self.of_all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        let mut calls = lock(&self.visitors.0);
+        let mut calls = lock(&self.visitors.calls);
         if let Some(own) = calls.get_mut(&self.sender) {
             *own -= 1;
             if *own == 0 {
@@ -74,6 +104,10 @@ mod tests {
         }
         assert_eq!(visits.len(), OF_ALL);
         drop(visits);
-        assert!(lock(&visitors.0).is_empty());
+        let kept = visitors.keep(UNKNOWN).unwrap();
+        assert!(visitors.keep(1).is_none());
+        drop(kept);
+        assert!(visitors.keep(UNKNOWN).is_some());
+        assert!(lock(&visitors.calls).is_empty());
     }
 }

@@ -4,12 +4,15 @@ use std::path::Path;
 
 /// The modules, lowest first. Those of a floor do not know each other.
 const FLOORS: layers::Floors<'_> = &[
-    &["clock", "sync", "config", "backoff", "facts"],
+    &["clock", "sync", "config", "backoff", "facts", "rights"],
     &[
+        "access",
         "authorisation",
         "documents",
         "dpe",
         "events",
+        "readers",
+        "refusals",
         "systemd",
         "visitors",
     ],
@@ -24,6 +27,7 @@ const FLOORS: layers::Floors<'_> = &[
         "reconciliation",
         "conflicts",
         "audit",
+        "reload",
     ],
     &["bus"],
     &["serve"],

@@ -30,6 +30,9 @@ pub trait CpeManager {
     /// Confirms that a host is down, with all assemblies whose documents name it: deployment,
     /// assembly and what came of it, for each.
     fn host_failed(&self, host: &str, options: Fields) -> Result<Vec<(String, String, String)>>;
+    /// Has this connection speak for a principal (`user:NAME`, `token:ID`, `cert:…`) until it ends;
+    /// for delegates. Its roles, each with a pattern of deployments.
+    fn assume(&self, principal: &str) -> Result<Vec<(String, String)>>;
     /// All deployments ([`crate::DeploymentEntry`]).
     fn list_deployments(&self) -> Result<Vec<Fields>>;
     /// The CPE's version.
@@ -130,6 +133,8 @@ pub trait CpeDeployment {
     fn confirm_fenced(&self, assembly: &str, attempt: &str) -> Result<()>;
     /// Switches the power of an assembly: `off`, `on` or `reboot`.
     fn fence(&self, assembly: &str, action: &str) -> Result<()>;
+    /// Says whose it is: a principal as `user:NAME`; empty: nobody's. `options`: `group`.
+    fn set_owner(&self, owner: &str, options: Fields) -> Result<()>;
     /// Grants a ticket to the deployment: no other site holds it.
     fn grant_ticket(&self, ticket: &str) -> Result<()>;
     /// Takes a ticket from the deployment.

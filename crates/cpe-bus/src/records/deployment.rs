@@ -21,6 +21,12 @@ pub struct DeploymentEntry {
     pub state: DeploymentState,
     /// Its object in the CPE.
     pub path: String,
+    /// Whose it is, as `user:alice`; empty: nobody's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// The group whose members are operators; empty: none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
 }
 
 impl DeploymentEntry {
@@ -32,6 +38,11 @@ impl DeploymentEntry {
         put(&mut fields, "generation", self.generation);
         put(&mut fields, "state", self.state.as_str());
         put(&mut fields, "path", self.path.as_str());
+        for (key, text) in [("owner", &self.owner), ("group", &self.group)] {
+            if !text.is_empty() {
+                put(&mut fields, key, text.as_str());
+            }
+        }
         fields
     }
 
@@ -47,6 +58,8 @@ impl DeploymentEntry {
             generation: reader.u64("generation")?,
             state: DeploymentState::from_word(&reader.text("state", MAX_ID)?),
             path: reader.text("path", 4 * MAX_ID)?,
+            owner: reader.text("owner", MAX_ID)?,
+            group: reader.text("group", MAX_ID)?,
         })
     }
 }
@@ -76,6 +89,8 @@ mod tests {
             generation: 3,
             state: DeploymentState::Active,
             path: "/org/cloudpolicy/cpe1/deployment/shop".into(),
+            owner: "user:alice".into(),
+            group: "ops".into(),
         };
         assert_eq!(
             DeploymentEntry::from_fields(&entry.to_fields()).unwrap(),

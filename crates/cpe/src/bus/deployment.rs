@@ -12,12 +12,14 @@ use tokio::sync::{Semaphore, watch};
 use zbus::message::Header;
 use zbus::object_server::InterfaceRef;
 
-use super::{Link, history, not_found, orders, store};
+use super::link::{Look, Permit};
+use super::{About, Link, history, not_found, orders, owner, store};
 use crate::audit::{self, Order};
-use crate::authorisation::Right;
+use crate::core::Core;
 use crate::dpe::DpeCall;
 use crate::host::Host;
 use crate::registry::{Current, Deployment};
+use crate::rights::{Interface, Strangers};
 use crate::sync::turn;
 
 /// Bytes of an attribute's name and value that an event has at most.
@@ -32,10 +34,16 @@ pub(super) struct DeploymentObject {
 impl DeploymentObject {
     pub(super) fn new(host: &Arc<Host>, deployment: &Arc<Deployment>) -> DeploymentObject {
         DeploymentObject {
-            link: Link::new(host),
+            link: Link::new(host, Interface::Deployment),
             deployment: Arc::clone(deployment),
             status: Semaphore::new(1),
         }
+    }
+
+    /// The host, for a caller who may do this with this deployment.
+    async fn permit(&self, header: &Header<'_>) -> Result<Permit> {
+        let about = About::Deployment(&self.deployment.name);
+        self.link.permit(header, about).await
     }
 
     /// The DPE; while none runs, the caller should try again.
@@ -55,15 +63,15 @@ impl DeploymentObject {
         client.map_err(|error| self.away(&error))
     }
 
-    /// The DPE, for a caller who may have it do things.
+    /// The DPE, for a caller who may do this.
     async fn administered(&self, header: &Header<'_>) -> Result<DpeCall> {
-        let host = self.link.permit(Right::Administer, header).await?;
-        self.dpe(&host).await
+        let permit = self.permit(header).await?;
+        self.dpe(&permit.host).await
     }
 
-    /// The DPE, for a question that it asks its guests, for a caller who may have it do things.
+    /// The DPE, for a question that it asks its guests, for a caller who may do this.
     async fn asked(&self, header: &Header<'_>) -> Result<DpeCall> {
-        let host = self.link.permit(Right::Administer, header).await?;
+        let host = self.permit(header).await?.host;
         let pid = self.deployment.view().pid;
         let client = host.dpes.asker(&self.deployment.name, pid).await;
         client.map_err(|error| self.away(&error))
@@ -81,7 +89,7 @@ impl DeploymentObject {
             deployment: &self.deployment.name,
             ..order
         };
-        let (host, caller) = self.link.permit_caller(Right::Administer, header).await?;
+        let Permit { host, caller, .. } = self.permit(header).await?;
         let mut options = Fields::new();
         put(&mut options, "by", audit::name(&host, &caller).await);
         let dpe = self.dpe(&host).await?;
@@ -112,6 +120,31 @@ impl DeploymentObject {
         })
     }
 
+    /// A look at this deployment.
+    async fn look(&self, header: &Header<'_>) -> Result<Look> {
+        let about = About::Deployment(&self.deployment.name);
+        self.link.look(header, about).await
+    }
+
+    /// Says in a status whose the deployment is, which the DPE does not know.
+    fn put_owner(&self, status: &mut DeploymentStatus) {
+        let owned = self.deployment.row().owned;
+        (status.owner, status.group) = (owned.owner, owned.group);
+    }
+
+    /// The same in a status that is passed on as it is: a large one is not read for that.
+    fn with_owner(&self, text: &str) -> Result<String> {
+        let owned = self.deployment.row().owned;
+        match text.strip_prefix('{') {
+            Some(rest) if !rest.starts_with('}') => Ok(format!(
+                "{{\"owner\":{},\"group\":{},{rest}",
+                json::to_json(&owned.owner)?,
+                json::to_json(&owned.group)?
+            )),
+            _ => Ok(text.to_owned()),
+        }
+    }
+
     /// What is known here, for when no DPE answers.
     fn own_status(&self) -> DeploymentStatus {
         let current = self.deployment.current();
@@ -121,6 +154,8 @@ impl DeploymentObject {
             uuid: current.row.uuid,
             summary: current.view.remark,
             generation: current.row.generation,
+            owner: current.row.owned.owner,
+            group: current.row.owned.group,
             time: crate::clock::now(),
             ..DeploymentStatus::default()
         }
@@ -144,7 +179,7 @@ impl DeploymentObject {
         generation: u64,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(String, u64)> {
-        let host = self.link.permit(Right::Administer, &header).await?;
+        let host = self.permit(&header).await?.host;
         let name = self.deployment.name.clone();
         let found = store(&host, move |store| store.document(&name, generation)).await?;
         if let Some(found) = found {
@@ -158,13 +193,13 @@ impl DeploymentObject {
 
     #[zbus(out_args("generations"))]
     async fn list_generations(&self, #[zbus(header)] header: Header<'_>) -> Result<Vec<Fields>> {
-        let host = self.link.permit(Right::Administer, &header).await?;
+        let host = self.permit(&header).await?.host;
         history::list(&host, &self.deployment.row()).await
     }
 
     #[zbus(out_args("status_json"))]
     async fn get_status(&self, #[zbus(header)] header: Header<'_>) -> Result<String> {
-        let host = self.link.look(&header)?;
+        let host = self.look(&header).await?;
         let view = self.deployment.view();
         // Without a process there is nobody to ask; asking would wait for the bus.
         if view.pid == 0 {
@@ -177,19 +212,19 @@ impl DeploymentObject {
             Ok(dpe) => dpe.get_status().await,
             Err(error) => Err(self.away(&error)),
         };
-        // Agents and tools in guests set what they like, secrets among it.
-        let administers = self.link.permit(Right::Administer, &header).await.is_ok();
+        let sees_values = host.sees_values();
         let destroying = self.deployment.row().destroying.is_some();
         match answer {
-            Ok(text) if administers && !destroying => Ok(text),
+            Ok(text) if sees_values && !destroying => self.with_owner(&text),
             Ok(text) => {
                 let mut status: DeploymentStatus = json::from_json(&text)?;
                 if destroying {
                     status.state = DeploymentState::Destroying;
                 }
-                if !administers {
+                if !sees_values {
                     withhold_values(&mut status);
                 }
+                self.put_owner(&mut status);
                 json::to_json(&status)
             }
             Err(error) if error.is_temporary() => json::to_json(&self.own_status()),
@@ -203,7 +238,7 @@ impl DeploymentObject {
         options: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String> {
-        let host = self.link.look(&header)?;
+        let host = self.look(&header).await?;
         // As a status: one at a time, whoever asks.
         let _turn = turn(&self.status).await;
         let dpe = self.reader(&host).await?;
@@ -520,15 +555,12 @@ impl DeploymentObject {
         value: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let shown = [&name, &value].map(|text| bounded(text, LONGEST_SHOWN));
+        let shown = bounded(&name, LONGEST_SHOWN);
+        // Not the value: more people read the event log than may read values.
         let order = Order {
             action: "set-attribute",
             assembly: &assembly,
-            more: &[
-                ("name", &shown[0]),
-                ("value", &shown[1]),
-                ("lifetime", &lifetime),
-            ],
+            more: &[("name", &shown), ("lifetime", &lifetime)],
             ..Order::default()
         };
         let give = async |dpe: DpeCall, mut options| {
@@ -560,34 +592,50 @@ impl DeploymentObject {
         self.command(&header, order, give).await
     }
 
-    #[zbus(property(emits_changed_signal = "const"))]
-    async fn name(&self) -> String {
-        self.deployment.name.clone()
-    }
-
-    #[zbus(property)]
-    async fn uuid(&self) -> String {
-        self.deployment.row().uuid
-    }
-
-    #[zbus(property)]
-    async fn generation(&self) -> u64 {
-        self.deployment.row().generation
-    }
-
-    #[zbus(property)]
-    async fn state(&self) -> String {
-        self.deployment.state().as_str().into()
-    }
-
-    #[zbus(property)]
-    async fn dpe_pid(&self) -> u32 {
-        self.deployment.view().pid
+    async fn set_owner(
+        &self,
+        owner: String,
+        options: Fields,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let permit = self.permit(&header).await?;
+        owner::set(&permit, &self.deployment, owner, &options).await
     }
 
     #[zbus(property(emits_changed_signal = "const"))]
-    async fn unit(&self) -> String {
-        dpe_unit(&self.deployment.name)
+    async fn name(&self, #[zbus(header)] header: Option<Header<'_>>) -> Result<String> {
+        self.link.property(header, &self.deployment.name).await?;
+        Ok(self.deployment.name.clone())
+    }
+
+    #[zbus(property)]
+    async fn uuid(&self, #[zbus(header)] header: Option<Header<'_>>) -> Result<String> {
+        self.link.property(header, &self.deployment.name).await?;
+        Ok(self.deployment.row().uuid)
+    }
+
+    #[zbus(property)]
+    async fn generation(&self, #[zbus(header)] header: Option<Header<'_>>) -> Result<u64> {
+        self.link.property(header, &self.deployment.name).await?;
+        Ok(self.deployment.row().generation)
+    }
+
+    #[zbus(property)]
+    async fn state(&self, #[zbus(header)] header: Option<Header<'_>>) -> Result<String> {
+        self.link.property(header, &self.deployment.name).await?;
+        Ok(self.deployment.state().as_str().into())
+    }
+
+    #[zbus(property)]
+    async fn dpe_pid(&self, #[zbus(header)] header: Option<Header<'_>>) -> Result<u32> {
+        self.link.property(header, &self.deployment.name).await?;
+        Ok(self.deployment.view().pid)
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    async fn unit(&self, #[zbus(header)] header: Option<Header<'_>>) -> Result<String> {
+        self.link.property(header, &self.deployment.name).await?;
+        Ok(dpe_unit(&self.deployment.name))
     }
 }
 
@@ -612,13 +660,16 @@ impl Announced {
 /// Sends PropertiesChanged for every change of the deployment from `announced` on. Of changes that
 /// follow each other at once, the bus may see the last one only.
 pub(super) async fn announce(
+    core: Arc<Core>,
     object: InterfaceRef<DeploymentObject>,
     mut current: watch::Receiver<Current>,
     mut announced: Announced,
 ) {
     loop {
         let now = Announced::of(&current.borrow_and_update());
-        if let Err(error) = send(&object, announced, now).await {
+        // A signal goes to everybody on the bus.
+        let public = core.policy().strangers == Strangers::Look;
+        if public && let Err(error) = send(&object, announced, now).await {
             let path = object.signal_emitter().path();
             tracing::debug!("changed properties of {path} could not be announced: {error}");
         }

@@ -8,11 +8,14 @@ use cpe_bus::fields::Reader;
 use cpe_bus::names::{CPE_PATH, check_deployment_name, dpe_unit};
 use cpe_bus::{Error, Event, Fields, Result};
 use zbus::message::Header;
+use zbus::names::UniqueName;
 use zbus::object_server::SignalEmitter;
 
-use super::{Link, failed, store};
-use crate::authorisation::{Caller, Right};
+use super::link::{self, Permit};
+use super::{About, Link, failed, store};
+use crate::authorisation::Caller;
 use crate::host::Host;
+use crate::rights::{Interface, Role, Strangers};
 use crate::store::{Filter, Handle};
 
 /// Events per reply, at most and by default.
@@ -32,7 +35,7 @@ pub(super) struct EventsObject {
 impl EventsObject {
     pub(super) fn new(host: &Arc<Host>) -> EventsObject {
         EventsObject {
-            link: Link::new(host),
+            link: Link::new(host, Interface::Events),
         }
     }
 }
@@ -47,23 +50,32 @@ impl EventsObject {
         filter: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(Vec<Fields>, u64)> {
-        let host = self.link.look(&header)?;
+        let look = self.link.look(&header, About::All).await?;
         let (filter, log) = read_filter(&filter)?;
-        check_cursor(&host.core.store, after_cursor, &log)?;
+        check_cursor(&look.core.store, after_cursor, &log)?;
         let limit = if limit == 0 { USUAL } else { limit.min(MOST) };
-        let page = host.core.store.query(after_cursor, limit, filter).await;
+        if let Some(sender) = header.sender()
+            && link::sees_something(&look, &look.policy, &look.who)
+        {
+            look.readers.reads(sender, &look.who);
+        }
+        let page = look.core.store.query(after_cursor, limit, filter).await;
         let page = page.map_err(|error| failed(&error))?;
-        Ok((
-            page.events.iter().map(Event::to_fields).collect(),
-            page.next,
-        ))
+        let seen = page.events.iter();
+        let seen = seen.filter(|event| look.sees(&event.deployment));
+        Ok((seen.map(Event::to_fields).collect(), page.next))
     }
 
     #[zbus(out_args("cursor"))]
     async fn record(&self, event: Fields, #[zbus(header)] header: Header<'_>) -> Result<u64> {
-        let (host, caller) = self.link.permit_caller(Right::Record, &header).await?;
+        let permit = self.link.permit(&header, About::All).await?;
+        let Permit {
+            host,
+            caller,
+            policy,
+        } = permit;
         let mut event = Event::from_fields(&event)?;
-        if !caller.administers {
+        if policy.highest_granted(&caller.who) < Some(Role::Admin) {
             speaks_for(&host, &caller, &event.deployment).await?;
         }
         event.cursor = 0;
@@ -193,7 +205,20 @@ pub(super) async fn follow(host: Arc<Host>) {
     }
 }
 
+/// To everybody on the bus or, where strangers see nothing, to each reader who may see it.
 async fn signal(host: &Host, event: &Event) -> zbus::Result<()> {
     let emitter = SignalEmitter::new(&host.connection, CPE_PATH)?;
-    EventsObject::recorded(&emitter, event.to_fields()).await
+    let policy = host.core.policy();
+    if policy.strangers == Strangers::Look {
+        return EventsObject::recorded(&emitter, event.to_fields()).await;
+    }
+    let readers = host
+        .readers
+        .those(|who| link::sees(host, &policy, who, &event.deployment));
+    for reader in readers {
+        let reader = UniqueName::try_from(reader)?;
+        let emitter = emitter.clone().set_destination(reader.into());
+        EventsObject::recorded(&emitter, event.to_fields()).await?;
+    }
+    Ok(())
 }

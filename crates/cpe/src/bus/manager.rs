@@ -8,13 +8,14 @@ use cpe_bus::{Error, Fields, Result};
 use uuid::Uuid;
 use zbus::message::Header;
 
+use super::link::Permit;
 use super::objects::Objects;
-use super::{Link, host_failure, no_options, not_found, store};
+use super::{About, Link, assume, host_failure, no_options, not_found, store};
 use crate::audit::{self, Order};
-use crate::authorisation::Right;
 use crate::conflicts;
 use crate::host::Host;
 use crate::reconciliation::{self, Orphan};
+use crate::rights::Interface;
 use crate::store::{Created, Destroying, Updated};
 
 pub(super) struct ManagerObject {
@@ -25,7 +26,7 @@ pub(super) struct ManagerObject {
 impl ManagerObject {
     pub(super) fn new(host: &Arc<Host>, objects: &Arc<Objects>) -> ManagerObject {
         ManagerObject {
-            link: Link::new(host),
+            link: Link::new(host, Interface::Manager),
             objects: Arc::clone(objects),
         }
     }
@@ -40,26 +41,28 @@ impl ManagerObject {
         options: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(String, u64)> {
-        let (host, caller) = self.link.permit_caller(Right::Administer, &header).await?;
+        let permit = self.link.permit(&header, About::Any).await?;
         no_options(&options)?;
+        let Permit { host, caller, .. } = &permit;
         let accepted = host.core.documents.accept(document).await?;
         let name = accepted.name.clone();
-        reconciliation::before_create(&host, &name).await?;
+        permit.narrow(&self.link, &header, &name).await?;
+        reconciliation::before_create(host, &name).await?;
         let limit = host.core.config.limits.deployments;
-        let by = audit::details(&host, &caller).await;
+        let by = audit::details(host, caller).await;
         let created = {
             let _changes = host.core.changes.lock().await;
-            conflicts::check(&host, &accepted).await?;
+            conflicts::check(host, &accepted, |name| permit.sees(name)).await?;
             let (stored, text) = (name.clone(), accepted.text);
             let uuid = accepted.uuid.unwrap_or_else(|| Uuid::new_v4().to_string());
-            let created = store(&host, move |store| {
+            let created = store(host, move |store| {
                 store.create(&stored, &uuid, &text, limit, &by)
             })
             .await?;
             if let Created::New(row) = &created {
                 host.core.registry.put(row.clone());
                 // Who gets the reply finds the object.
-                self.objects.synchronize(&host).await?;
+                self.objects.synchronize(host).await?;
             }
             created
         };
@@ -84,9 +87,10 @@ impl ManagerObject {
         options: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u64> {
-        let (host, caller) = self.link.permit_caller(Right::Administer, &header).await?;
-        no_options(&options)?;
         check_deployment_name(&name)?;
+        let permit = self.link.permit(&header, About::Deployment(&name)).await?;
+        no_options(&options)?;
+        let Permit { host, caller, .. } = &permit;
         let accepted = host.core.documents.accept(document).await?;
         if accepted.name != name {
             return Err(Error::InvalidArgument(format!(
@@ -95,12 +99,12 @@ impl ManagerObject {
             )));
         }
         let keep = host.core.keep();
-        let by = audit::details(&host, &caller).await;
+        let by = audit::details(host, caller).await;
         let updated = {
             let _changes = host.core.changes.lock().await;
-            conflicts::check(&host, &accepted).await?;
+            conflicts::check(host, &accepted, |name| permit.sees(name)).await?;
             let (stored, text, uuid) = (name.clone(), accepted.text, accepted.uuid);
-            let updated = store(&host, move |store| {
+            let updated = store(host, move |store| {
                 store.update(
                     &stored,
                     uuid.as_deref(),
@@ -139,8 +143,9 @@ impl ManagerObject {
         stop_services: bool,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let (host, caller) = self.link.permit_caller(Right::Administer, &header).await?;
         check_deployment_name(&name)?;
+        let permit = self.link.permit(&header, About::Deployment(&name)).await?;
+        let Permit { host, caller, .. } = permit;
         let how = if stop_services {
             Destroying::StopServices
         } else {
@@ -167,7 +172,7 @@ impl ManagerObject {
         document: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(bool, Vec<ProblemRecord>)> {
-        let host = self.link.permit(Right::Administer, &header).await?;
+        let Permit { host, .. } = self.link.permit(&header, About::Any).await?;
         let report = host.core.documents.report(document).await?;
         Ok((report.accepted.is_some(), report.records()))
     }
@@ -178,10 +183,12 @@ impl ManagerObject {
         document: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String> {
-        let host = self.link.permit(Right::Administer, &header).await?;
+        let permit = self.link.permit(&header, About::Any).await?;
+        let host = &permit.host;
         let accepted = host.core.documents.accept(document).await?;
-        conflicts::check(&host, &accepted).await?;
-        crate::plan::plan(&host, accepted).await
+        permit.narrow(&self.link, &header, &accepted.name).await?;
+        conflicts::check(host, &accepted, |name| permit.sees(name)).await?;
+        crate::plan::plan(host, accepted).await
     }
 
     #[zbus(out_args("results"))]
@@ -191,15 +198,17 @@ impl ManagerObject {
         options: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Vec<(String, String, String)>> {
-        let (cpe, caller) = self.link.permit_caller(Right::Administer, &header).await?;
+        let permit = self.link.permit(&header, About::All).await?;
         let failed = host_failure::Failed::new(&host, &options)?;
-        host_failure::confirm(&cpe, &caller, &failed).await
+        host_failure::confirm(&permit.host, &permit.caller, &failed).await
     }
 
     #[zbus(out_args("deployments"))]
     async fn list_deployments(&self, #[zbus(header)] header: Header<'_>) -> Result<Vec<Fields>> {
-        let host = self.link.look(&header)?;
-        let entries = host.core.registry.all().into_iter().map(|deployment| {
+        let look = self.link.look(&header, About::All).await?;
+        let all = look.core.registry.all().into_iter();
+        let seen = all.filter(|deployment| look.sees(&deployment.name));
+        let entries = seen.map(|deployment| {
             let current = deployment.current();
             DeploymentEntry {
                 path: deployment_path(&deployment.name),
@@ -207,10 +216,22 @@ impl ManagerObject {
                 name: current.row.name,
                 uuid: current.row.uuid,
                 generation: current.row.generation,
+                owner: current.row.owned.owner,
+                group: current.row.owned.group,
             }
             .to_fields()
         });
         Ok(entries.collect())
+    }
+
+    #[zbus(out_args("roles"))]
+    async fn assume(
+        &self,
+        principal: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<(String, String)>> {
+        let permit = assume::may(&self.link, &header).await?;
+        assume::assume(&permit, principal).await
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

@@ -4,18 +4,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cpe_bus::names::deployment_path;
+use cpe_bus::names::{CPE_PATH, deployment_path};
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
+use zbus::fdo::ObjectManager;
 
 use super::deployment::{Announced, DeploymentObject, announce};
 use crate::host::Host;
 use crate::registry::Deployment;
+use crate::rights::Strangers;
 
 /// What is on the bus of one connection.
 #[derive(Default)]
 pub(crate) struct Objects {
     published: Mutex<HashMap<String, Published>>,
+    /// Whether the list of all objects is there, for everybody to read and to follow.
+    listed: Mutex<bool>,
 }
 
 struct Published {
@@ -36,6 +40,38 @@ impl Objects {
                 return;
             }
         }
+    }
+
+    /// Follows the rights until the connection ends.
+    pub(crate) async fn follow_rights(self: Arc<Objects>, host: Arc<Host>) {
+        let mut rights = host.core.rights.subscribe();
+        loop {
+            if let Err(error) = self.list(&host).await {
+                tracing::warn!("cannot change whether objects on the bus are listed: {error}");
+            }
+            if rights.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Lists the objects (`org.freedesktop.DBus.ObjectManager`), or does not where strangers see
+    /// nothing: who comes and goes is told to everybody on the bus.
+    pub(crate) async fn list(&self, host: &Host) -> zbus::Result<()> {
+        let mut listed = self.listed.lock().await;
+        let wanted = host.core.policy().strangers == Strangers::Look;
+        let server = host.connection.object_server();
+        match (*listed, wanted) {
+            (false, true) => {
+                server.at(CPE_PATH, ObjectManager).await?;
+            }
+            (true, false) => {
+                server.remove::<ObjectManager, _>(CPE_PATH).await?;
+            }
+            _ => {}
+        }
+        *listed = wanted;
+        Ok(())
     }
 
     /// Brings the objects in line with the registry. A deployment that was destroyed and created
@@ -78,7 +114,7 @@ async fn add(host: &Arc<Host>, deployment: &Arc<Deployment>) -> zbus::Result<Pub
         .at(path.as_str(), DeploymentObject::new(host, deployment))
         .await?;
     let object = server.interface::<_, DeploymentObject>(path).await?;
-    let announcing = host.spawn(announce(object, current, announced));
+    let announcing = host.spawn(announce(Arc::clone(&host.core), object, current, announced));
     Ok(Published {
         deployment: Arc::clone(deployment),
         announcing,

@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params};
 use super::documents::{Keep, Origin, current, insert, replace};
 use super::{Error, Result, Store, events, signed, unsigned};
 use crate::events::new as event;
+use crate::rights::Ownership;
 
 /// What the store knows of one deployment; its documents are read when needed.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +29,8 @@ pub(crate) struct Row {
     pub invocation: String,
     /// Whether that run is going on as far as the event log knows.
     pub alive: bool,
+    /// Whose it is: of who created it, until an administrator says otherwise.
+    pub owned: Ownership,
 }
 
 /// What becomes of the services of a deployment that is being destroyed.
@@ -312,6 +315,15 @@ impl Store {
         self.deployment(name)
     }
 
+    /// Gives a deployment to somebody, durably.
+    pub(crate) fn set_owner(&mut self, name: &str, owned: &Ownership) -> Result<Option<Row>> {
+        self.connection.execute(
+            "UPDATE deployment SET owner = ?2, owner_group = ?3 WHERE name = ?1",
+            params![name, owned.owner, owned.group],
+        )?;
+        self.deployment(name)
+    }
+
     /// The DPE has finished unloading (or is given up).
     pub(crate) fn unloaded(&mut self, name: &str) -> Result<Option<Row>> {
         self.connection.execute(
@@ -440,7 +452,7 @@ impl Store {
     }
 }
 
-const SELECT: &str = "SELECT name, uuid, generation, created, destroying, unloaded, loaded, invocation, alive FROM deployment";
+const SELECT: &str = "SELECT name, uuid, generation, created, destroying, unloaded, loaded, invocation, alive, owner, owner_group FROM deployment";
 
 fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
@@ -457,6 +469,10 @@ fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
         loaded: unsigned(row.get(6)?),
         invocation: row.get(7)?,
         alive: row.get(8)?,
+        owned: Ownership {
+            owner: row.get(9)?,
+            group: row.get(10)?,
+        },
     })
 }
 
@@ -517,6 +533,32 @@ mod tests {
         );
         assert_eq!(store.deployments().unwrap().len(), 1);
         assert_eq!(kinds(&store), ["deployment.created"]);
+    }
+
+    #[test]
+    fn a_deployment_is_of_who_created_it_until_it_is_given_away() {
+        let (directory, mut store) = store();
+        let alice: Details = [("caller_principal".to_owned(), "user:alice".to_owned())].into();
+        let bob: Details = [("caller_principal".to_owned(), "user:bob".to_owned())].into();
+        let owner = |store: &Store| store.deployment("shop").unwrap().unwrap().owned;
+        store.create("shop", "u1", "<a/>", 10, &alice).unwrap();
+        assert_eq!(owner(&store).owner, "user:alice");
+        store.create("shop", "u1", "<a/>", 10, &bob).unwrap();
+        store.update("shop", None, 0, "<b/>", KEEP, &bob).unwrap();
+        assert_eq!(owner(&store).owner, "user:alice");
+        let given = Ownership {
+            owner: "token:ci".to_owned(),
+            group: "ops".to_owned(),
+        };
+        let row = store.set_owner("shop", &given).unwrap().unwrap();
+        assert_eq!(row.owned, given);
+        assert_eq!(store.set_owner("none", &given).unwrap(), None);
+        drop(store);
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        assert_eq!(owner(&store), given);
+        // What nobody asked for is nobody's.
+        let adopted = store.adopt("wiki", "u2", 7, "<c/>").unwrap().unwrap();
+        assert_eq!(adopted.owned, Ownership::default());
     }
 
     #[test]

@@ -15,6 +15,9 @@ pub(crate) struct Keep {
     pub bytes: u64,
 }
 
+/// Who asked, as a principal: a detail of events, and the owner of what is created.
+pub(crate) const CALLER_PRINCIPAL: &str = "caller_principal";
+
 /// How a document came to be.
 #[derive(Debug, Default)]
 pub(super) struct Origin<'a> {
@@ -34,6 +37,12 @@ impl<'a> Origin<'a> {
 
     pub(super) fn unasked(remark: &'a str) -> Origin<'a> {
         Origin { who: None, remark }
+    }
+
+    /// Whose a deployment is that came to be like that.
+    fn owner(&self) -> &str {
+        let principal = self.who.and_then(|who| who.get(CALLER_PRINCIPAL));
+        principal.map_or("", String::as_str)
     }
 
     /// As it is stored.
@@ -138,8 +147,14 @@ pub(super) fn insert(
     origin: &Origin<'_>,
 ) -> Result<()> {
     transaction.execute(
-        "INSERT INTO deployment (name, uuid, generation, created) VALUES (?1, ?2, ?3, ?4)",
-        params![name, uuid, signed(generation), signed(now())],
+        "INSERT INTO deployment (name, uuid, generation, created, owner) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            name,
+            uuid,
+            signed(generation),
+            signed(now()),
+            origin.owner()
+        ],
     )?;
     add(transaction, name, generation, document, origin)
 }

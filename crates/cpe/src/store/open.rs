@@ -77,6 +77,9 @@ const MIGRATIONS: &[&str] = &["
 ", "
     ALTER TABLE document ADD COLUMN who TEXT NOT NULL DEFAULT '';   -- who asked for it: JSON object of strings, as an event's details; empty: nobody knows
     ALTER TABLE document ADD COLUMN remark TEXT NOT NULL DEFAULT ''; -- how it came to be if nobody asked for it, for people
+", "
+    ALTER TABLE deployment ADD COLUMN owner TEXT NOT NULL DEFAULT '';       -- a principal, as user:alice; empty: nobody's
+    ALTER TABLE deployment ADD COLUMN owner_group TEXT NOT NULL DEFAULT ''; -- a group's name; empty: none's
 "];
 
 /// A database that could not be trusted, and where it lies now.

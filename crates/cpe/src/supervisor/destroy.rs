@@ -112,7 +112,7 @@ impl Supervisor {
         let addresses: Vec<String> = guests.into_keys().collect();
         self.store(move |store| store.forget(&name, &addresses))
             .await?;
-        self.host.core.registry.remove(&self.deployment.name);
+        self.host.core.forget(&self.deployment.name);
         Ok(Next::Gone)
     }
 

@@ -344,6 +344,8 @@ impl Manager {
             generation: status.generation,
             state: status.state,
             path: deployment_path(NAME),
+            owner: status.owner,
+            group: status.group,
         };
         let entries = if is_gone { Vec::new() } else { vec![entry] };
         entries.iter().map(DeploymentEntry::to_fields).collect()

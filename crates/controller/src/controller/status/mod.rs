@@ -135,6 +135,9 @@ impl Controller {
         let spec = self.document.spec();
         DeploymentStatus {
             values_withheld: false,
+            // The CPE knows, and says it in the status.
+            owner: String::new(),
+            group: String::new(),
             name: self.name.clone(),
             uuid: spec.map(|spec| spec.uuid.clone()).unwrap_or_default(),
             state: self.state().into(),

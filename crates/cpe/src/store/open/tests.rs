@@ -169,6 +169,9 @@ fn an_older_database_is_upgraded_and_gets_from_its_event_log_who_stored_what() {
     );
     assert_eq!(all[0].who.len(), 1, "only who asked: {:?}", all[0].who);
     assert_eq!(store.document("shop", 2).unwrap(), Some(("<b/>".into(), 2)));
+    // Nobody gets rights by an upgrade: whose it is an administrator says.
+    let row = store.deployment("shop").unwrap().unwrap();
+    assert_eq!(row.owned, crate::rights::Ownership::default());
     let keep = Keep {
         generations: 10,
         bytes: 1 << 20,
