@@ -32,6 +32,8 @@ pub(super) struct Link {
 pub(super) enum About<'a> {
     /// A deployment, which may not exist yet.
     Deployment(&'a str),
+    /// What a document is of. Whether there is such a deployment, a refusal does not say.
+    Document(&'a str),
     /// Something that a right for any deployment is enough for: what it is about is read later.
     Any,
     /// All that there are.
@@ -91,7 +93,7 @@ pub(super) fn sees_something(host: &Host, policy: &Policy, who: &Who) -> bool {
 fn role(host: &Host, policy: &Policy, who: &Who, about: About<'_>) -> Option<Role> {
     let granted = policy.highest_granted(who);
     match about {
-        About::Deployment(name) => {
+        About::Deployment(name) | About::Document(name) => {
             let there = host.core.registry.get(name);
             policy.role(who, name, there.map(|there| there.row().owned).as_ref())
         }
@@ -224,7 +226,7 @@ impl Permit {
     /// For what a document turned out to be about.
     pub(super) async fn narrow(&self, link: &Link, header: &Header<'_>, name: &str) -> Result<()> {
         let needs = link.needs(header)?;
-        self.check(header, needs, About::Deployment(name)).await
+        self.check(header, needs, About::Document(name)).await
     }
 
     /// Whether the caller may know of a deployment.
@@ -304,7 +306,7 @@ fn why(
         ),
         (Needs::Role(needed), Source::File) => {
             let of = match about {
-                About::Deployment(name) => format!(" of `{name}`"),
+                About::Deployment(name) | About::Document(name) => format!(" of `{name}`"),
                 About::Any => String::new(),
                 About::All => " of all deployments".to_owned(),
             };

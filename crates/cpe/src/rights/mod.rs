@@ -176,7 +176,9 @@ impl Policy {
         if self.source != Source::File || !can_have_roles(who) {
             return None;
         }
-        if !owned.owner.is_empty() && owned.owner == who.principal {
+        // Nobody speaks for root, but where a grant says so.
+        let roots = who.standing == Standing::Assumed && owned.owner == "user:root";
+        if !owned.owner.is_empty() && owned.owner == who.principal && !roots {
             return Some(Role::Owner);
         }
         (!owned.group.is_empty() && who.groups.contains(&owned.group)).then_some(Role::Operator)

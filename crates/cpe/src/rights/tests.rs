@@ -114,6 +114,12 @@ fn principals_by_methods_by_deployments() {
         // Nobody speaks for a member of the group that administers, or for root.
         (assumed("user:dan", &["cpe"]), "wiki", &mine, [Hidden; 5]),
         (assumed("user:root", &["root"]), "wiki", &mine, [Hidden; 5]),
+        (
+            assumed("user:root", &[]),
+            "wiki",
+            &owned("user:root", ""),
+            [Hidden; 5],
+        ),
         // An owner that is nobody is nobody.
         (assumed("", &[""]), "wiki", &nobodys, [Hidden; 5]),
     ];

@@ -101,6 +101,39 @@ impl Bus {
             .expect("a connection to the private bus")
     }
 
+    /// A connection of another user, with that group and no others; only root can have it.
+    pub(crate) async fn connect_as(&self, uid: u32, gid: u32) -> Connection {
+        let path = self.directory.path().join("bus");
+        // The bus asks the kernel who connects, and that is the thread.
+        let connected = std::thread::spawn(move || {
+            let (user, group) = (
+                rustix::process::Uid::from_raw(uid),
+                rustix::process::Gid::from_raw(gid),
+            );
+            rustix::thread::set_thread_groups(&[group]).expect("root");
+            rustix::thread::set_thread_res_gid(group, group, group).expect("root");
+            rustix::thread::set_thread_res_uid(user, user, user).expect("root");
+            std::os::unix::net::UnixStream::connect(path).expect("the bus")
+        });
+        let stream = connected.join().expect("a connection");
+        let builder = zbus::connection::Builder::unix_stream(stream);
+        let connection = builder.user_id(uid).build().await;
+        connection.expect("a connection of another user")
+    }
+
+    /// Writes `access.toml`.
+    pub(crate) fn write_access(&self, text: &str) {
+        let path = self.directory.path().join("access.toml");
+        std::fs::write(path, text).expect("access.toml");
+    }
+
+    /// Starts a daemon whose `access.toml` says this.
+    pub(crate) async fn cpe_with_access(&self, text: &str) -> Cpe {
+        self.write_access(text);
+        let path = self.directory.path().join("access.toml");
+        self.cpe_with(&format!("[access]\nfile = {path:?}\n")).await
+    }
+
     /// Starts a daemon and waits for its name.
     pub(crate) async fn cpe(&self) -> Cpe {
         self.cpe_with("").await
@@ -217,6 +250,13 @@ impl Cpe {
                 .find(|event| event.kind == kind && event.deployment == deployment)
         });
         found.await
+    }
+
+    /// Asks it to read its files again.
+    pub(crate) fn hang_up(&self) {
+        let process = i32::try_from(self.process.id()).expect("a process");
+        let process = rustix::process::Pid::from_raw(process).expect("a process");
+        rustix::process::kill_process(process, rustix::process::Signal::HUP).expect("a signal");
     }
 
     /// From now on no write to a file succeeds.

@@ -25,4 +25,5 @@ mod malformed;
 mod notifications;
 mod orders;
 mod rights;
+mod roles;
 mod survival;
