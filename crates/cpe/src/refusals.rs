@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stranger_who_knocks_for_long_is_told_of_once_in_a_while() {
+    fn who_knocks_for_long_is_news_once_in_a_while() {
         let refusals = Refusals::default();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);

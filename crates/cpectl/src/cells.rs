@@ -69,7 +69,8 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::AssemblyAgentUnusable
         | EventKind::ServiceFailed
         | EventKind::ServiceUnrecoverable
-        | EventKind::DecisionRefused => BAD,
+        | EventKind::DecisionRefused
+        | EventKind::AccessRefused => BAD,
         EventKind::AssemblyLeaving
         | EventKind::AssemblyHeartbeatMissed
         | EventKind::AssemblyFencingRequested
@@ -99,7 +100,8 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::TicketRevoked
         | EventKind::OverlayAdded
         | EventKind::OverlayRemoved
-        | EventKind::OverlayExpired => PLAIN,
+        | EventKind::OverlayExpired
+        | EventKind::AccessChanged => PLAIN,
     }
 }
 

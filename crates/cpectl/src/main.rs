@@ -58,8 +58,8 @@ async fn run(options: Options, output: &Output) -> Result<ExitCode, Failure> {
 async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
         administer, agents, attribute, deploy, destroy, edit, events, explain, fencing, guest,
-        history, import, list, man, orders, pki, plan, report, rollback, sinks, status, ticket,
-        transitions, upkeep, validate, wait,
+        history, import, list, man, orders, owner, pki, plan, report, rollback, sinks, status,
+        ticket, transitions, upkeep, validate, wait,
     };
     let bus = options.bus;
     match options.command {
@@ -80,6 +80,7 @@ async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
         Command::Agents(arguments) => agents::list(&client, &arguments, output).await,
         Command::Describe(arguments) => agents::describe(&client, &arguments, output).await,
         Command::List => list::list(&client, output).await,
+        Command::Chown(arguments) => owner::run(&client, &arguments, output).await,
         Command::Show(arguments) => list::show(&client, &arguments, output).await,
         Command::History(arguments) => history::run(&client, &arguments, output).await,
         Command::Rollback(arguments) => rollback::run(&client, &arguments, output).await,

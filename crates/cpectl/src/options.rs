@@ -2,6 +2,7 @@
 
 mod history;
 mod orders;
+mod owner;
 mod report;
 mod sinks;
 mod transitions;
@@ -17,6 +18,7 @@ use cpe_bus::{BusSelection, PeerAddress, ResourceClass};
 
 pub(crate) use self::history::{Change, Diff, Edit, History, Rollback};
 pub(crate) use self::orders::{Ban, Clear, How, Move, Of, Plain};
+pub(crate) use self::owner::Chown;
 pub(crate) use self::report::Report;
 pub(crate) use self::sinks::{Sinks, SinksCommand};
 pub(crate) use self::transitions::{Input, Transitions};
@@ -111,6 +113,11 @@ pub(crate) enum Command {
     /// The document that is stored when the wait begins, or a later one, has to be in force. Exit
     /// status 8: not within --timeout.
     Wait(Wait),
+    /// Says whose a deployment is
+    ///
+    /// Its owner may change it, and the members of its group may give orders, where there is an
+    /// /etc/cpe/access.toml. For administrators.
+    Chown(Chown),
     /// Prints the event log, and follows it
     Events(Events),
     /// Moves the services of an assembly elsewhere and keeps it free of them

@@ -34,6 +34,7 @@ mod orders;
 mod overlap;
 mod packages;
 mod promotion;
+mod rights;
 mod service_orders;
 mod shutdowns;
 mod size;

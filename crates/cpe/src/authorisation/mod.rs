@@ -176,8 +176,8 @@ fn who(person: &Person, assumed: Option<&Assumption>, policy: &Policy) -> Who {
             groups: person.groups.clone(),
         };
     }
-    // A user who is no delegate any more speaks for nobody, and in its own name only looks: what
-    // comes over that connection is what others asked for.
+    // Of a user that has ceased to be a delegate, the connection is nobody's: what comes over it is
+    // what others asked for.
     if let Some(assumed) = assumed {
         let trusted = policy.delegates.contains(&person.user);
         return Who {

@@ -10,7 +10,7 @@ const LONGEST: usize = 128;
 #[serde(try_from = "String")]
 pub(crate) struct Pattern(String);
 
-/// What is no pattern.
+/// A text that cannot be a pattern.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` can be the name of no deployment: expected a-z, 0-9 and `-`, and `*` for any text, at most {LONGEST} bytes"

@@ -1,5 +1,6 @@
 //! Principals, methods and deployments, and what comes of them.
 
+use super::Verdict::{Allowed, Denied, Hidden};
 use super::*;
 
 fn person(user: &str, groups: &[&str]) -> Who {
@@ -55,83 +56,54 @@ fn verdict(policy: &Policy, who: &Who, method: &str, name: &str, owned: &Ownersh
     policy.decide(who, needs, policy.role(who, name, Some(owned)))
 }
 
+/// What comes of these, by the highest role.
+const METHODS: [&str; 5] = [
+    "GetStatus",
+    "Explain",
+    "SetStandby",
+    "GetDocument",
+    "SetOwner",
+];
+const NOTHING: [Verdict; 5] = [Hidden; 5];
+const VIEWS: [Verdict; 5] = [Allowed, Allowed, Denied, Denied, Denied];
+const OPERATES: [Verdict; 5] = [Allowed, Allowed, Allowed, Denied, Denied];
+const OWNS: [Verdict; 5] = [Allowed, Allowed, Allowed, Allowed, Denied];
+const ALL: [Verdict; 5] = [Allowed; 5];
+
 #[test]
 fn principals_by_methods_by_deployments() {
-    use Verdict::{Allowed, Denied, Hidden};
     let policy = policy(FILE);
-    let mine = owned("user:bob", "web");
-    let nobodys = Ownership::default();
-    // GetStatus, Explain, SetStandby, GetDocument, SetOwner.
+    let bobs = owned("user:bob", "web");
+    let roots = owned("user:root", "");
+    let none = Ownership::default();
     let table: &[(Who, &str, &Ownership, [Verdict; 5])] = &[
-        (
-            person("alice", &[]),
-            "shop-1",
-            &nobodys,
-            [Allowed, Allowed, Allowed, Allowed, Denied],
-        ),
-        (person("alice", &[]), "wiki", &nobodys, [Hidden; 5]),
-        (
-            person("alice", &["ops"]),
-            "wiki",
-            &nobodys,
-            [Allowed, Allowed, Allowed, Denied, Denied],
-        ),
-        (
-            person("bob", &[]),
-            "wiki",
-            &mine,
-            [Allowed, Allowed, Allowed, Allowed, Denied],
-        ),
-        (
-            person("carl", &["web"]),
-            "wiki",
-            &mine,
-            [Allowed, Allowed, Allowed, Denied, Denied],
-        ),
-        (person("carl", &["webs"]), "wiki", &mine, [Hidden; 5]),
-        (person("eve", &[]), "wiki", &mine, [Allowed; 5]),
-        (person("dan", &["cpe"]), "wiki", &mine, [Allowed; 5]),
-        (
-            assumed("token:ci", &[]),
-            "shop-1",
-            &nobodys,
-            [Allowed, Allowed, Allowed, Allowed, Denied],
-        ),
-        (assumed("token:ci", &[]), "shop", &nobodys, [Hidden; 5]),
-        (assumed("token:ci2", &[]), "shop-1", &nobodys, [Hidden; 5]),
+        (person("alice", &[]), "shop-1", &none, OWNS),
+        (person("alice", &[]), "wiki", &none, NOTHING),
+        (person("alice", &["ops"]), "wiki", &none, OPERATES),
+        (person("bob", &[]), "wiki", &bobs, OWNS),
+        (person("carl", &["web"]), "wiki", &bobs, OPERATES),
+        (person("carl", &["webs"]), "wiki", &bobs, NOTHING),
+        (person("eve", &[]), "wiki", &bobs, ALL),
+        (person("dan", &["cpe"]), "wiki", &bobs, ALL),
+        (assumed("token:ci", &[]), "shop-1", &none, OWNS),
+        (assumed("token:ci", &[]), "shop", &none, NOTHING),
+        (assumed("token:ci2", &[]), "shop-1", &none, NOTHING),
         (
             assumed("cert:spiffe://example/monitor", &[]),
             "x",
-            &nobodys,
-            [Allowed, Allowed, Denied, Denied, Denied],
+            &none,
+            VIEWS,
         ),
-        (
-            assumed("user:bob", &[]),
-            "wiki",
-            &mine,
-            [Allowed, Allowed, Allowed, Allowed, Denied],
-        ),
+        (assumed("user:bob", &[]), "wiki", &bobs, OWNS),
         // Nobody speaks for a member of the group that administers, or for root.
-        (assumed("user:dan", &["cpe"]), "wiki", &mine, [Hidden; 5]),
-        (assumed("user:root", &["root"]), "wiki", &mine, [Hidden; 5]),
-        (
-            assumed("user:root", &[]),
-            "wiki",
-            &owned("user:root", ""),
-            [Hidden; 5],
-        ),
+        (assumed("user:dan", &["cpe"]), "wiki", &bobs, NOTHING),
+        (assumed("user:root", &["root"]), "wiki", &bobs, NOTHING),
+        (assumed("user:root", &[]), "wiki", &roots, NOTHING),
         // An owner that is nobody is nobody.
-        (assumed("", &[""]), "wiki", &nobodys, [Hidden; 5]),
+        (assumed("", &[""]), "wiki", &none, NOTHING),
     ];
     for (who, name, owned, expected) in table {
-        let methods = [
-            "GetStatus",
-            "Explain",
-            "SetStandby",
-            "GetDocument",
-            "SetOwner",
-        ];
-        let found = methods.map(|method| verdict(&policy, who, method, name, owned));
+        let found = METHODS.map(|method| verdict(&policy, who, method, name, owned));
         assert_eq!(found, *expected, "{who:?} {name}");
     }
 }

@@ -40,6 +40,17 @@ async fn call_history(stranger: &zbus::Connection) -> Answers {
     ]
 }
 
+/// Gives a deployment away, and speaks for others.
+async fn call_ownership(stranger: &zbus::Connection) -> Answers {
+    let manager = CpeManagerProxy::new(stranger).await.expect("a proxy");
+    let deployment = shop(stranger).await;
+    let given = deployment.set_owner("user:nobody", Fields::new());
+    vec![
+        ("SetOwner", given.await),
+        ("Assume", manager.assume("token:a").await.map(drop)),
+    ]
+}
+
 /// Gives orders about services.
 async fn call_orders(stranger: &zbus::Connection) -> Answers {
     let deployment = shop(stranger).await;
@@ -125,11 +136,6 @@ async fn call_all(stranger: &zbus::Connection) -> Answers {
             deployment.set_ticket_standby("east", true).await,
         ),
         (
-            "SetOwner",
-            deployment.set_owner("user:nobody", Fields::new()).await,
-        ),
-        ("Assume", manager.assume("token:a").await.map(drop)),
-        (
             "SetAttribute",
             deployment.set_attribute("web1", "forever", "a", "1").await,
         ),
@@ -139,6 +145,7 @@ async fn call_all(stranger: &zbus::Connection) -> Answers {
         ),
     ];
     answers.extend(call_history(stranger).await);
+    answers.extend(call_ownership(stranger).await);
     answers.extend(call_orders(stranger).await);
     answers.extend(call_upkeep(stranger).await);
     answers

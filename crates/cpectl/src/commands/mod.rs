@@ -19,6 +19,7 @@ pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod orders;
+pub(crate) mod owner;
 pub(crate) mod pki;
 pub(crate) mod plan;
 mod renewal;

@@ -10,6 +10,7 @@ use cpe_terminal::{Cell, Line, Table};
 
 use super::{references, tree};
 use crate::cells::{age, assembly_state, deployment_state, deployment_style, time};
+use crate::commands::owner::shown;
 use crate::commands::{orders, ticket};
 use crate::output::{BAD, BUSY, FAINT, GOOD, HEAD, PLAIN, Screen};
 
@@ -50,6 +51,17 @@ pub(crate) fn headline(status: &DeploymentStatus) -> Line {
     }
 }
 
+/// Whose it is, where that is more than root's.
+fn owner(status: &DeploymentStatus) -> Option<String> {
+    let (owner, group) = (shown(&status.owner), status.group.as_str());
+    match (owner, group) {
+        ("" | "root", "") => None,
+        ("", group) => Some(format!("of group {group}")),
+        (owner, "") => Some(format!("owner {owner}")),
+        (owner, group) => Some(format!("owner {owner}, group {group}")),
+    }
+}
+
 /// Further problems that are named below the summary.
 const MOST_PROBLEMS: usize = 5;
 /// Attempts of fencing that are shown.
@@ -66,6 +78,9 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
     let further = status.problems.iter().skip(1);
     for problem in further.take(MOST_PROBLEMS) {
         screen.line(format!("  also: {problem}"));
+    }
+    if let Some(owner) = owner(status) {
+        screen.line(format!("  {owner}"));
     }
     if let Some(transition) = &status.transition {
         screen.line(format!("  {}", progress(transition, now)));
