@@ -23,6 +23,8 @@ pub(crate) struct Inquiry {
     pub(crate) assembly: Option<String>,
     /// Also the parts of all scores, in the text.
     pub(crate) scores: bool,
+    /// Who asks may not see what values attributes and references have.
+    pub(crate) hides_values: bool,
 }
 
 /// The answer.
@@ -90,6 +92,10 @@ impl Basis {
             let (service, parameter, name) = (&own.service, &own.parameter, &own.name);
             let assembly = &own.assembly;
             match &own.value {
+                Some(_) if inquiry.hides_values => format!(
+                    "{service}: parameter {parameter} follows {name} of {assembly}, from the {}\n",
+                    own.from
+                ),
                 Some(value) => format!(
                     "{service}: parameter {parameter} is {value}: {name} of {assembly}, from the {}\n",
                     own.from
@@ -148,6 +154,7 @@ impl Basis {
         };
         let mut terms = Terms::deployment(&self.deployment);
         terms.temporary = self.temporary();
+        terms.hides_values = inquiry.hides_values;
         let told = explain::answer(&schedule, question, &terms).map_err(|error| {
             let text = error.to_string();
             match error {

@@ -96,3 +96,34 @@ fn what_was_ordered_is_well() {
     assert!(!is_well("", &meta("target-role", "Stopped"), true));
     assert!(!is_well("", &meta("maintenance", "true"), true));
 }
+
+#[test]
+fn who_may_not_see_values_of_attributes_hears_by_which_it_goes() {
+    let cib = "<cib have-quorum='true' crm_feature_set='3.20.5' validate-with='pacemaker-4.0' epoch='1' num_updates='0' admin_epoch='0'><configuration>\
+         <crm_config><cluster_property_set id='o'><nvpair id='o1' name='stonith-enabled' value='false'/></cluster_property_set></crm_config>\
+         <nodes><node id='a' uname='a'><instance_attributes id='s'><nvpair id='s1' name='site' value='hunter2'/></instance_attributes></node></nodes>\
+         <resources><primitive id='r' class='ocf' provider='p' type='t'/></resources>\
+         <constraints><rsc_location id='l' rsc='r'><rule id='l1' score='-INFINITY'>\
+         <expression id='l2' attribute='site' operation='ne' value='east'/></rule></rsc_location></constraints></configuration>\
+         <status><node_state id='a' uname='a' in_ccm='true' crmd='online' join='member' expected='member'/></status></cib>";
+    let options = RunOptions {
+        explain: true,
+        ..RunOptions::default()
+    };
+    let schedule = policy_engine::schedule(&Cib::parse(cib).unwrap(), 1_800_000_000, options);
+    let question = Question {
+        resource: Some("r"),
+        node: None,
+    };
+    let told = |hides_values| {
+        let terms = Terms {
+            hides_values,
+            ..Terms::CLUSTER
+        };
+        let told = explain::answer(&schedule, question, &terms).unwrap();
+        explain::to_text(&told, explain::Detail::Scores) + &explain::to_json(&told)
+    };
+    assert!(told(false).contains("site is hunter2 on a"), "{}", told(false));
+    assert!(told(true).contains("site is set on a"), "{}", told(true));
+    assert!(!told(true).contains("hunter2"));
+}

@@ -32,7 +32,7 @@ def call(bus, destination, path, interface, member, signature="", body=b""):
         rest = bus.recv(length + -length % 8 + size, socket.MSG_WAITALL)
         answered = re.search(rb"\x05\x01u\0(....)", rest[:length], re.S)
         if kind in (2, 3) and answered and struct.unpack("<I", answered.group(1))[0] == serial:
-            found = rest if kind == 2 else rest[:length]
+            found = rest[len(rest) - size :] if kind == 2 else rest[:length]
             words = [word.decode() for word in re.findall(rb"[A-Za-z0-9_.*/-]{3,}", found)]
             return "ok " + " ".join(words) if kind == 2 else next(w for w in words if ".Error." in w)
 

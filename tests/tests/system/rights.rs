@@ -73,7 +73,7 @@ fn users_see_and_change_only_what_they_may() {
     );
     assert!(!listed.contains("wiki"), "{listed}");
     hidden(&alice("cpectl status wiki"));
-    hidden(&alice("cpectl destroy --yes wiki"));
+    hidden(&alice("cpectl destroy wiki"));
     assert!(alice("cpectl show shop").ok().contains("db"));
     let events = alice("cpectl events").ok();
     assert!(

@@ -45,9 +45,10 @@ impl Controller {
         self.store.put_value(holder, name, facts);
         // Of options only those can be set of which the policy engine knows nothing.
         if let Holder::Assembly(assembly) = holder {
+            // Not the value: reasons are in events, which more people read.
             let what = match value {
-                Some(value) => format!("is {}", quote(&value)),
-                None => "is no longer set".to_owned(),
+                Some(_) => "has another value",
+                None => "is no longer set",
             };
             let name = quote(name);
             let reason = format!("permanent attribute {name} of {assembly} {what}{by}");

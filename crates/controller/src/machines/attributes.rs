@@ -80,7 +80,8 @@ impl NodeAttributes {
         }
         Some(match reported {
             Some(value) => {
-                let text = format!("node attribute {name} of {assembly} is {value}");
+                // Not the value: reasons are in events, which more people read.
+                let text = format!("node attribute {name} of {assembly} has another value");
                 self.in_force.insert(name.to_owned(), value);
                 text
             }

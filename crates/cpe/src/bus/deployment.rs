@@ -69,6 +69,13 @@ impl DeploymentObject {
         self.dpe(&permit.host).await
     }
 
+    /// The DPE, for who may have things explained, and whether values are to be left out.
+    async fn explaining(&self, header: &Header<'_>) -> Result<(DpeCall, bool)> {
+        let permit = self.permit(header).await?;
+        let hides_values = !permit.sees_values(&self.deployment.name);
+        Ok((self.dpe(&permit.host).await?, hides_values))
+    }
+
     /// The DPE, for a question that it asks its guests, for a caller who may do this.
     async fn asked(&self, header: &Header<'_>) -> Result<DpeCall> {
         let host = self.permit(header).await?.host;
@@ -160,6 +167,12 @@ impl DeploymentObject {
             ..DeploymentStatus::default()
         }
     }
+}
+
+/// What is passed on of an explanation without values.
+#[derive(serde::Deserialize)]
+struct Explained {
+    text: String,
 }
 
 /// Leaves out what attributes and options are set to. Their names stay: they say what agents use.
@@ -274,8 +287,16 @@ impl DeploymentObject {
         assembly: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String> {
-        let dpe = self.administered(&header).await?;
-        self.passed_on(dpe.explain(&service, &assembly).await)
+        let (dpe, hides_values) = self.explaining(&header).await?;
+        if !hides_values {
+            return self.passed_on(dpe.explain(&service, &assembly).await);
+        }
+        let mut options = Fields::new();
+        put(&mut options, "service", service);
+        put(&mut options, "assembly", assembly);
+        put(&mut options, "hide_values", true);
+        let told = self.passed_on(dpe.get_explanation(options).await)?;
+        Ok(json::from_json::<Explained>(&told)?.text)
     }
 
     #[zbus(out_args("explanation_json"))]
@@ -284,7 +305,12 @@ impl DeploymentObject {
         options: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String> {
-        let dpe = self.administered(&header).await?;
+        let (dpe, hides_values) = self.explaining(&header).await?;
+        let mut options = options;
+        options.remove("hide_values");
+        if hides_values {
+            put(&mut options, "hide_values", true);
+        }
         self.passed_on(dpe.get_explanation(options).await)
     }
 

@@ -141,7 +141,8 @@ impl Link {
         let policy = host.core.policy();
         let who = match identify(&host, &policy, header).await {
             Ok(caller) => caller.who,
-            Err(_) => Who::unknown(),
+            Err(Error::AccessDenied(_)) => Who::unknown(),
+            Err(error) => return Err(error),
         };
         let role = role(&host, &policy, &who, about);
         let needs = self.needs(header)?;
@@ -205,7 +206,8 @@ impl Link {
         }
         let who = match identify(&host, &policy, &header).await {
             Ok(caller) => caller.who,
-            Err(_) => Who::unknown(),
+            Err(Error::AccessDenied(_)) => Who::unknown(),
+            Err(error) => return Err(error),
         };
         match sees(&host, &policy, &who, name) {
             true => Ok(()),
@@ -227,6 +229,12 @@ impl Permit {
     pub(super) async fn narrow(&self, link: &Link, header: &Header<'_>, name: &str) -> Result<()> {
         let needs = link.needs(header)?;
         self.check(header, needs, About::Document(name)).await
+    }
+
+    /// Whether the caller may see values that the deployment has, as of [`Look::sees_values`].
+    pub(super) fn sees_values(&self, deployment: &str) -> bool {
+        let about = About::Deployment(deployment);
+        role(&self.host, &self.policy, &self.caller.who, about) >= Some(Role::Owner)
     }
 
     /// Whether the caller may know of a deployment.

@@ -464,6 +464,7 @@ impl DpeObject {
             service: optional(service),
             assembly: optional(assembly),
             scores: false,
+            hides_values: false,
         };
         Ok(self.answer(inquiry).await?.text)
     }
@@ -476,6 +477,7 @@ impl DpeObject {
             service: optional(reader.text("service", LONGEST_NAME)?),
             assembly: optional(reader.text("assembly", LONGEST_NAME)?),
             scores: reader.boolean("scores")?,
+            hides_values: reader.boolean("hide_values")?,
         };
         let answer = self.answer(inquiry).await?;
         let text = serde_json::to_string(&answer.text);

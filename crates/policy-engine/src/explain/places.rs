@@ -511,6 +511,7 @@ impl<'s> Explainer<'s> {
     fn value_of(&self, name: &str, node: NodeId) -> String {
         let here = self.node_name(node);
         match self.cluster.node(node).attributes.text(name) {
+            Some(_) if self.terms.hides_values => format!("set on {here}"),
             Some(value) => format!("{value} on {here}"),
             None => format!("not set on {here}"),
         }

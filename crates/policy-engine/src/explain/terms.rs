@@ -24,6 +24,8 @@ pub struct Terms {
     /// What somebody wants for a while, in words, and how that ends: by the ids of the location
     /// constraints, or of the sets of meta attributes with the names of these (`SET.target-role`).
     pub temporary: BTreeMap<String, Temporary>,
+    /// The reader may not see what values the attributes of nodes have.
+    pub hides_values: bool,
 }
 
 /// What stands behind a constraint or a meta attribute that is not of the configuration.
@@ -45,6 +47,7 @@ impl Terms {
         cluster: "cluster",
         deployment: None,
         temporary: BTreeMap::new(),
+        hides_values: false,
     };
 
     /// The words of a deployment.
@@ -57,6 +60,7 @@ impl Terms {
             cluster: "deployment",
             deployment: Some(name.into()),
             temporary: BTreeMap::new(),
+            hides_values: false,
         }
     }
 
