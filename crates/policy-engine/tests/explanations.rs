@@ -123,7 +123,11 @@ fn who_may_not_see_values_of_attributes_hears_by_which_it_goes() {
         let told = explain::answer(&schedule, question, &terms).unwrap();
         explain::to_text(&told, explain::Detail::Scores) + &explain::to_json(&told)
     };
-    assert!(told(false).contains("site is hunter2 on a"), "{}", told(false));
+    assert!(
+        told(false).contains("site is hunter2 on a"),
+        "{}",
+        told(false)
+    );
     assert!(told(true).contains("site is set on a"), "{}", told(true));
     assert!(!told(true).contains("hunter2"));
 }

@@ -1,6 +1,6 @@
 """A delegate: on one connection to the system bus, says for whom it speaks, and then asks.
 
-assume.py PRINCIPAL [DEPLOYMENT]... prints a line for each call: what it was, and `ok` with the texts of the reply,
+assume.py PRINCIPAL [DEPLOYMENT/ASSEMBLY]... prints a line for each call: what it was, and `ok` with the texts of the reply,
 or the name of the error. PRINCIPAL may be empty: then it speaks for itself."""
 
 import os, re, socket, struct, sys
@@ -50,10 +50,10 @@ principal, deployments = sys.argv[1], sys.argv[2:]
 if principal:
     print("Assume", call(bus, CPE, ROOT, CPE + ".Manager", "Assume", "s", text(principal)))
 print("List", call(bus, CPE, ROOT, CPE + ".Manager", "ListDeployments"))
-for name in deployments:
+for name, assembly in (both.split("/") for both in deployments):
     path = f"{ROOT}/deployment/{name}"
     print("Status", name, call(bus, CPE, path, CPE + ".Deployment", "GetStatus").split()[0])
     print("Document", name, call(bus, CPE, path, CPE + ".Deployment", "GetDocument", "t", struct.pack("<Q", 0)).split()[0])
-    standby = text("a")
+    standby = text(assembly)
     standby = aligned(standby, 4) + struct.pack("<I", 0)
     print("Standby", name, call(bus, CPE, path, CPE + ".Deployment", "SetStandby", "sb", standby).split()[0])
