@@ -152,7 +152,7 @@ mod tests {
         let (mut own, mut dampening) = (NodeAttributes::default(), Dampening::default());
         let node = "node1".into();
         let changes = own.report(&node, report(1, &[("ping", "1", 500)]), &mut dampening, 0);
-        assert_eq!(changes, ["node attribute ping of node1 is 1"]);
+        assert_eq!(changes, ["node attribute ping of node1 has another value"]);
         assert_eq!(own.in_force()["ping"], "1");
         assert_eq!(dampening.deadline(), None);
     }
@@ -173,7 +173,10 @@ mod tests {
         assert_eq!(dampening.take_due(501_000), ["ping"]);
         assert_eq!(dampening.deadline(), None);
         let change = own.settle(&node, "ping");
-        assert_eq!(change.as_deref(), Some("node attribute ping of node1 is 2"));
+        assert_eq!(
+            change.as_deref(),
+            Some("node attribute ping of node1 has another value")
+        );
         assert_eq!(own.settle(&node, "ping"), None, "it is in force");
     }
 
