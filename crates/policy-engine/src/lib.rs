@@ -46,8 +46,8 @@ pub use configuration::digests::of_attributes as parameters_digest;
 pub use configuration::pattern::Pattern;
 pub use expansion::{Kind as ExpansionKind, TooLarge};
 pub use graph::{
-    ActionHead, ActionKind, GraphAction, ResourceIdentity, Synapse, TransitionGraph,
-    operation_digest,
+    ActionHead, ActionKind, GraphAction, ResourceIdentity, SingleOperation, Synapse,
+    TransitionGraph, operation_digest, single_operation,
 };
 pub use lint::lint;
 pub use model::{Cluster, FEATURE_SET, Level, Message, RunOptions, Zone};

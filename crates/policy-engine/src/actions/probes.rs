@@ -197,6 +197,12 @@ fn probe_primitive(cluster: &mut Cluster, id: ResourceId, node_id: NodeId) -> bo
     true
 }
 
+/// Nothing is known there of a resource, and a probe is due (checks 1–7 of 05 §8.2).
+pub(crate) fn is_due(cluster: &Cluster, id: ResourceId, node_id: NodeId) -> bool {
+    let node = cluster.node(node_id);
+    node.online && !node.unclean && node.probes_allowed && may_probe(cluster, id, node_id)
+}
+
 /// Checks 2–7 of 05 §8.2.
 fn may_probe(cluster: &Cluster, id: ResourceId, node_id: NodeId) -> bool {
     let (resource, node) = (cluster.resource(id), cluster.node(node_id));

@@ -14,14 +14,7 @@ use crate::transition::{actions, connections};
 pub(super) fn describe(cluster: &Cluster, selected: &Selected) -> TransitionGraph {
     // Before the parameters are evaluated: when those change does not make the graph obsolete.
     let attributes = root_attributes(cluster);
-    let mut describer = Describer {
-        cluster,
-        feature_set: crate::model::FEATURE_SET.into(),
-        names: FxHashMap::default(),
-        tasks: FxHashMap::default(),
-        identities: vec![None; cluster.resources.len()],
-        key: String::new(),
-    };
+    let mut describer = Describer::new(cluster);
     let mut mentioned = vec![false; cluster.actions.len()];
     for (id, inputs) in selected {
         for id in inputs.iter().chain([id]) {
@@ -48,6 +41,11 @@ pub(super) fn describe(cluster: &Cluster, selected: &Selected) -> TransitionGrap
         actions,
         heads,
     }
+}
+
+/// Describes one action, whether it is in a graph or not.
+pub(super) fn describe_one(cluster: &Cluster, action: ActionId) -> GraphAction {
+    Describer::new(cluster).action(action)
 }
 
 /// The attributes of the graph's root element: options of the cluster that its executor needs
@@ -115,7 +113,18 @@ struct Describer<'c> {
     key: String,
 }
 
-impl Describer<'_> {
+impl<'c> Describer<'c> {
+    fn new(cluster: &'c Cluster) -> Describer<'c> {
+        Describer {
+            cluster,
+            feature_set: crate::model::FEATURE_SET.into(),
+            names: FxHashMap::default(),
+            tasks: FxHashMap::default(),
+            identities: vec![None; cluster.resources.len()],
+            key: String::new(),
+        }
+    }
+
     fn head(&mut self, id: ActionId) -> ActionHead {
         let cluster = self.cluster;
         let action = cluster.action(id);

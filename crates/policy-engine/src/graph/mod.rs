@@ -5,11 +5,13 @@
 
 mod describe;
 mod select;
+mod single;
 mod xml;
 
 use crate::configuration::digests;
 use crate::model::{Arc, Cluster, Text};
 use crate::ordering::PropagationCache;
+pub use single::{SingleOperation, single_operation};
 pub use xml::write;
 
 /// The actions to carry out, with their order. Self-contained: texts only, no ids of the cluster.
