@@ -71,6 +71,8 @@ pub struct Finished {
     pub stdout: String,
     /// The end of its standard error.
     pub stderr: String,
+    /// How many bytes of each stream were before that: standard output, standard error.
+    pub left_out: [u64; 2],
 }
 
 /// Runs a program to its end, its timeout, or its cancellation.
@@ -117,7 +119,7 @@ pub async fn run(
                 (Some(code), _) => End::Exited(code),
                 (None, signal) => End::Signalled(signal.unwrap_or(0)),
             };
-            return Ok(Finished { end, stdout: stdout.finish().await, stderr: stderr.finish().await });
+            return Ok(finished(end, stdout, stderr).await);
         }
         () = tokio::time::sleep(program.timeout) => End::TimedOut,
         () = flood.begun.notified() => End::Flooded,
@@ -133,11 +135,18 @@ pub async fn run(
     child.wait().await?;
     // Whatever was being forked at the first pass is there now.
     kill_marked(&marks, session);
-    Ok(Finished {
-        end: killed,
-        stdout: stdout.finish().await,
-        stderr: stderr.finish().await,
-    })
+    Ok(finished(killed, stdout, stderr).await)
+}
+
+async fn finished(end: End, stdout: Tail, stderr: Tail) -> Finished {
+    let (stdout, out_left) = stdout.finish().await;
+    let (stderr, err_left) = stderr.finish().await;
+    Finished {
+        end,
+        stdout,
+        stderr,
+        left_out: [out_left, err_left],
+    }
 }
 
 /// How much may be written, and who is told when it is more.
@@ -147,9 +156,16 @@ struct Flood {
     begun: Arc<Notify>,
 }
 
+/// What is kept of a stream.
+#[derive(Debug, Default)]
+struct Kept {
+    end: VecDeque<u8>,
+    left_out: u64,
+}
+
 /// The end of a stream, read in the background.
 struct Tail {
-    kept: Arc<Mutex<VecDeque<u8>>>,
+    kept: Arc<Mutex<Kept>>,
     task: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -159,16 +175,17 @@ impl Tail {
         keep: usize,
         flood: Flood,
     ) -> Self {
-        let kept = Arc::new(Mutex::new(VecDeque::new()));
+        let kept = Arc::new(Mutex::new(Kept::default()));
         let buffer = Arc::clone(&kept);
         let task = stream.map(|mut stream| {
             tokio::spawn(async move {
                 let (mut chunk, mut written) = ([0u8; 4096], 0usize);
                 while let Ok(length @ 1..) = stream.read(&mut chunk).await {
                     let mut buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
-                    buffer.extend(&chunk[..length]);
-                    let excess = buffer.len().saturating_sub(keep);
-                    buffer.drain(..excess);
+                    buffer.end.extend(&chunk[..length]);
+                    let excess = buffer.end.len().saturating_sub(keep);
+                    buffer.end.drain(..excess);
+                    buffer.left_out += excess as u64;
                     written = written.saturating_add(length);
                     if written > flood.most {
                         flood.begun.notify_one();
@@ -179,14 +196,15 @@ impl Tail {
         Tail { kept, task }
     }
 
-    async fn finish(mut self) -> String {
+    async fn finish(mut self) -> (String, u64) {
         if let Some(mut task) = self.task.take()
             && tokio::time::timeout(DRAIN, &mut task).await.is_err()
         {
             task.abort();
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(kept.make_contiguous()).into_owned()
+        let text = String::from_utf8_lossy(kept.end.make_contiguous()).into_owned();
+        (text, kept.left_out)
     }
 }
 
@@ -327,7 +345,8 @@ mod tests {
             Finished {
                 end: End::Exited(7),
                 stdout: "out\n".into(),
-                stderr: "err\n".into()
+                stderr: "err\n".into(),
+                left_out: [0, 0],
             }
         );
         assert_eq!(finish(&shell("kill -9 $$")).await.end, End::Signalled(9));

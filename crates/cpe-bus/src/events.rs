@@ -67,6 +67,7 @@ kinds! {
     ServiceRecovered, "service.recovered", "f8b860222334df96cbcd333d9c48525d", "A failed service runs again on the same assembly; or, of no assembly, all of its instances that are left do.";
     ServiceMoved, "service.moved", "0586ab7bc0f68a4b582949e825938a00", "A service runs on another assembly than before.";
     ServiceUnrecoverable, "service.unrecoverable", "a7fabc1119ca31785c2d739401f999c0", "A service has failed as often as its policy allows, or can run nowhere.";
+    ServiceDebugged, "service.debugged", "a1b28c5f7b8f46f7b037f35f39a945a9", "An administrator had the resource agent of a service do something once; the details say what, who asked, and what came of it.";
     TransitionStarted, "transition.started", "a5208a1c28c066278750f8eac17b65c2", "The policy engine decided on actions and they are being carried out.";
     TransitionCompleted, "transition.completed", "f9a6bd25a046bf24b49b96d2a3b88175", "All actions of a transition are done.";
     TransitionAborted, "transition.aborted", "7b855a354c0e82be5bca0644b818dab4", "A transition was given up because the world changed; the next one is being decided.";

@@ -29,7 +29,7 @@ mod stream;
 mod wire;
 
 pub use connect::{BusSelection, connect};
-pub use cpe_status::Configure;
+pub use cpe_status::{Configure, Said};
 pub use error::{Error, Result};
 pub use events::EventKind;
 pub use fields::Fields;

@@ -9,6 +9,7 @@
 mod address;
 mod agents;
 mod configure;
+mod debug;
 mod input;
 pub mod limits;
 mod operation;
@@ -28,6 +29,7 @@ pub use agents::{
     AgentVariant, DocumentWarning, ResourceAgent, Unasked,
 };
 pub use configure::Configure;
+pub use debug::{DebugReport, Said};
 pub use input::{KeptInput, KeptInputList};
 pub use operation::{OperationList, OperationStatus};
 pub use overlay::{OverlayStatus, ServicePlan};
@@ -35,8 +37,8 @@ pub use plan::{Failover, Plan, PlanAction};
 pub use resource::{BanStatus, ResourceStatus};
 pub use sinks::{DeadLetter, DeadLetterList, RefusedSink, SinkList, SinkStatus, SinkTest};
 pub use state::{
-    AssemblyState, DeploymentState, DpeState, FencingResult, OperationOutcome, OverlayEnd,
-    OverlayKind, PlanBasis, ResourceKind, ServiceRole, ServiceState, TransitionState,
+    AssemblyState, DebugState, DeploymentState, DpeState, FencingResult, OperationOutcome,
+    OverlayEnd, OverlayKind, PlanBasis, ResourceKind, ServiceRole, ServiceState, TransitionState,
 };
 pub use status::{
     AssemblyStatus, ConfiguredService, DeploymentStatus, FailureStatus, FencingStatus,

@@ -209,6 +209,24 @@ states! {
 }
 
 states! {
+    /// How far an operation is that an administrator had run once.
+    DebugState {
+        /// It was sent to its agent, and has not ended as far as is known.
+        Running = "running",
+        /// It has ended, and it is to be looked at again what runs.
+        Looking = "looking",
+        /// It has ended, and what it has changed is known.
+        Done = "done",
+        /// It was not run.
+        NotRun = "not-run",
+        /// Nobody knows what became of it.
+        Lost = "lost",
+        /// A state of a later version.
+        Unknown = "unknown",
+    }
+}
+
+states! {
     /// The state of a transition.
     TransitionState {
         /// Its actions are being carried out.

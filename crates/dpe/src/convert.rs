@@ -204,6 +204,7 @@ pub(crate) fn operation(operation: Operation) -> cpe_bus::Operation {
         meta: operation.meta,
         annotations: operation.annotations,
         configure: operation.configure.map(|configure| *configure),
+        verbose: operation.verbose,
     }
 }
 
@@ -222,6 +223,7 @@ pub(crate) fn record(record: OperationRecord) -> Record {
             meta: record.operation.meta,
             annotations: record.operation.annotations,
             configure: None,
+            verbose: record.operation.verbose,
         },
         state: match record.state {
             OperationState::Pending => RecordState::Pending,
@@ -239,6 +241,7 @@ pub(crate) fn record(record: OperationRecord) -> Record {
         queue_ms: record.queue_ms,
         exit_reason: record.exit_reason,
         output: record.output,
+        said: record.said.map(Box::new),
     }
 }
 

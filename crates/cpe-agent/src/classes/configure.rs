@@ -9,7 +9,7 @@ use cpe_bus::records::{MAX_OUTPUT, MAX_REASON, rc};
 use cpe_bus::{Configure, Operation, OperationStatus};
 use tokio::sync::oneshot;
 
-use super::{Classes, OperationOutcome, run_program};
+use super::{Classes, OperationOutcome, kept, run_program};
 use crate::process::Program;
 
 /// How much of its last line stands for a reason that it does not give, in bytes.
@@ -44,7 +44,7 @@ impl Classes {
             environment: self.ocf_environment(operation, timeout),
             mark,
             timeout,
-            keep: MAX_OUTPUT,
+            keep: kept(operation, MAX_OUTPUT),
             most: None,
         };
         let outcome = run_program(program, cancel, |code| code).await;

@@ -8,7 +8,7 @@ use cpe_bus::Operation;
 use cpe_bus::records::rc;
 use tokio::sync::oneshot;
 
-use super::{Classes, OperationOutcome, PATH, run_program};
+use super::{Classes, OperationOutcome, PATH, kept, run_program};
 use crate::process::Program;
 
 /// Where the init script of that name is, if there is one.
@@ -52,7 +52,7 @@ impl Classes {
             ],
             mark,
             timeout,
-            keep: cpe_bus::records::MAX_OUTPUT,
+            keep: kept(operation, cpe_bus::records::MAX_OUTPUT),
             most: None,
         };
         run_program(program, &mut cancel, code).await

@@ -15,8 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cpe_bus::records::{MAX_OUTPUT, MAX_REASON, exit_reason, rc};
-use cpe_bus::{BusSelection, Operation, OperationStatus, ResourceClass};
+use cpe_bus::records::{MAX_OUTPUT, MAX_REASON, MAX_SAID, exit_reason, rc};
+use cpe_bus::{BusSelection, Operation, OperationStatus, ResourceClass, Said};
 use tokio::sync::{Semaphore, oneshot};
 
 use self::systemd::Systemd;
@@ -57,6 +57,8 @@ pub struct OperationOutcome {
     pub exit_reason: String,
     /// The end of the agent's output.
     pub output: String,
+    /// All that it wrote, as far as that was kept. `None`: it is no program.
+    pub said: Option<Said>,
     /// The parameters whose change needs a restart; `None`: all of them. See `reload.rs`.
     pub force_restart: Option<String>,
 }
@@ -69,6 +71,7 @@ impl OperationOutcome {
             rc,
             exit_reason: String::new(),
             output: String::new(),
+            said: None,
             force_restart: None,
         }
     }
@@ -80,6 +83,7 @@ impl OperationOutcome {
             rc,
             exit_reason: reason.into(),
             output: String::new(),
+            said: None,
             force_restart: None,
         }
     }
@@ -226,7 +230,33 @@ async fn run_program(
         outcome.exit_reason = cpe_bus::fields::bounded(&reason, MAX_REASON);
     }
     outcome.output = join_output(&finished.stdout, &finished.stderr);
+    let (out, out_cut) = end_of(&finished.stdout);
+    let (err, err_cut) = end_of(&finished.stderr);
+    outcome.said = Some(Said {
+        out,
+        err,
+        out_cut: out_cut + finished.left_out[0],
+        err_cut: err_cut + finished.left_out[1],
+    });
     outcome
+}
+
+/// The end of a text, fit for the bus, and how many bytes were before that.
+fn end_of(text: &str) -> (String, u64) {
+    let text = text.replace('\0', "\u{fffd}");
+    let mut start = text.len().saturating_sub(MAX_SAID);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    (text[start..].to_owned(), start as u64)
+}
+
+/// How much of each stream is kept of an operation; `least`: in any case.
+fn kept(operation: &Operation, least: usize) -> usize {
+    match operation.verbose {
+        true => MAX_SAID,
+        false => least,
+    }
 }
 
 /// Standard output, then standard error, both bounded so that neither hides the other.
@@ -259,5 +289,8 @@ mod tests {
             output.len() <= MAX_OUTPUT && output.starts_with('ä') && output.ends_with("the end")
         );
         assert_eq!(join_output("out\n", ""), "out");
+        let (end, cut) = end_of(&format!("{}\0", "ä".repeat(MAX_SAID)));
+        assert!(end.len() <= MAX_SAID && end.ends_with("ä\u{fffd}"));
+        assert_eq!(cut as usize + end.len(), 2 * MAX_SAID + 3);
     }
 }

@@ -10,7 +10,7 @@ use cpe_bus::Operation;
 use cpe_bus::records::{EXIT_REASON, FEATURE_SET};
 use tokio::sync::oneshot;
 
-use super::{Classes, OperationOutcome, PATH, run_program};
+use super::{Classes, OperationOutcome, PATH, kept, run_program};
 use crate::attributes::{STATE_DIR_VARIABLE, tools_path};
 use crate::process::Program;
 
@@ -65,7 +65,7 @@ impl Classes {
             environment: self.ocf_environment(operation, timeout),
             mark,
             timeout,
-            keep: KEEP,
+            keep: kept(operation, KEEP),
             most: None,
         }
     }

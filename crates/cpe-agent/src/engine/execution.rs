@@ -246,6 +246,7 @@ impl Engine {
             record.completed = wall_us();
             record.exit_reason = outcome.exit_reason.clone();
             record.output = outcome.output.clone();
+            let said = outcome.said.clone();
             if let Some(names) = outcome.force_restart.clone() {
                 record
                     .operation
@@ -255,10 +256,12 @@ impl Engine {
             if changed {
                 record.last_rc_change = record.last_run;
                 let record = record.clone();
+                let said = said.filter(|_| record.operation.verbose);
                 log_result(&self.identity, &record);
                 self.keep(call_id);
                 self.drop_superseded(&record);
-                self.report(&record);
+                // It may be much, and is for who asked for it now.
+                self.report(&OperationRecord { said, ..record });
             }
         }
         if let Some(record) = self.records.get(&call_id)

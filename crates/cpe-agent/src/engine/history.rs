@@ -38,6 +38,7 @@ pub(super) fn bounded(records: &BTreeMap<u32, OperationRecord>) -> Vec<Operation
                 operation: record.operation.clone(),
                 exit_reason: String::new(),
                 output: String::new(),
+                said: None,
                 ..*record
             }
         })

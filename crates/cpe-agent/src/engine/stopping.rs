@@ -431,6 +431,7 @@ fn stop_operation(mut operation: Operation, cause: &Cause, left_us: u64) -> Oper
         .max(1);
     operation.annotations.clear();
     operation.configure = None;
+    operation.verbose = false;
     for name in ["timeout", "interval", "name"] {
         operation.meta.remove(name);
         operation.meta.remove(&format!("CRM_meta_{name}"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cpe_bus::records::{MAX_OUTPUT, rc};
+use cpe_bus::records::{MAX_OUTPUT, MAX_SAID, rc};
 use cpe_bus::{Error, Operation, OperationState, OperationStatus};
 
 use crate::guest::{Guest, environment, find, holds, monitor, operation, until, with};
@@ -114,6 +114,28 @@ async fn it_bounds_what_an_agent_writes() {
         "{}",
         record.output
     );
+}
+
+#[tokio::test]
+async fn it_tells_all_that_an_agent_writes_where_that_is_asked_for() {
+    let guest = Guest::start();
+    let mut dpe = guest.dpe(1).await;
+    let verbose = Operation {
+        verbose: true,
+        ..operation("db", "flood")
+    };
+    let record = dpe.run(&verbose).await;
+    let said = record.said.unwrap();
+    let written = said.out.len() as u64 + said.out_cut;
+    assert!(said.out.len() <= MAX_SAID && written > MAX_OUTPUT as u64);
+    assert!(said.out.ends_with("line 4999\n"), "{}", said.out);
+    assert_eq!(said.out_cut == 0, said.out.starts_with("line 0\n"));
+    // Nobody else gets it, and it is not kept.
+    let kept = dpe.history().await;
+    let kept = find(&kept, "db", "flood").unwrap();
+    assert!(kept.said.is_none() && kept.output.len() <= MAX_OUTPUT);
+    let record = dpe.run(&operation("db", "flood")).await;
+    assert_eq!(record.said, None);
 }
 
 #[tokio::test]

@@ -405,9 +405,11 @@ fn name_of<T>(answer: &Result<T>) -> &'static str {
     }
 }
 
+/// What is done once is as an administrator has it done: all that it writes is told.
 fn repeated(operation: Operation, interval_ms: u32) -> Operation {
     Operation {
         interval_ms,
+        verbose: interval_ms == 0,
         ..operation
     }
 }
@@ -428,6 +430,7 @@ fn twin(operation: &Operation) -> controller::Operation {
         timeout_ms: operation.timeout_ms,
         meta: operation.meta.clone(),
         configure: operation.configure.clone().map(Box::new),
+        verbose: operation.verbose,
         ..controller::Operation::default()
     }
 }

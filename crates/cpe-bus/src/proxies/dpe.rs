@@ -55,6 +55,12 @@ pub trait Dpe {
     /// Gives the order, if it holds: `options` as of [`Self::plan_service`], and `force`,
     /// `fingerprint`. The plan by which that was decided, as JSON.
     fn order_service(&self, verb: &str, service: &str, options: Fields) -> Result<String>;
+    /// Has the resource agent of a service do something once in an assembly: `monitor`, `start` or
+    /// `stop`. What is known of it then ([`cpe_status::DebugReport`] as JSON): its end comes later.
+    fn debug(&self, verb: &str, service: &str, assembly: &str, options: Fields) -> Result<String>;
+    /// What is known by now of what an agent was had to do once ([`cpe_status::DebugReport`] as
+    /// JSON). `id`: as of [`Self::debug`].
+    fn get_debug(&self, id: &str) -> Result<String>;
     /// Forgets failures of one operation of a service on an assembly (empty: all). `options`:
     /// `interval_ms` (t), else at each interval.
     fn cleanup_operation(

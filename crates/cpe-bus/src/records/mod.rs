@@ -42,5 +42,7 @@ pub const MAX_ENTRIES: usize = 512;
 pub const MAX_REASON: usize = 2048;
 /// Most output of a resource agent that a record carries, in bytes.
 pub const MAX_OUTPUT: usize = 4096;
+/// Most of each stream of a verbose operation that its result carries, in bytes.
+pub const MAX_SAID: usize = 64 * 1024;
 /// Longest detail of an event, in bytes.
 pub const MAX_DETAIL: usize = 16 * 1024;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use cpe_status::Configure;
+use cpe_status::{Configure, Said};
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_ENTRIES, MAX_ID, MAX_OUTPUT, MAX_REASON, MAX_VALUE, configure};
+use super::{MAX_ENTRIES, MAX_ID, MAX_OUTPUT, MAX_REASON, MAX_SAID, MAX_VALUE, configure};
 use crate::fields::{Fields, Reader, bounded, put, put_map, put_text};
 use crate::{Error, Result};
 
@@ -152,6 +152,9 @@ pub struct Operation {
     /// or with `interpreter` and `content`. Records on the bus do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configure: Option<Configure>,
+    /// OperationCompleted is to have all that it wrote: [`OperationRecord::said`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verbose: bool,
 }
 
 impl Operation {
@@ -171,6 +174,9 @@ impl Operation {
         put_map(&mut fields, "annotations", &self.annotations);
         if let Some(configure) = &self.configure {
             put_map(&mut fields, "configure", &configure::to_map(configure));
+        }
+        if self.verbose {
+            put(&mut fields, "verbose", true);
         }
         fields
     }
@@ -203,6 +209,7 @@ impl Operation {
             meta: reader.map("meta", MAX_ENTRIES, MAX_VALUE)?,
             annotations: reader.map("annotations", MAX_ENTRIES, MAX_VALUE)?,
             configure: configure::read(&reader)?,
+            verbose: reader.boolean("verbose")?,
         };
         operation.check_names(&reader)?;
         operation.check_size()?;
@@ -405,6 +412,9 @@ pub struct OperationRecord {
     /// alone: not on the bus.
     #[serde(default)]
     pub not_before_us: u64,
+    /// What a verbose operation wrote. In OperationCompleted only: neither on disk nor in History.
+    #[serde(skip)]
+    pub said: Option<Said>,
 }
 
 impl OperationRecord {
@@ -429,6 +439,12 @@ impl OperationRecord {
             &bounded(&self.exit_reason, MAX_REASON),
         );
         put_text(&mut fields, "output", &bounded(&self.output, MAX_OUTPUT));
+        if let Some(said) = &self.said {
+            put(&mut fields, "stdout", said.out.as_str());
+            put_text(&mut fields, "stderr", &said.err);
+            put(&mut fields, "stdout_cut", said.out_cut);
+            put(&mut fields, "stderr_cut", said.err_cut);
+        }
         fields
     }
 
@@ -465,8 +481,22 @@ impl OperationRecord {
             exit_reason: reader.text("exit_reason", MAX_REASON)?,
             output: reader.text("output", MAX_OUTPUT)?,
             not_before_us: 0,
+            said: said(&reader, fields)?,
         })
     }
+}
+
+/// What a verbose operation wrote; `None`: that is not told.
+fn said(reader: &Reader<'_>, fields: &Fields) -> Result<Option<Said>> {
+    if !fields.contains_key("stdout") {
+        return Ok(None);
+    }
+    Ok(Some(Said {
+        out: reader.text("stdout", MAX_SAID)?,
+        err: reader.text("stderr", MAX_SAID)?,
+        out_cut: reader.u64("stdout_cut")?,
+        err_cut: reader.u64("stderr_cut")?,
+    }))
 }
 
 #[cfg(test)]
@@ -487,6 +517,7 @@ mod tests {
             meta: BTreeMap::from([("CRM_meta_timeout".into(), "20000".into())]),
             annotations: BTreeMap::from([("digest".into(), "abc".into())]),
             configure: None,
+            verbose: true,
         }
     }
 
@@ -514,11 +545,20 @@ mod tests {
             exit_reason: "too slow".into(),
             output: "text".into(),
             not_before_us: 0,
+            said: None,
         };
-        assert_eq!(
-            OperationRecord::from_fields(&record.to_fields()).unwrap(),
-            record
-        );
+        let told = OperationRecord {
+            said: Some(Said {
+                err: "no such device".into(),
+                out_cut: 7,
+                ..Said::default()
+            }),
+            ..record.clone()
+        };
+        for record in [&record, &told] {
+            let read = OperationRecord::from_fields(&record.to_fields());
+            assert_eq!(read.unwrap(), *record);
+        }
         let json = serde_json::to_string(&record).unwrap();
         assert_eq!(
             serde_json::from_str::<OperationRecord>(&json).unwrap(),

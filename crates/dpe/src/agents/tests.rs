@@ -196,6 +196,7 @@ fn execute(number: u32) -> Call {
         meta: BTreeMap::new(),
         annotations: BTreeMap::new(),
         configure: None,
+        verbose: false,
     }))
 }
 

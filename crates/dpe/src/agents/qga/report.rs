@@ -190,6 +190,7 @@ pub(super) fn record(
         queue_ms: 0,
         exit_reason: bounded(&exit_reason, MAX_REASON),
         output: bounded(outcome.output.trim_end(), MAX_OUTPUT),
+        said: None,
     }
 }
 
