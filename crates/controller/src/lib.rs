@@ -122,11 +122,12 @@ pub use deployment::{
 pub use machines::facts::{Damaged, Durable, SAVES};
 pub use policy_engine::Zone;
 pub use vocabulary::{
-    Asker, AssemblyId, Attribute, Attributes, Ban, CONFIGURE, Change, Connect, Decision,
-    DeviceCheck, EVENTS_KEPT, Effect, EngineInput, Event, EventKind, FORCE_RESTART,
-    FailedOperation, FenceDevice, FenceRequest, Hello, Holder, Input, InputName, Keeping, Lifetime,
-    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant, Operation, Place, PowerOn, PowerOrder,
-    Proposal, Question, Record, RecordState, Refusal, Reply, Request, STATUS_CANCELLED,
-    STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, ServiceOrder, Task, TicketId,
-    TicketOrder, Time, TransitionKey, Value, Whose, Why, Zones, dispatcher_uuid, exit_code_name,
+    Asker, AssemblyId, Attribute, Attributes, Ban, CONFIGURE, Change, Connect, DEBUG, DebugInput,
+    DebugOrder, DebugTask, Decision, DeviceCheck, EVENTS_KEPT, Effect, EngineInput, Event,
+    EventKind, FORCE_RESTART, FailedOperation, FenceDevice, FenceRequest, Hello, Holder, Input,
+    InputName, Keeping, Lifetime, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant, Operation,
+    Place, PowerOn, PowerOrder, Proposal, Question, Record, RecordState, Refusal, Reply, Request,
+    STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, ServiceOrder, Task,
+    TicketId, TicketOrder, Time, TransitionKey, Value, Whose, Why, Zones, dispatcher_uuid,
+    exit_code_name,
 };

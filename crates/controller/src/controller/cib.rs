@@ -148,7 +148,7 @@ fn word(on: bool) -> &'static str {
 
 /// The configuration, with the nodes that are no longer in it but not yet empty, and with what
 /// holds for this question only.
-fn configuration<'a>(input: &'a Input<'_>) -> Cow<'a, str> {
+pub(super) fn configuration<'a>(input: &'a Input<'_>) -> Cow<'a, str> {
     let (mut retired, mut looked_for) = (Writer::new(), Writer::new());
     for node in &input.nodes {
         if node.retired {
@@ -324,6 +324,9 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, given_up: &[GivenUp<'_>], xml:
             if named && unclear {
                 records.retain(|record| record.state == RecordState::Pending);
             }
+            if named && node.state == NodeState::Online {
+                records.retain(|record| !is_run_by_hand(record));
+            }
             records.retain(|record| !given_up.iter().any(|own| own.is_over(node, record)));
             let seen: Vec<Cow<'_, Record>> = records
                 .into_iter()
@@ -341,6 +344,12 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, given_up: &[GivenUp<'_>], xml:
         xml.close();
     }
     xml.close();
+}
+
+/// An administrator has it run once: nothing is decided by it. When it has ended, it is not
+/// believed until it was looked at again: see `debug_results.rs`.
+fn is_run_by_hand(record: &Record) -> bool {
+    record.is_debug() && record.state == RecordState::Pending
 }
 
 /// Leaves out what a clean-up says not to believe: see `cleanup.rs`.

@@ -13,8 +13,8 @@ use crate::vocabulary::{
 const RC_PENDING: i32 = 193;
 
 impl Controller {
-    /// No assembly is unknown.
-    pub(crate) fn everything_known(&self) -> bool {
+    /// No assembly is unknown: each is online, lost or safe.
+    pub fn everything_known(&self) -> bool {
         self.assemblies
             .values()
             .all(|assembly| !matches!(assembly.life(), Life::Unknown { .. }))
@@ -26,6 +26,9 @@ impl Controller {
             return;
         }
         if !self.execution.is_idle() {
+            if self.execution.only_fences() && self.has_looked() {
+                self.world_changed("what runs was looked at");
+            }
             self.stop_awaiting_what_waits(now);
             self.carry_out(now);
             if !self.execution.is_over() {

@@ -81,6 +81,8 @@ impl Controller {
             && !several
             && !of_device
             && self.may_run_elsewhere(&step.resource, &step.node);
+        let looks = step.task == Task::Monitor && number(action, "CRM_meta_interval") == 0;
+        let held = held || (!looks && !of_device && self.is_being_debugged(&step.resource));
         if held || !self.can_send(&step.node) || !self.execution.has_room_to_migrate(action) {
             return false;
         }

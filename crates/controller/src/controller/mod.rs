@@ -6,6 +6,8 @@ mod attributes;
 mod cib;
 mod cleanup;
 mod cleanup_operation;
+mod debug;
+mod debug_results;
 mod decide;
 mod devices;
 mod ending;
@@ -123,7 +125,8 @@ impl Controller {
     /// Takes something in that happened now.
     ///
     /// # Errors
-    /// Only for [`Input::Request`] and [`Input::Order`]: a [`Refusal`] that says what to do.
+    /// Only for [`Input::Request`], [`Input::Order`] and [`Input::Debug`]: a [`Refusal`] that says
+    /// what to do.
     /// Nothing has changed then.
     pub fn handle(&mut self, now: Time, input: Input) -> Result<(), Refusal> {
         let now = Time {
@@ -146,6 +149,7 @@ impl Controller {
             Input::Order { request, by } => {
                 return self.request(now, request, &format!(", asked for by {by}"));
             }
+            Input::Debug { order, by } => return self.debug(now, *order, by),
             Input::AgentConnected {
                 assembly,
                 number,
@@ -240,6 +244,7 @@ impl Controller {
         assemblies
             .chain([
                 self.execution.deadline(),
+                self.execution.debugging().deadline(),
                 self.dampening.deadline(),
                 self.execution.devices().deadline(),
                 self.deciding.pause_ends_us(),
@@ -269,6 +274,7 @@ impl Controller {
         self.advance(now);
         self.age_values(now);
         self.age_overlay(now);
+        self.age_debugging(now);
         self.drop_retired(now);
         self.end_idle_attempts(now);
         self.announce(now);

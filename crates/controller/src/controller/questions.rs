@@ -367,7 +367,9 @@ fn done(outcome: Result<(), Refusal>) -> Reply {
             kind: "assembly", ..
         } => Why::NoNode,
         Refusal::NotFound { .. } => Why::NoSuch,
-        Refusal::NotReady(_) | Refusal::GenerationConflict { .. } => Why::NotNow,
+        Refusal::NotReady(_) | Refusal::Refused(_) | Refusal::GenerationConflict { .. } => {
+            Why::NotNow
+        }
         Refusal::InvalidArgument(_) | Refusal::InvalidDocument(_) => Why::Invalid,
     };
     Reply::refused(why, refusal.to_string())

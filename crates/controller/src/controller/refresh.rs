@@ -11,7 +11,8 @@
 //! ```
 //!
 //! To the policy engine, what is not seen does not run. It would have some of it started, and what
-//! needs that stopped. So nothing but looks is carried out until there is an answer of each place.
+//! needs that stopped. What is under way would be seen half done: the looks wait for its end. Then
+//! nothing but looks is carried out until there is an answer of each place.
 //! Where no look is possible (it is forbidden to run there), the records are believed again: what
 //! was known to run is never taken for stopped. Only that a stop has failed is not, so that it is
 //! stopped once more.
@@ -53,8 +54,11 @@ impl Controller {
             })
             .collect();
         let mut services = BTreeSet::new();
+        let waits = !self.execution.is_idle();
         for (name, resource) in targets {
-            if self.can_be_looked_for(&name, &resource) {
+            if waits {
+                self.store.failure_mut(&name, &resource).look_later_anyway();
+            } else if self.can_be_looked_for(&name, &resource) {
                 self.look_again(&name, &resource);
             }
             self.forget_failure(&name, &resource);
@@ -93,26 +97,20 @@ impl Controller {
         let due = self.store.failures().iter();
         let due = due.filter(|(_, facts)| facts.is_due());
         for (name, resource) in due.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
-            self.store.failure_mut(&name, &resource).end_wait();
-            // A newer result says how it is.
-            if self.is_worth_a_look(&name, &resource) {
+            let anyway = self.store.failure_mut(&name, &resource).end_wait();
+            let can = anyway && self.can_be_looked_for(&name, &resource);
+            // Of what has failed a newer result says how it is.
+            if can || self.is_worth_a_look(&name, &resource) {
                 self.look_again(&name, &resource);
             }
         }
     }
 
-    /// What is under way would be seen half done.
     fn may_refresh(&self) -> Result<(), Refusal> {
-        if self.store.loaded().is_some_and(|own| own.unload.is_some()) {
-            return Err(Refusal::NotReady("the deployment is being ended".into()));
+        match self.store.loaded().is_some_and(|own| own.unload.is_some()) {
+            true => Err(Refusal::NotReady("the deployment is being ended".into())),
+            false => Ok(()),
         }
-        if let Some(transition) = self.execution.transition() {
-            let (number, name) = (transition.number(), &self.name);
-            return Err(Refusal::NotReady(format!(
-                "transition {number} is under way: try again when it is over (cpectl wait {name} --for settled)"
-            )));
-        }
-        Ok(())
     }
 
     /// The policy engine demands probes of services of the document, in its assemblies. What is not
@@ -146,6 +144,13 @@ impl Controller {
     /// Something is still to be looked at, or was looked at since the policy engine was asked.
     pub(crate) fn is_looking(&self) -> bool {
         self.looked_for().next().is_some()
+    }
+
+    /// All that was to be looked at was, while something else is under way still: an assembly may
+    /// wait for a person.
+    pub(crate) fn has_looked(&self) -> bool {
+        let mut looked_for = self.looked_for().peekable();
+        looked_for.peek().is_some() && looked_for.all(|(_, awaited)| !awaited)
     }
 
     /// Takes a decision in while it is looked at what runs. Gives it back if all was looked at.

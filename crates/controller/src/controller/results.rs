@@ -12,6 +12,7 @@ use crate::vocabulary::{
 impl Controller {
     /// An agent's whole history, in place of what was known.
     pub(crate) fn take_history(&mut self, now: Time, name: &AssemblyId, records: Vec<Record>) {
+        let debugged: Vec<Record> = records.iter().filter(|it| it.is_debug()).cloned().collect();
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -33,6 +34,7 @@ impl Controller {
         for record in known.iter().filter(|record| record.failed()) {
             self.failed_result(now, name, record);
         }
+        self.debug_history(now, name, &debugged);
         for resource in &resources {
             self.observe(now, name, resource);
         }
@@ -71,6 +73,10 @@ impl Controller {
             return;
         };
         if !assembly.is_heard() || !assembly.contact().is_up() {
+            return;
+        }
+        if record.is_debug() {
+            self.debug_told(now, name, &record);
             return;
         }
         let operation = &record.operation;
@@ -219,6 +225,9 @@ impl Controller {
     }
 
     fn failed_result(&mut self, now: Time, name: &AssemblyId, record: &Record) {
+        if record.is_debug() {
+            return;
+        }
         // A monitor of what has been stopped since says nothing.
         let operation = &record.operation;
         let records = self
@@ -308,6 +317,9 @@ impl Controller {
 
     /// An agent will not do what it was asked: that is a failed operation.
     pub(crate) fn execute_refused(&mut self, now: Time, name: &AssemblyId, id: &str, reason: &str) {
+        if self.debug_refused(now, name, id, reason) {
+            return;
+        }
         if let Some(index) = self.execution.run_of(name, id) {
             self.invent_failure(now, index, STATUS_ERROR, reason);
         }

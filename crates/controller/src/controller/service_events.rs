@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use cpe_status::OverlayKind;
+
 use super::Controller;
 use crate::machines::announcement;
 use crate::machines::assembly::Life;
@@ -142,6 +144,7 @@ impl Controller {
     pub(crate) fn settle_services(&mut self, now: Time) {
         let loaded = self.store.loaded();
         let ending = loaded.is_none_or(|loaded| loaded.unload.is_some());
+        let restarts = self.is_restarting();
         let known = self
             .store
             .services()
@@ -158,6 +161,10 @@ impl Controller {
                 continue;
             }
             let wanted = !ending && self.is_enabled(&id);
+            if wanted && restarts && facts.went_in_order() {
+                // It is stopped with what is being restarted, and starts with it again.
+                continue;
+            }
             if wanted && !facts.is_unrecoverable() {
                 let event = self.store.service_mut(&id).give_up(&id);
                 self.tell(now, event);
@@ -171,6 +178,12 @@ impl Controller {
                 self.store.remove_service(&id);
             }
         }
+    }
+
+    /// Something is being restarted as an administrator wants it.
+    fn is_restarting(&self) -> bool {
+        let mut wanted = self.store.overlay().keys();
+        wanted.any(|key| key.kind == OverlayKind::Restart)
     }
 
     /// Its configuration does not say that it is to be stopped.

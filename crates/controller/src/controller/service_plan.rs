@@ -104,7 +104,16 @@ impl Controller {
         let told = ordered.changes.iter().filter_map(|(key, facts)| {
             let known = overlay.get(key);
             match facts {
-                Some(facts) => Some(sentence(key, facts)),
+                Some(facts) => Some(match known {
+                    Some(known) => {
+                        format!(
+                            "{} (no longer: {})",
+                            sentence(key, facts),
+                            sentence(key, known)
+                        )
+                    }
+                    None => sentence(key, facts),
+                }),
                 None => known.map(|facts| format!("no longer: {}", sentence(key, facts))),
             }
         });
@@ -141,6 +150,9 @@ impl Controller {
                 own.is_ok_and(|own| !own.services.is_disjoint(services))
             })
         };
+        if let Some(why) = self.weakens(ordered) {
+            return vec![why];
+        }
         let why = match ordered.order {
             ServiceOrder::Restart if self.rows(&ordered.target).is_empty() => {
                 "it runs nowhere: there is nothing to restart"
@@ -151,6 +163,25 @@ impl Controller {
             _ => return Vec::new(),
         };
         vec![why.to_owned()]
+    }
+
+    /// A ban takes the place of one that forbids more.
+    fn weakens(&self, ordered: &Ordered) -> Option<String> {
+        let ServiceOrder::Ban { assembly, .. } = &ordered.order else {
+            return None;
+        };
+        let weaker = |(key, facts): &EntryChange| {
+            let known = self.store.overlay().get(key);
+            let forbids_less = facts.as_ref().is_some_and(|facts| facts.promoted);
+            forbids_less && known.is_some_and(|known| !known.promoted)
+        };
+        let service = &ordered.target.service;
+        ordered.changes.iter().any(weaker).then(|| {
+            format!(
+                "{service} is banned from {assembly} altogether, and could run there then: cpectl clear {} {service} {assembly} ends that first",
+                self.name
+            )
+        })
     }
 
     /// Assemblies that have to be made safe.

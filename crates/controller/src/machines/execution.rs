@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cpe_status::{RunningAction, TransitionState, TransitionStatus};
 use policy_engine::{ActionKind, GraphAction, TransitionGraph};
 
+use super::debugging::Debugging;
 use super::devices::Devices;
 use super::run::{Run, Work};
 use super::transition::{Counts, INFINITY, Progress, Transition};
@@ -31,6 +32,8 @@ use crate::vocabulary::{AssemblyId, Limits, Task, TransitionKey};
 pub(crate) struct Execution {
     /// Fencing devices that transitions have put to use. They outlive these.
     devices: Devices,
+    /// What administrators have agents do once.
+    debugging: Debugging,
     current: Option<Current>,
     /// Transitions so far, from which they have their numbers.
     count: u64,
@@ -107,6 +110,16 @@ impl Execution {
     /// Fencing devices, to put them to use and to take their answers in.
     pub(crate) fn devices_mut(&mut self) -> &mut Devices {
         &mut self.devices
+    }
+
+    /// What administrators have agents do once, beside transitions.
+    pub(crate) fn debugging(&self) -> &Debugging {
+        &self.debugging
+    }
+
+    /// The same, to begin and to end some.
+    pub(crate) fn debugging_mut(&mut self) -> &mut Debugging {
+        &mut self.debugging
     }
 
     /// No transition is under way.
@@ -347,6 +360,18 @@ impl Execution {
             .running()
             .any(|index| !aborted || !fences(index));
         !awaited && current.transition.ready().is_empty()
+    }
+
+    /// The transition goes on, and waits for nothing but assemblies that are being made safe.
+    pub(crate) fn only_fences(&self) -> bool {
+        let Some(current) = &self.current else {
+            return false;
+        };
+        let mut running = current.transition.running().peekable();
+        current.transition.aborted().is_none()
+            && current.transition.ready().is_empty()
+            && running.peek().is_some()
+            && running.all(|index| current.runs.get(&index).is_some_and(Run::is_fence))
     }
 
     /// Edges carrying out → idle and aborted → idle. `None`: it was idle already.

@@ -27,8 +27,10 @@ pub(crate) struct FailureFacts {
     unlooked: bool,
     /// Nothing is begun because of that before it was looked at.
     looked_for: bool,
-    /// It is to be looked at when nothing is under way.
+    /// It is to be looked at when nothing is under way, if it has failed.
     due: bool,
+    /// The same, whatever is known of it.
+    due_anyway: bool,
     /// So many operations in a row have an unknown result.
     unknown: u32,
 }
@@ -164,14 +166,20 @@ impl FailureFacts {
         self.due = true;
     }
 
-    /// Whether it is.
-    pub(crate) fn is_due(&self) -> bool {
-        self.due
+    /// The same, whatever is known of it.
+    pub(crate) fn look_later_anyway(&mut self) {
+        self.due_anyway = true;
     }
 
-    /// The time has come.
-    pub(crate) fn end_wait(&mut self) {
+    /// Whether it is.
+    pub(crate) fn is_due(&self) -> bool {
+        self.due || self.due_anyway
+    }
+
+    /// The time has come. `true`: whatever is known of it.
+    pub(crate) fn end_wait(&mut self) -> bool {
         self.due = false;
+        std::mem::take(&mut self.due_anyway)
     }
 
     /// A look is awaited.

@@ -88,6 +88,11 @@ impl History {
     }
 
     fn keep(&mut self, mut record: Record) -> bool {
+        // Who has had it done is told: to nobody else it says anything.
+        if record.is_debug() && !record.changes() {
+            return false;
+        }
+        record.said = None;
         // The rest was for the agent, and there are many records.
         let meta = &mut record.operation.meta;
         meta.retain(|name, _| META_OF_RESULTS.contains(&name.as_str()));
@@ -340,7 +345,7 @@ impl History {
         self.of(resource)
             .filter(single)
             .max_by_key(|record| record.call_id)
-            .filter(|record| record.failed() && !found(record))
+            .filter(|record| record.failed() && !found(record) && !record.is_debug())
     }
 
     /// Attempts to migrate resources from here, after which these were started, stopped or migrated
@@ -412,6 +417,7 @@ impl History {
         self.of(resource).any(|record| {
             record.operation.interval_ms == 0
                 && record.state == RecordState::Complete
+                && !record.is_debug()
                 && Asked::of(&record.operation.id).as_ref() > Some(time)
         })
     }
@@ -423,6 +429,7 @@ impl History {
             record.operation.interval_ms == 0
                 && record.state == RecordState::Complete
                 && record.call_id > call_id
+                && !record.is_debug()
                 && told_by(record).is_some()
         })
     }

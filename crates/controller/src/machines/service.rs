@@ -60,6 +60,11 @@ impl ServiceFacts {
         self.unrecoverable
     }
 
+    /// It was seen to run, and does not any more, and it has not failed.
+    pub(crate) fn went_in_order(&self) -> bool {
+        self.last_on.is_some() && self.failed.is_none()
+    }
+
     /// It was not said yet that it is stopped as its policy wants it.
     pub(crate) fn awaits_stop(&self) -> bool {
         self.last_on.is_some() || self.failed.is_some()

@@ -78,6 +78,9 @@ pub enum EventKind {
     /// A failed service can run nowhere now.
     #[serde(rename = "service.unrecoverable")]
     ServiceUnrecoverable,
+    /// An administrator has had its resource agent do something once.
+    #[serde(rename = "service.debugged")]
+    ServiceDebugged,
     /// The policy engine demands actions.
     #[serde(rename = "transition.started")]
     TransitionStarted,
@@ -143,6 +146,7 @@ impl EventKind {
             EventKind::ServiceStopped => ServiceState::Stopped.as_str(),
             EventKind::ServiceFailed => ServiceState::Failed.as_str(),
             EventKind::ServiceUnrecoverable => ServiceState::Blocked.as_str(),
+            EventKind::ServiceDebugged => "done",
             EventKind::TransitionStarted => TransitionState::Running.as_str(),
             EventKind::TransitionCompleted => TransitionState::Completed.as_str(),
             EventKind::TransitionAborted => TransitionState::Aborted.as_str(),
@@ -181,6 +185,7 @@ impl EventKind {
             EventKind::ServiceRecovered => "service.recovered",
             EventKind::ServiceMoved => "service.moved",
             EventKind::ServiceUnrecoverable => "service.unrecoverable",
+            EventKind::ServiceDebugged => "service.debugged",
             EventKind::TransitionStarted => "transition.started",
             EventKind::TransitionCompleted => "transition.completed",
             EventKind::TransitionAborted => "transition.aborted",

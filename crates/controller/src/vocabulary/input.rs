@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::debug::DebugOrder;
 use super::engine_input::Decision;
 use super::failed_operation::FailedOperation;
 use super::ids::{AssemblyId, ServiceId, TicketId};
@@ -22,13 +23,22 @@ pub enum Input {
     /// The time zone of the host, by its name: rules read the clock in it if their document names
     /// none. `None`: UTC, as long as the shell says nothing.
     HostTimeZone(Option<String>),
-    /// Someone wants something. With [`Input::Order`] the only input that
+    /// Someone wants something. With [`Input::Order`] and [`Input::Debug`] the only input that
     /// [`Controller::handle`](crate::Controller::handle) may refuse.
     Request(Request),
     /// As [`Input::Request`], by somebody who is named: what follows from it says so.
     Order {
         /// What is wanted.
         request: Request,
+        /// Who wants it, for people.
+        by: String,
+    },
+    /// An operation is to be run once, as [`Controller::plan_debug`](crate::Controller::plan_debug)
+    /// has found it. May be refused: its assembly is not online, something is under way, the
+    /// service is managed, or it may run elsewhere.
+    Debug {
+        /// What, and for which state of affairs.
+        order: Box<DebugOrder>,
         /// Who wants it, for people.
         by: String,
     },
@@ -312,7 +322,7 @@ pub enum Request {
         /// In which assembly; `None`: in all.
         assembly: Option<AssemblyId>,
     },
-    /// Forget failures, and look at everything again. Refused while a transition is under way.
+    /// Forget failures, and look at everything again, when nothing is under way any more.
     Refresh {
         /// Which service, group, clone or bundle; `None`: all.
         service: Option<ServiceId>,
@@ -425,6 +435,9 @@ pub enum Refusal {
     /// Not in this state.
     #[error("{0}")]
     NotReady(String),
+    /// Possible, but it would not hold, or a service might run twice.
+    #[error("{0}")]
+    Refused(String),
     /// An argument makes no sense.
     #[error("{0}")]
     InvalidArgument(String),

@@ -1,6 +1,7 @@
 //! The words in which a shell, the controller and its machines speak: pure data.
 
 mod change;
+mod debug;
 mod effect;
 mod engine_input;
 mod event;
@@ -18,6 +19,7 @@ mod time;
 mod tree;
 
 pub use change::Change;
+pub use debug::{DebugInput, DebugOrder, DebugTask};
 pub use effect::{Connect, DeviceCheck, Effect, FenceDevice, FenceRequest, InputName, PowerOn};
 pub use engine_input::{Decision, EngineInput, Zones};
 pub use event::{EVENTS_KEPT, Event, EventKind};
@@ -27,7 +29,7 @@ pub use input::{
     Attribute, Attributes, Hello, Input, Occupant, PowerOrder, Refusal, Request, TicketOrder,
 };
 pub use operation::{
-    CONFIGURE, FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record,
+    CONFIGURE, DEBUG, FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record,
     RecordState, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey,
     dispatcher_uuid, exit_code_name,
 };

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use cpe_status::Said;
 use deployment::Configure;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,9 @@ pub struct Operation {
     /// what is asked for has it: records do not.
     #[serde(skip)]
     pub configure: Option<Box<Configure>>,
+    /// All that it writes is told with its result, as far as that is not too much.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verbose: bool,
 }
 
 /// Meta value: what a failure of the operation does.
@@ -83,6 +87,8 @@ pub const FORCE_RESTART: &str = "op-force-restart";
 /// Annotation of operations on a service with a configure executable, but for recurring ones: which
 /// one it is. Of such a service a change of any parameter is a restart.
 pub const CONFIGURE: &str = "configure";
+/// Annotation of operations that an administrator has had run once: who that was.
+pub const DEBUG: &str = "debug";
 /// Annotation: the assembly from which a live migration comes.
 pub const MIGRATE_SOURCE: &str = "migrate_source";
 /// Annotation: the assembly to which a live migration goes.
@@ -134,6 +140,9 @@ pub struct Record {
     pub exit_reason: String,
     /// Bounded output.
     pub output: String,
+    /// All that it wrote, if that was asked for and the result came over the present stream.
+    #[serde(skip)]
+    pub said: Option<Box<Said>>,
 }
 
 /// `op-status` of an operation that is done.
@@ -188,6 +197,16 @@ impl Record {
             0 => format!("waits for its start delay ({} s)", delay_ms / 1000),
             _ => format!("waits for its start delay ({delay_ms} ms)"),
         })
+    }
+
+    /// An administrator has had it run once: nobody has decided it, and it counts nowhere.
+    pub fn is_debug(&self) -> bool {
+        self.operation.annotations.contains_key(DEBUG)
+    }
+
+    /// It starts or stops something.
+    pub(crate) fn changes(&self) -> bool {
+        self.operation.action != Task::Monitor
     }
 
     /// What carried it out was killed meanwhile: nobody knows what it has come to.

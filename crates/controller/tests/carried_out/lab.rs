@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use controller::{
-    AssemblyId, Attribute, Attributes, Controller, Decision, Durable, Effect, Event, EventKind,
-    FORCE_RESTART, FenceRequest, Hello, Input, OP_DIGEST, Operation, Record, Request, STATUS_ERROR,
-    Task, Time, TransitionKey, dispatcher_uuid,
+    AssemblyId, Attribute, Attributes, Controller, DebugOrder, DebugTask, Decision, Durable,
+    Effect, Event, EventKind, FORCE_RESTART, FenceRequest, Hello, Input, OP_DIGEST, Operation,
+    Record, RecordState, Refusal, Request, STATUS_ERROR, Task, Time, TransitionKey,
+    dispatcher_uuid,
 };
 use cpe_status::ServiceRole;
 
@@ -241,6 +242,10 @@ impl Lab {
         self.now.boottime_us += 1_000;
         self.now.wall_us += 1_000;
         self.controller.handle(self.now, input).unwrap();
+        self.perform();
+    }
+
+    fn perform(&mut self) {
         while let Some(effect) = self.controller.poll_effect() {
             if let Some(answer) = self.answer(effect) {
                 self.controller.handle(self.now, answer).unwrap();
@@ -340,6 +345,30 @@ impl Lab {
             assembly,
             record: Box::new(record),
         }
+    }
+
+    /// Has a resource agent do something once. Gives the id of the operation.
+    pub(crate) fn debug(
+        &mut self,
+        task: DebugTask,
+        service: &str,
+        assembly: &str,
+    ) -> Result<String, Refusal> {
+        let asked = self
+            .controller
+            .plan_debug(self.now, task, &service.into(), &assembly.into());
+        self.order_debug(asked?.answer()?)?;
+        Ok(self.controller.last_debugged().unwrap().to_owned())
+    }
+
+    pub(crate) fn order_debug(&mut self, order: DebugOrder) -> Result<(), Refusal> {
+        self.now.boottime_us += 1_000;
+        self.now.wall_us += 1_000;
+        let (order, by) = (Box::new(order), "root".to_owned());
+        self.controller
+            .handle(self.now, Input::Debug { order, by })?;
+        self.perform();
+        Ok(())
     }
 
     /// Operations that fail from now on.
@@ -505,6 +534,19 @@ impl Lab {
             record.status = STATUS_ERROR;
         }
         self.give(ended);
+    }
+
+    /// What an agent says of an order that is held.
+    pub(crate) fn under_way(&self, line: &str) -> Record {
+        Record {
+            operation: self.operation(line).clone(),
+            state: RecordState::Pending,
+            status: -1,
+            rc: 193,
+            call_id: self.calls,
+            started: self.now.wall_us,
+            ..Record::default()
+        }
     }
 
     /// The operation of that line that was ordered last ends, which was held.

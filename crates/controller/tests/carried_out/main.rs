@@ -10,6 +10,7 @@
 
 mod clones;
 mod configure;
+mod debug;
 mod elements;
 mod fencing;
 mod hand_over;
@@ -18,6 +19,7 @@ mod operations;
 mod options;
 mod overlay;
 mod overlay_ends;
+mod planned;
 mod references;
 mod refresh;
 mod resources;

@@ -395,3 +395,26 @@ fn unknown_names_are_refused_and_nothing_changes() {
         assert_eq!(lab.overlay(), [""; 0]);
     }
 }
+
+#[test]
+fn a_ban_does_not_take_the_place_of_a_wider_one_unless_that_is_said() {
+    let text = resources(&clone("webs", "promotable=true", &primitive("web", "")));
+    let mut lab = Lab::new(2, &text);
+    let narrow = |lifetime| ServiceOrder::Ban {
+        assembly: "n1".into(),
+        promoted: true,
+        lifetime,
+    };
+    lab.order("webs", ban("n1", Lifetime::Cleared));
+    let plan = lab.plan_of("webs", narrow(Lifetime::Cleared));
+    assert!(plan.refused[0].contains("altogether"), "{plan:?}");
+    assert!(plan.hints.iter().any(|hint| hint.contains("--force")));
+    assert!(plan.changes[0].contains("(no longer: webs is banned from n1"));
+    // A wider one does, and so does one with another end: that is said.
+    lab.order("webs", narrow(Lifetime::Cleared));
+    for order in [ban("n1", Lifetime::Cleared), narrow(Lifetime::For(60_000))] {
+        let plan = lab.plan_of("webs", order);
+        assert!(plan.refused.is_empty(), "{plan:?}");
+        assert!(plan.changes[0].contains("no longer: webs is not to be promoted in n1"));
+    }
+}

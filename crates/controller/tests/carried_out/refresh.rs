@@ -113,3 +113,52 @@ fn a_cleanup_starts_nothing_elsewhere_that_may_run_where_nobody_may_look() {
         assert_eq!(lab.told()[2..], ["stop db n1", "start db n2"]);
     }
 }
+
+#[test]
+fn a_refresh_waits_for_what_is_under_way() {
+    let both = primitive("db", "") + &primitive("web", "");
+    // The start of web takes its time.
+    let rules = location("web", "n2", "10");
+    let text = sticky(&both, &rules);
+    let mut lab = Lab::of(&assemblies(&["", ""]), &text).hold("start web");
+    lab.mended("db n1");
+    lab.mended("web n2");
+    lab.answers("n1", started("db"));
+    lab.answers("n2", vec![done("web", Task::Stop, 0, 1)]);
+    assert_eq!(lab.told(), ["start web n2"]);
+    let looked = lab.looked_for("db").len();
+    assert_eq!(refresh(&mut lab, ""), [""; 0]);
+    lab.wait(2);
+    assert_eq!(lab.looked_for("db").len(), looked, "that goes on first");
+    lab.ends("start web n2", 0);
+    assert_eq!(lab.looked_for("db").len(), looked + 2);
+    assert_eq!(lab.looked_for("web"), ["n1", "n1", "n2"]);
+    assert_eq!(lab.told(), ["start web n2"], "all is well");
+}
+
+#[test]
+fn a_refresh_beside_an_assembly_that_waits_for_a_person_looks_at_all_others() {
+    let both = primitive("db", "") + &primitive("web", "");
+    let rules = location("db", "n1", "100") + &location("web", "n2", "100");
+    let text = resources(&both) + &constraints(&rules);
+    let histories = [started("db"), started("web")];
+    let mut lab = Lab::running(&text, histories);
+    lab.mended("db n1");
+    lab.fences = false;
+    lab.falls_silent("n2");
+    lab.wait(60);
+    assert!(!lab.fenced.is_empty());
+    let looked = lab.looked_for("db").len();
+    assert_eq!(refresh(&mut lab, "db"), [""; 0]);
+    assert_eq!(lab.looked_for("db").len(), looked + 1);
+    // What cannot be looked at is as it was known: nothing of it is started elsewhere.
+    assert_eq!(refresh(&mut lab, ""), [""; 0]);
+    assert_eq!(lab.looked_for("db").len(), looked + 2);
+    // And the rest goes on: nothing waits for the person but what may run there.
+    let before = lab.told().len();
+    lab.ask(Request::Service {
+        service: "db".into(),
+        order: controller::ServiceOrder::Disable,
+    });
+    assert_eq!(lab.told_since(before), ["stop db n1"]);
+}

@@ -102,7 +102,10 @@ impl Controller {
             outcome,
             failed: failed(record),
             rc: (outcome == OperationOutcome::Done).then_some(record.rc),
-            meaning: meaning(record),
+            meaning: match record.is_debug() {
+                true => format!("{}; run by hand", meaning(record)),
+                false => meaning(record),
+            },
             reason: bounded(&record.exit_reason, LONGEST_REASON),
             time: time(record),
             took_ms: ended.then_some(record.exec_ms),
@@ -154,7 +157,7 @@ fn failed(record: &Record) -> bool {
     let found = record.is_probe()
         && record.status == STATUS_DONE
         && matches!(record.rc, 0 | 7 | 8 | 190 | 191);
-    record.failed() && !found
+    record.failed() && !found && !record.is_debug()
 }
 
 /// When it ended, or began if it has not ended, µs; 0: unknown.
