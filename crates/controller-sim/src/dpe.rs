@@ -191,6 +191,7 @@ impl World {
             Input::Request(request) => Some(request.clone()),
             _ => None,
         };
+        let is_debug = matches!(input, Input::Debug { .. });
         let copy = self.shell.shadow.is_some().then(|| input.clone());
         let outcome = controller.handle(now, input);
         if self.options.digest {
@@ -211,6 +212,7 @@ impl World {
             self.checker.hands_off.clear();
         }
         match &outcome {
+            Err(refusal) if is_debug => self.say(|| format!("  refused: {refusal}")),
             Err(refusal) => {
                 self.note_refusal(request.as_ref(), refusal);
                 self.ask_again(request.as_ref());

@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use controller::{Question, Request};
+use controller::{DebugTask, Question, Request};
 
 /// Something that goes wrong, or that people do at a bad time. Guests, assemblies and services are
 /// given by index, times in microseconds.
@@ -53,6 +53,8 @@ pub enum Fault {
     End(bool),
     /// Administration.
     Request(Request),
+    /// A resource agent is had to do something once, with a service in an assembly.
+    Debug(DebugTask, usize, usize),
     /// An assembly is given a new guest, with an address and a fence device of its own. The old
     /// guest runs on.
     MoveAddress(usize),
@@ -251,7 +253,7 @@ impl Fault {
             Fault::Modify => Kind::Modify,
             Fault::Muddle(_) => Kind::Muddle,
             Fault::End(_) => Kind::End,
-            Fault::Request(_) => Kind::Request,
+            Fault::Request(_) | Fault::Debug(..) => Kind::Request,
             Fault::MoveAddress(_) => Kind::MoveAddress,
             Fault::RenameDevice(_) => Kind::RenameDevice,
             Fault::DropAddress(_) => Kind::DropAddress,

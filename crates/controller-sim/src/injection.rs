@@ -156,6 +156,7 @@ impl World {
                 });
             }
             Fault::Request(request) => self.request(request),
+            Fault::Debug(task, service, guest) => self.debug(task, service, guest),
             Fault::Readdress(guest, address) => self.guests[guest].address = address,
             Fault::Ask(guest, question) => self.ask_in(guest, question),
             fault => self.inject_in_world(fault),

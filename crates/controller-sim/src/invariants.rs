@@ -1,8 +1,8 @@
 //! What must hold at every moment.
 
 use controller::{
-    AssemblyId, CONFIGURE_PARAMETER, Event, EventKind, MIGRATE_SOURCE, MIGRATE_TARGET, Operation,
-    Task, TransitionKey,
+    AssemblyId, CONFIGURE_PARAMETER, DEBUG, Event, EventKind, MIGRATE_SOURCE, MIGRATE_TARGET,
+    Operation, Task, TransitionKey,
 };
 
 use crate::checker::Checker;
@@ -118,6 +118,10 @@ impl World {
             return;
         };
         match action {
+            // In which order, that is for who does it to know.
+            Task::Start if operation.annotations.contains_key(DEBUG) => {
+                self.check_single(guest, operation);
+            }
             Task::Start => {
                 self.check_single(guest, operation);
                 self.check_group(guest, resource);

@@ -26,6 +26,7 @@ mod addresses;
 mod agent;
 pub mod agent_model;
 mod checker;
+mod debugging;
 mod devices;
 mod digest;
 mod document;
@@ -122,6 +123,9 @@ const QUICK: u64 = 4;
 /// In seeds whose remainder by 9 is one of these, operators ask for more than switches.
 const ORDERING: [u64; 2] = [4, 7];
 
+/// In seeds with this remainder by this number, people have resource agents do something once.
+const DEBUGGING: (u64, u64) = (4, 1);
+
 /// Runs one seed: a made-up deployment, faults, then peace.
 pub fn run(seed: u64, options: Options) -> Outcome {
     let mut random = Random::new(seed);
@@ -168,6 +172,9 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     }
     if options.fault.is_none() && ORDERING.contains(&(seed % 9)) {
         world.plan_upkeep(Random::new(seed ^ (u64::MAX >> 8)));
+    }
+    if options.fault.is_none() && seed % DEBUGGING.0 == DEBUGGING.1 {
+        world.plan_debugging(Random::new(seed ^ (u64::MAX >> 9)));
     }
     if follows {
         world.plan_addresses(Random::new(seed ^ (u64::MAX >> 5)));

@@ -22,6 +22,7 @@ const FLOORS: layers::Floors<'_> = &[
         "addresses",
         "agent",
         "agent_model",
+        "debugging",
         "devices",
         "dpe",
         "effects",
