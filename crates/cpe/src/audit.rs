@@ -14,7 +14,8 @@ use crate::store::CALLER_PRINCIPAL;
 pub(crate) struct Order<'a> {
     /// `destroy`, `standby`, `standby-of-all`, `maintenance`, `cleanup`, `cleanup-operation`,
     /// `refresh`, `confirm-fenced`, `fence`, `host-failed`, `grant-ticket`, `revoke-ticket`,
-    /// `ticket-standby`, `set-attribute`, `delete-attribute`, and the verbs of orders about
+    /// `ticket-standby`, `set-attribute`, `delete-attribute`, `debug-monitor`, `debug-start`,
+    /// `debug-stop`, and the verbs of orders about
     /// services.
     pub action: &'static str,
     pub deployment: &'a str,

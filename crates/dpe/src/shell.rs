@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use controller::{
-    AssemblyId, Controller, Decision, Effect, EngineInput, FenceDevice, Input, LeasesHeld, Reply,
-    Request, Time, Why,
+    AssemblyId, Controller, DebugOrder, Decision, Effect, EngineInput, FenceDevice, Input,
+    LeasesHeld, Reply, Request, Time, Why,
 };
 use cpe_bus::peer::{Credentials, Side};
 use cpe_bus::{BusSelection, Error};
 use cpe_daemon::Watchdog;
-use cpe_status::{DeploymentStatus, DpeState};
+use cpe_status::{DebugReport, DeploymentStatus, DpeState};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -545,6 +545,23 @@ impl Shell {
         }
     }
 
+    /// Has an operation run once; tells what is known of it when it has begun.
+    fn debug(&mut self, order: DebugOrder, by: String) -> cpe_bus::Result<DebugReport> {
+        // What it starts must be found by a later DPE: that is its agent's to keep. But what is
+        // looked at afterwards is noted here.
+        if let Some(trouble) = self.saving.trouble() {
+            return Err(Error::NotReady(trouble));
+        }
+        let order = Box::new(order);
+        let input = Input::Debug { order, by };
+        self.controller.handle(now(), input).map_err(bus::refused)?;
+        self.perform();
+        let controller = &self.controller;
+        let id = controller.last_debugged().unwrap_or_default();
+        let report = controller.debugged(id);
+        report.ok_or_else(|| Error::Failed("nothing is known of it".to_owned()))
+    }
+
     fn status(&self) -> DeploymentStatus {
         let mut status = self.controller.status(now());
         if let Some(trouble) = self.saving.trouble() {
@@ -591,6 +608,19 @@ impl Shell {
             }
             BusRequest::PlanService(service, order, reply) => {
                 let _ = reply.send(self.controller.plan_service(now(), &service, &order));
+            }
+            BusRequest::PlanDebug(task, service, assembly, reply) => {
+                let plan = self.controller.plan_debug(now(), task, &service, &assembly);
+                let _ = reply.send(plan);
+            }
+            BusRequest::Debug(order, by, reply) => {
+                let begun = self.debug(*order, by);
+                let _ = reply.send(begun);
+            }
+            BusRequest::Debugged(id, reply) => {
+                let all_known = self.controller.everything_known();
+                let known = self.controller.debugged(&id);
+                let _ = reply.send(known.ok_or_else(|| bus::unknown(&id, all_known)));
             }
             BusRequest::PlanStandby(assembly, on, reply) => {
                 let plan = self.controller.plan_standby(now(), assembly.as_ref(), on);

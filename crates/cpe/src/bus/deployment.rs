@@ -402,6 +402,30 @@ impl DeploymentObject {
         self.command(&header, order, give).await
     }
 
+    #[zbus(out_args("report_json"))]
+    async fn debug(
+        &self,
+        verb: String,
+        service: String,
+        assembly: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let order = Order {
+            action: orders::debug_action(&verb),
+            service: &service,
+            assembly: &assembly,
+            ..Order::default()
+        };
+        let give = async |dpe: DpeCall, by| dpe.debug(&verb, &service, &assembly, by).await;
+        self.command(&header, order, give).await
+    }
+
+    #[zbus(out_args("report_json"))]
+    async fn get_debug(&self, id: String, #[zbus(header)] header: Header<'_>) -> Result<String> {
+        let dpe = self.administered(&header).await?;
+        self.passed_on(dpe.get_debug(&id).await)
+    }
+
     async fn cleanup_operation(
         &self,
         service: String,

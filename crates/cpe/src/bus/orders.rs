@@ -46,3 +46,13 @@ pub(super) fn action(verb: &str) -> &'static str {
         _ => "order",
     }
 }
+
+/// What an agent is had to do once as the action of an event.
+pub(super) fn debug_action(verb: &str) -> &'static str {
+    match verb {
+        "monitor" => "debug-monitor",
+        "start" => "debug-start",
+        "stop" => "debug-stop",
+        _ => "debug",
+    }
+}

@@ -1,6 +1,7 @@
 //! `org.cloudpolicy.Dpe1.NAME` on the bus: requests in, status out. Comes back by itself when the
 //! bus restarts.
 
+mod debug;
 mod object;
 mod orders;
 mod requests;
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 use zbus::Connection;
 use zbus::fdo::{RequestNameFlags, RequestNameReply};
 
+pub(crate) use self::debug::unknown;
 use self::object::DpeObject;
 pub(crate) use self::requests::{BusRequest, Requests, refused};
 use crate::catalogue::Catalogue;

@@ -21,7 +21,7 @@ use zbus::object_server::SignalEmitter;
 use zbus::{Connection, interface};
 
 use super::requests::{BusRequest, Requests, Turn, refused};
-use super::{Public, orders, upkeep};
+use super::{Public, debug, orders, upkeep};
 use crate::catalogue::{self, Catalogue};
 use crate::clock;
 use crate::explain::{Answer, Inquiry};
@@ -523,6 +523,44 @@ impl DpeObject {
         let request = Request::Service { service, order };
         self.change(connection, &header, request, &options).await?;
         json::to_json(&plan)
+    }
+
+    /// Has a resource agent do something once, as JSON what is known when it has begun.
+    #[zbus(out_args("report_json"))]
+    async fn debug(
+        &self,
+        verb: String,
+        service: String,
+        assembly: String,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let caller = require_administrator(connection, &header).await?;
+        let task = debug::task(&verb)?;
+        let by = Reader::new("options", &options).text("by", LONGEST_NAME)?;
+        let turn = Arc::new(self.requests.turn_to_think().await?);
+        let service: ServiceId = bounded(&service, LONGEST_NAME).into();
+        let assembly: AssemblyId = bounded(&assembly, LONGEST_NAME).into();
+        let ask = |reply| BusRequest::PlanDebug(task, service, assembly, reply);
+        let question = self.requests.ask(ask).await?.map_err(refused)?;
+        let answer = move || question.answer_in(clock::zone).map_err(refused);
+        let order = off_the_loop(turn, answer).await?;
+        let by = if by.is_empty() { caller } else { by };
+        json::to_json(&self.requests.debug(order, by).await?)
+    }
+
+    /// What is known of it by now, as JSON.
+    #[zbus(out_args("report_json"))]
+    async fn get_debug(
+        &self,
+        id: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        require_administrator(connection, &header).await?;
+        let ask = |reply| BusRequest::Debugged(id, reply);
+        json::to_json(&self.requests.ask(ask).await??)
     }
 
     /// Forgets failures.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use controller::{
-    AssemblyId, PlanInput, Proposal, Question, Refusal, Reply, Request, ServiceId, ServiceOrder,
-    ServicePlanInput, Why,
+    AssemblyId, DebugInput, DebugOrder, DebugTask, PlanInput, Proposal, Question, Refusal, Reply,
+    Request, ServiceId, ServiceOrder, ServicePlanInput, Why,
 };
 use cpe_bus::{Error, Result};
-use cpe_status::{DeploymentStatus, OperationList};
+use cpe_status::{DebugReport, DeploymentStatus, OperationList};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::explain::Basis;
@@ -51,6 +51,21 @@ pub(crate) enum BusRequest {
         ServiceOrder,
         oneshot::Sender<std::result::Result<ServicePlanInput, Refusal>>,
     ),
+    /// The same of an operation that is to be run once.
+    PlanDebug(
+        DebugTask,
+        ServiceId,
+        AssemblyId,
+        oneshot::Sender<std::result::Result<DebugInput, Refusal>>,
+    ),
+    /// Such an operation, and who asks for it; answered when it has begun, with what is known.
+    Debug(
+        Box<DebugOrder>,
+        String,
+        oneshot::Sender<Result<DebugReport>>,
+    ),
+    /// What is known by now of the one with that id.
+    Debugged(String, oneshot::Sender<Result<DebugReport>>),
     /// The same of standby of an assembly (`None`: of all), or of its end.
     PlanStandby(
         Option<AssemblyId>,
@@ -148,6 +163,13 @@ impl Requests {
         }
     }
 
+    /// Has an operation run once; returns what is known when it has begun.
+    pub(crate) async fn debug(&self, order: DebugOrder, by: String) -> Result<DebugReport> {
+        let (reply, answer) = oneshot::channel();
+        self.send(BusRequest::Debug(Box::new(order), by, reply))?;
+        answer.await.map_err(|_| self.ending())?
+    }
+
     /// Asks for something that changes nothing.
     pub(crate) async fn ask<T>(
         &self,
@@ -209,6 +231,7 @@ pub(crate) fn refused(refusal: Refusal) -> Error {
         Refusal::GenerationConflict { .. } => Error::GenerationConflict(text),
         Refusal::NotFound { .. } => Error::NotFound(text),
         Refusal::NotReady(_) => Error::NotReady(text),
+        Refusal::Refused(_) => Error::Refused(text),
         Refusal::InvalidArgument(_) => Error::InvalidArgument(text),
     }
 }
