@@ -96,6 +96,7 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::DeploymentDestroyed
         | EventKind::AssemblyLeft
         | EventKind::ServiceStopped
+        | EventKind::ServiceDebugged
         | EventKind::ServiceMoved
         | EventKind::TicketRevoked
         | EventKind::OverlayAdded

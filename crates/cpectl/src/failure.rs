@@ -14,10 +14,10 @@ Exit status:
   2  wrong usage; diff: it failed
   3  the document is invalid; import: the CIB, or the document that was made of it
   4  there is no such deployment, assembly, service, ticket, attribute or generation
-  5  conflict: it exists with another document, was changed in between, or is being destroyed; move, ban,
-     disable, restart: it would not hold
+  5  conflict: it exists with another document, or was changed in between; move, ban, disable, restart,
+     debug: it would not hold, or a service might run twice
   6  permission denied
-  7  the daemon or the deployment's DPE cannot be reached
+  7  the daemon or the deployment's DPE cannot be reached, or does something else now: try again
   8  --wait, wait: not done within --timeout
   9  status --check: not all is well";
 
@@ -64,12 +64,9 @@ impl From<Error> for Failure {
         let kind = match &error {
             Error::InvalidDocument(_) | Error::TooLarge(_) => Kind::Invalid,
             Error::NotFound(_) => Kind::NotFound,
-            Error::Exists(_)
-            | Error::GenerationConflict(_)
-            | Error::Busy(_)
-            | Error::Refused(_) => Kind::Conflict,
+            Error::Exists(_) | Error::GenerationConflict(_) | Error::Refused(_) => Kind::Conflict,
             Error::AccessDenied(_) => Kind::Denied,
-            Error::NotReady(_) => Kind::Unreachable,
+            Error::NotReady(_) | Error::Busy(_) => Kind::Unreachable,
             Error::InvalidArgument(_) => Kind::Usage,
             Error::ZBus(zbus::Error::InputOutput(error)) if error.kind() == ErrorKind::TimedOut => {
                 return Failure::new(
@@ -151,6 +148,10 @@ mod tests {
         assert_eq!(
             Failure::from(Error::AccessDenied(String::new())).kind,
             Kind::Denied
+        );
+        assert_eq!(
+            Failure::from(Error::Busy(String::new())).kind,
+            Kind::Unreachable
         );
         assert_eq!(
             Failure::from(Error::InvalidDocument(String::new())).kind,

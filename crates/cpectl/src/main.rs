@@ -57,9 +57,9 @@ async fn run(options: Options, output: &Output) -> Result<ExitCode, Failure> {
 
 async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
-        administer, agents, attribute, deploy, destroy, edit, events, explain, fencing, guest,
-        history, import, list, man, orders, owner, pki, plan, report, rollback, sinks, status,
-        ticket, transitions, upkeep, validate, wait,
+        administer, agents, attribute, debug, deploy, destroy, edit, events, explain, fencing,
+        guest, history, import, list, man, orders, owner, pki, plan, report, rollback, sinks,
+        status, ticket, transitions, upkeep, validate, wait,
     };
     let bus = options.bus;
     match options.command {
@@ -101,6 +101,7 @@ async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
         Command::Manage(of) => orders::plain(&client, "manage", &of, output).await,
         Command::Restart(of) => orders::plain(&client, "restart", &of, output).await,
         Command::Cleanup(arguments) => upkeep::cleanup(&client, &arguments, output).await,
+        Command::Debug(arguments) => debug::run(&client, &arguments, output).await,
         Command::Refresh(arguments) => upkeep::refresh(&client, &arguments, output).await,
         Command::ConfirmFenced(arguments) => {
             administer::confirm_fenced(&client, &arguments, output).await

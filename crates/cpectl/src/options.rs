@@ -1,5 +1,6 @@
 //! The command line's grammar. Its texts are also the man pages.
 
+mod debug;
 mod history;
 mod orders;
 mod owner;
@@ -16,6 +17,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cpe_bus::{BusSelection, PeerAddress, ResourceClass};
 
+pub(crate) use self::debug::{Debug, What, Where};
 pub(crate) use self::history::{Change, Diff, Edit, History, Rollback};
 pub(crate) use self::orders::{Ban, Clear, How, Move, Of, Plain};
 pub(crate) use self::owner::Chown;
@@ -160,12 +162,19 @@ pub(crate) enum Command {
     ///
     /// The deployment finishes it also if its DPE dies in between.
     Restart(Plain),
+    /// Has a service's resource agent do something once in an assembly, and shows all that it said
+    ///
+    /// The agent is run as the engine itself would run it: with the same parameters, environment
+    /// and timeout. What it does counts nowhere. monitor changes nothing, and is possible whenever
+    /// the assembly is online. start and stop are for what is left alone (cpectl unmanage): else
+    /// nothing is run (exit status 5), and there is no --force. start is for what is known to run
+    /// nowhere else, too. Afterwards the engine looks again, and what it believes then is shown.
+    Debug(Debug),
     /// Forgets failures and looks at everything again: what runs, what failed, and what is known
     /// not to run
     ///
     /// Nothing is started or stopped before each place has answered, so what is well is left as it
-    /// is. What cannot be looked at now is as it was known. Refused while a transition is under
-    /// way.
+    /// is. What is under way ends first. What cannot be looked at now is as it was known.
     Refresh(Refresh),
     /// Confirms that a lost assembly is powered off, so that its services may start elsewhere
     ///

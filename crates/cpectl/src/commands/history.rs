@@ -129,7 +129,7 @@ async fn tell(
         };
         let same = texts.iter().rev().find(|(_, known)| *known == text);
         let changes = match (texts.last(), same) {
-            (Some(_), Some((same, _))) => format!("as generation {same}"),
+            (Some(_), Some((same, _))) => format!("rollback: as generation {same}"),
             (Some((_, previous)), None) => summary(diff::meaning(previous, &text)),
             (None, _) if entry.generation == 1 => "created".to_owned(),
             (None, _) => "the one before it is not kept".to_owned(),

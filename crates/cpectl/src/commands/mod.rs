@@ -5,6 +5,7 @@ pub(crate) mod agents;
 pub(crate) mod attribute;
 mod change;
 mod confirm;
+pub(crate) mod debug;
 pub(crate) mod deploy;
 pub(crate) mod destroy;
 pub(crate) mod diff;

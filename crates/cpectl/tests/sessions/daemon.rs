@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use controller::{
-    AssemblyId, Ban, FailedOperation, Holder, Lifetime, Refusal, Request, ServiceId, ServiceOrder,
-    TicketOrder, Whose,
+    AssemblyId, Ban, DebugTask, FailedOperation, Holder, Lifetime, Refusal, Request, ServiceId,
+    ServiceOrder, TicketOrder, Whose,
 };
 use controller_sim::faults::Fault;
 use controller_sim::policies::Loss;
@@ -18,7 +18,7 @@ use cpe_bus::{DeploymentEntry, Error, Event, Fields, GenerationEntry, Result, js
 use cpe_status::{
     AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,
     AgentVariant, DeploymentState, DeploymentStatus, DocumentWarning, KeptInput, KeptInputList,
-    OverlayKind, ResourceAgent, ServicePlan, Unasked,
+    OverlayKind, ResourceAgent, Said, ServicePlan, Unasked,
 };
 use policy_engine::explain::{self, Detail, Question, Temporary, Terms};
 
@@ -656,6 +656,37 @@ impl Deployment {
                 interval_ms,
             },
         })
+    }
+
+    #[zbus(out_args("report_json"))]
+    async fn debug(&self, verb: &str, service: &str, assembly: &str) -> Result<String> {
+        let mut tasks = DebugTask::ALL.into_iter();
+        let task = tasks.find(|task| task.as_str() == verb).unwrap();
+        let mut world = self.0.lock();
+        let begun = world.ask_debug(task, &service.into(), &assembly.into());
+        let id = begun.map_err(|refusal| match refusal {
+            Refusal::NotFound { .. } => Error::NotFound(refusal.to_string()),
+            Refusal::InvalidArgument(text) => Error::InvalidArgument(text),
+            Refusal::Refused(text) => Error::Refused(text),
+            other => Error::NotReady(other.to_string()),
+        })?;
+        json::to_json(&world.controller().unwrap().debugged(&id).unwrap())
+    }
+
+    /// Time passes while it is waited for.
+    #[zbus(out_args("report_json"))]
+    async fn get_debug(&self, id: &str) -> Result<String> {
+        let mut world = self.0.lock();
+        world.run_for(1);
+        let mut report = world.controller().unwrap().debugged(id).unwrap();
+        if report.rc.is_some() {
+            report.said = Some(Said {
+                err: "INFO: a simulated agent\nWARNING: it says little\n".into(),
+                err_cut: 7,
+                ..Said::default()
+            });
+        }
+        json::to_json(&report)
     }
 
     async fn refresh(&self, service: &str, assembly: &str) -> Result<()> {

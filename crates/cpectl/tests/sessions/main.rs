@@ -88,6 +88,11 @@ fn services_are_moved_banned_stopped_and_restarted() {
 }
 
 #[test]
+fn an_agent_is_run_once_and_what_it_said_is_shown() {
+    check("debug");
+}
+
+#[test]
 fn a_ticket_is_granted_and_revoked() {
     check("tickets");
 }
