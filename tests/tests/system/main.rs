@@ -17,6 +17,7 @@ mod compromised;
 mod configure;
 mod crashes;
 mod databases;
+mod debug;
 mod devices;
 mod disks;
 mod escalation;
