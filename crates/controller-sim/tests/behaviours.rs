@@ -295,6 +295,41 @@ fn a_dpe_that_did_not_run_for_a_while_still_finds_out_who_was_lost_meanwhile() {
 }
 
 #[test]
+fn a_dpe_that_stands_still_as_soon_as_it_has_its_document_gives_agents_their_time_again() {
+    let mut world = calm(Scenario::plain(2, 2, Mode::Unit));
+    // It has asked for streams, and nothing else will wake it.
+    world.run_until(SECOND / 10);
+    world.inject(Fault::StopDpe(20 * SECOND));
+    // They are out of reach for a little longer than it stands still.
+    for guest in 0..2 {
+        world.inject(Fault::Cut(guest, 25 * SECOND));
+    }
+    world.run_for(60);
+    expect_well(&world);
+    let told = world.logged();
+    assert!(
+        told.iter().all(|line| !line.starts_with("assembly.lost")),
+        "{told:#?}"
+    );
+}
+
+#[test]
+fn a_dpe_that_stands_still_again_and_again_still_gives_up_who_never_answers() {
+    let mut world = calm(Scenario::plain(2, 2, Mode::Unit));
+    world.run_until(SECOND / 10);
+    world.inject(Fault::Cut(1, 600 * SECOND));
+    for _ in 0..10 {
+        world.inject(Fault::StopDpe(9 * SECOND));
+        world.run_for(10);
+    }
+    let told = world.logged();
+    assert!(
+        told.contains(&"assembly.lost node2".to_owned()),
+        "{told:#?}"
+    );
+}
+
+#[test]
 fn what_happened_while_the_dpe_was_dead_is_told_and_repaired() {
     let mut world = running(2, 2, Mode::Unit);
     let home = place(&world, "service1");

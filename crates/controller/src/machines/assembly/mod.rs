@@ -22,6 +22,15 @@ use super::told::Told;
 use super::values::Allowance;
 use crate::vocabulary::{AssemblyId, AssemblySpec, Attributes, Connect, Hello, Time};
 
+/// Time in which the controller did not listen, µs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lost {
+    /// At least so much: it was to be called then, and was not.
+    pub lost_us: u64,
+    /// At most so much: since it was called last.
+    pub unheard_us: u64,
+}
+
 /// An assembly as it is now.
 #[derive(Debug)]
 pub(crate) struct Assembly {
@@ -227,23 +236,31 @@ impl Assembly {
         }
     }
 
-    /// This controller did not listen for `lost_us`, so silence of that time does not count. Once
-    /// in a silence, what is silent has `moment_us` more before `timeout_us` of it are over.
+    /// This controller did not listen, so silence of that time does not count. Once in a silence,
+    /// what is silent has `moment_us` more before `timeout_us` of it are over, and who was not
+    /// heard yet is awaited as if nothing of the time without any input had passed.
     pub(crate) fn extend_silence(
         &mut self,
         now: Time,
-        lost_us: u64,
+        lost: Lost,
         moment_us: u64,
         timeout_us: u64,
     ) {
-        let moment_us = if self.contact.extend() { moment_us } else { 0 };
+        let Lost {
+            lost_us,
+            unheard_us,
+        } = lost;
+        let (moment_us, unheard_us) = match self.contact.extend() {
+            true => (moment_us, unheard_us.max(lost_us)),
+            false => (0, lost_us),
+        };
         if self.is_heard() {
             let later = (self.contact.silent_since_us() + lost_us)
                 .max((now.boottime_us + moment_us).saturating_sub(timeout_us));
             self.contact.count_silence_from(later.min(now.boottime_us));
         }
         self.course
-            .put_off(|until_us| (until_us + lost_us).max(now.boottime_us + moment_us));
+            .put_off(|until_us| (until_us + unheard_us).max(now.boottime_us + moment_us));
     }
 
     /// Its heartbeats are late.

@@ -197,14 +197,40 @@ fn settings_that_are_sent_end_the_stream_that_there_is() {
 #[test]
 fn silence_does_not_count_while_nobody_listens_and_a_moment_is_given_once() {
     let mut assembly = answered();
-    assembly.extend_silence(at(100), 90, 20, 30);
+    assembly.extend_silence(at(100), lost(90, 90), 20, 30);
     assert_eq!(assembly.contact().silent_since_us(), 90);
-    assembly.extend_silence(at(200), 5, 20, 30);
+    assembly.extend_silence(at(200), lost(5, 5), 20, 30);
     assert_eq!(assembly.contact().silent_since_us(), 170, "no moment more");
     let spec = AssemblySpec::default();
     let mut unknown = Assembly::new(at(0), spec, Course::unknown(5), 0);
-    unknown.extend_silence(at(100), 90, 20, 30);
+    unknown.extend_silence(at(100), lost(90, 90), 20, 30);
     assert_eq!(unknown.life(), Life::Unknown { until_us: 120 });
+}
+
+#[test]
+fn who_was_not_heard_yet_has_its_whole_time_again_but_once() {
+    let unknown = |until_us| {
+        let spec = AssemblySpec::default();
+        Assembly::new(at(0), spec, Course::unknown(until_us), 0)
+    };
+    // Nothing was heard since 10; that the process stood still was seen from 60 on.
+    let mut assembly = unknown(60);
+    assembly.extend_silence(at(100), lost(40, 90), 20, 30);
+    assert_eq!(assembly.life(), Life::Unknown { until_us: 150 });
+    assembly.extend_silence(at(200), lost(50, 100), 20, 30);
+    let until_us = 200;
+    assert_eq!(assembly.life(), Life::Unknown { until_us }, "given up now");
+    // Another input came just now: as before, but for a moment.
+    let mut assembly = unknown(60);
+    assembly.extend_silence(at(65), lost(5, 1), 20, 30);
+    assert_eq!(assembly.life(), Life::Unknown { until_us: 85 });
+}
+
+fn lost(lost_us: u64, unheard_us: u64) -> Lost {
+    Lost {
+        lost_us,
+        unheard_us,
+    }
 }
 
 #[test]
