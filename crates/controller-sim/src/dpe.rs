@@ -87,9 +87,14 @@ impl World {
         self.at(until_us, SimEvent::DpeGoesOn);
     }
 
+    /// The process does not run, and does not know.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.now_us < self.shell.stopped_until_us
+    }
+
     /// What waited comes up, in its order.
     pub(crate) fn dpe_goes_on(&mut self) {
-        if self.now_us >= self.shell.stopped_until_us {
+        if !self.is_stopped() {
             for happening in std::mem::take(&mut self.shell.waiting) {
                 self.dispatch(happening);
             }
@@ -108,9 +113,16 @@ impl World {
             self.after(SECOND, SimEvent::Request(request));
             return;
         }
+        // A stopped one takes it when it goes on, in its turn.
+        if self.is_stopped() {
+            self.shell.waiting.push_back(SimEvent::Request(request));
+            return;
+        }
         let disturbs = matches!(
             request,
-            Request::Standby { on: true, .. } | Request::Maintenance { on: true, .. }
+            Request::Standby { on: true, .. }
+                | Request::StandbyOfAll { on: true }
+                | Request::Maintenance { on: true, .. }
         ) || wants_something(&request);
         // What people wanted while the DPE was dead, they do not want any more.
         if disturbs && self.peaceful {
@@ -162,6 +174,13 @@ impl World {
                         self.kill_dpe(back);
                         return;
                     }
+                }
+                if let Effect::Execute {
+                    assembly,
+                    operation,
+                } = &effect
+                {
+                    self.check_orders(assembly, operation);
                 }
                 if let Some(effect) = self.pass_disk(effect) {
                     self.carry_out(effect);
@@ -221,6 +240,7 @@ impl World {
                 if let Some(Request::Load { document, .. }) = &request {
                     self.shell.loaded_before = true;
                     self.shell.left = false;
+                    self.shell.owners = self.scenario.owners().collect();
                     self.checker.values_go_with(document);
                 }
             }
@@ -240,7 +260,9 @@ impl World {
         let waits = |controller: &Subject| controller.document().is_none();
         let in_vain = self.shell.controller.as_ref().is_some_and(waits);
         if let Some(
-            request @ (Request::Standby { on: false, .. } | Request::Maintenance { on: false, .. }),
+            request @ (Request::Standby { on: false, .. }
+            | Request::StandbyOfAll { on: false }
+            | Request::Maintenance { on: false, .. }),
         ) = request
             && in_vain
             && self.scenario.ending.is_none()

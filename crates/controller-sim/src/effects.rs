@@ -2,7 +2,7 @@
 
 use controller::{
     AssemblyId, Change, Connect, Decision, Effect, EngineInput, FenceDevice, FenceRequest, Input,
-    InputName, SAVES,
+    InputName, SAVES, Task,
 };
 
 use crate::network::ToAgent;
@@ -213,6 +213,16 @@ impl World {
             }
         }
         self.pump();
+    }
+
+    /// An operation waits for the disk.
+    pub fn is_held(&self, resource: &str, action: &Task) -> bool {
+        self.shell.held.iter().any(|(_, effect)| match effect {
+            Effect::Execute { operation, .. } => {
+                operation.resource == resource && operation.action == *action
+            }
+            _ => false,
+        })
     }
 
     /// What waits to be done by an assembly's agent is dropped: its stream ended or began, and the

@@ -179,7 +179,7 @@ impl World {
     /// What is not as it should be when all is well. `None`: all is well.
     pub fn missing(&self) -> Option<String> {
         let controller = self.shell.controller.as_ref()?;
-        if self.now_us < self.shell.stopped_until_us {
+        if self.is_stopped() {
             return Some("the DPE is stopped".into());
         }
         // Without services nothing is fenced, as with Pacemaker.

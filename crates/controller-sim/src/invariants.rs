@@ -110,7 +110,6 @@ impl World {
             ));
         }
         self.check_ticket(operation);
-        self.check_orders(assembly, operation);
         self.check_delay(operation);
         self.check_configure(operation);
         // Without a stream it goes nowhere.

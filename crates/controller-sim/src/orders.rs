@@ -75,9 +75,9 @@ impl World {
         }
     }
 
-    /// What people want is saved.
+    /// What people want is saved, or is about to be.
     fn is_wanted(&self, service: &str, entry: &str) -> bool {
-        let row = |name: &str| self.shell.table.get(&format!("overlay/{name}/{entry}"));
+        let row = |name: &str| self.shell.row(&format!("overlay/{name}/{entry}"));
         row(service)
             .or_else(|| row(&format!("{service}-clone")))
             .is_some_and(|row| !row.contains("\"promoted\":true"))
@@ -89,7 +89,8 @@ impl World {
     }
 
     /// Nothing starts that is disabled, left alone or stopped for its restart, and nothing where it
-    /// is banned, by what is saved.
+    /// is banned, by what is saved when the controller wants it started. What waits for a slow disk
+    /// then is not taken back by what people want meanwhile.
     pub(crate) fn check_orders(&mut self, assembly: &AssemblyId, operation: &Operation) {
         let action = &operation.action;
         if !matches!(action, Task::Start | Task::MigrateFrom) {

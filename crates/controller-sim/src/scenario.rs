@@ -401,6 +401,12 @@ impl Scenario {
             .filter(|(_, assembly)| assembly.present)
     }
 
+    /// The addresses that the document names, each with the assembly that is reached there.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = (String, String)> {
+        let present = self.present();
+        present.filter_map(|(_, own)| Some((own.address.clone()?, own.name.to_string())))
+    }
+
     /// The group that a service is a member of.
     pub fn group_of(&self, index: usize) -> Option<&[usize]> {
         self.groups

@@ -35,6 +35,9 @@ pub(crate) struct Shell {
     pub newest_save: String,
     /// A DPE was given a document before. Who looks after it knows, whatever is in the table.
     pub loaded_before: bool,
+    /// By address: the assembly that was reached there, by the document in force or, if there is
+    /// none, by the last one.
+    pub owners: BTreeMap<String, String>,
     /// How often the table became another one.
     pub losses: u64,
     /// Services were left running on purpose, and no document was loaded since: the deployment does
@@ -60,6 +63,17 @@ pub(crate) struct Shell {
     /// Of these, those that took over what was under way.
     pub taken_over: u64,
     pub unloaded: bool,
+}
+
+impl Shell {
+    /// A row as it is, or will be when the disk has taken what waits for it.
+    pub(crate) fn row(&self, key: &str) -> Option<&String> {
+        let waiting = self.unsaved.iter().rev().find(|change| change.key == key);
+        match waiting {
+            Some(change) => change.value.as_ref(),
+            None => self.table.get(key),
+        }
+    }
 }
 
 /// The beginning of a text, for the trace.

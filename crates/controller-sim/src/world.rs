@@ -218,7 +218,7 @@ impl World {
     }
 
     pub(crate) fn dispatch(&mut self, event: SimEvent) {
-        if event.is_for_the_dpe() && self.now_us < self.shell.stopped_until_us {
+        if event.is_for_the_dpe() && self.is_stopped() {
             self.shell.waiting.push_back(event);
             return;
         }
@@ -390,7 +390,9 @@ impl World {
     fn manager_looks(&mut self) {
         self.after(3 * SECOND, SimEvent::ManagerLooks);
         let time = self.time();
-        let Some(controller) = &self.shell.controller else {
+        // A stopped one does not tell whom it waits for.
+        let stopped = self.is_stopped();
+        let Some(controller) = self.shell.controller.as_ref().filter(|_| !stopped) else {
             return;
         };
         let waiting: Vec<(AssemblyId, String)> = controller

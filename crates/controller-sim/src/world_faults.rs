@@ -374,11 +374,26 @@ impl World {
         self.shell.newest_save.clear();
         self.forget_kept();
         self.shell.left = true;
+        self.end_left_before_others();
         self.forget_promises();
         self.checker.lost.clear();
         self.cut(guest, for_us);
         self.scenario.generation += 1;
         self.after(2 * SECOND, SimEvent::Request(self.load_request()));
+    }
+
+    /// Services were left by a document that the DPE was given, and people have changed it since: it
+    /// has another assembly at some of the addresses. They see to those guests first, as
+    /// docs/safety.md asks of them.
+    fn end_left_before_others(&mut self) {
+        let before = &self.shell.owners;
+        let others = self.scenario.owners().filter(|(address, name)| {
+            let owner = before.get(address);
+            owner.is_some_and(|owner| owner != name)
+        });
+        for (address, _) in others.collect::<Vec<_>>() {
+            self.end_left_services(&address);
+        }
     }
 
     /// What names lead to is put right.

@@ -7,10 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
-use controller::{Lifetime, Request, ServiceOrder};
+use controller::{Lifetime, Request, ServiceOrder, Task};
 use controller_sim::faults::Fault;
 use controller_sim::scenario::{Mode, Scenario};
-use controller_sim::{World, at_rest, expect_well};
+use controller_sim::{World, at_rest, calm, expect_well};
 
 /// The DPE dies at each of so many effects after an order, in a world of its own.
 const EFFECTS: u64 = 24;
@@ -136,4 +136,40 @@ fn a_disabled_service_stays_stopped_over_deaths_and_documents() {
         assert_eq!(world.runs_in("service1").len(), 1);
         expect_well(&world);
     }
+}
+
+#[test]
+fn an_order_does_not_take_back_a_start_that_a_slow_disk_holds_up() {
+    let mut world = calm(Scenario::plain(2, 2, Mode::Lease));
+    world.inject(Fault::SlowDisk(60_000_000));
+    let started = |world: &World| count(world, "start service1") > 0;
+    // The order comes while the start is decided and waits for the disk.
+    let mut held = false;
+    while !held && world.step() {
+        held = !started(&world) && world.is_held("service1", &Task::Start);
+    }
+    assert!(held, "the start waits for the disk");
+    order(&mut world, ServiceOrder::Disable);
+    world.run_for(60);
+    assert!(started(&world));
+    assert_eq!(
+        world.runs_in("service1"),
+        [""; 0],
+        "it is stopped after that"
+    );
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
+}
+
+#[test]
+fn a_stopped_dpe_takes_orders_when_it_goes_on() {
+    let mut world = at_rest(Scenario::plain(2, 2, Mode::Lease));
+    world.inject(Fault::StopDpe(10_000_000));
+    order(&mut world, ServiceOrder::Disable);
+    world.run_for(5);
+    assert_eq!(entries(&world), [""; 0]);
+    assert_eq!(world.runs_in("service1").len(), 1);
+    world.run_for(20);
+    assert_eq!(entries(&world), ["disable "]);
+    assert_eq!(world.runs_in("service1"), [""; 0]);
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
 }
