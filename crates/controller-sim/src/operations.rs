@@ -47,7 +47,8 @@ impl World {
     fn begin_script(&mut self, guest: usize, record: Record, wanted: String) {
         let configured = &mut self.guests[guest].agent.configured;
         configured.remove(&record.operation.resource);
-        let (mut outcome, duration_us) = self.fate(guest, &record.operation);
+        let (mut outcome, duration_us) =
+            self.fate(guest, &record.operation, record.operation.timeout_ms);
         let script = record.operation.configure.as_deref();
         if let Some(Configure::Content { text, .. }) = script
             && text == "exit 1\n"
@@ -61,11 +62,7 @@ impl World {
     /// Begins an operation, which has so much time.
     fn begin_operation(&mut self, guest: usize, record: Record, timeout_ms: u32) {
         let resource = record.operation.resource.clone();
-        let limited = Operation {
-            timeout_ms,
-            ..record.operation.clone()
-        };
-        let (outcome, duration_us) = self.fate(guest, &limited);
+        let (outcome, duration_us) = self.fate(guest, &record.operation, timeout_ms);
         // These may have an effect from their first instant on, whatever becomes of them.
         match record.operation.action {
             _ if outcome.0 == STATUS_NOT_INSTALLED => {}
@@ -118,10 +115,10 @@ impl World {
         self.begin_operation(guest, record, left_ms);
     }
 
-    /// How an operation will end (status and exit code; 0 and 0: told from the truth then), and
-    /// when.
-    fn fate(&mut self, guest: usize, operation: &Operation) -> ((i32, i32), u64) {
-        let timeout_us = u64::from(operation.timeout_ms.max(1)) * MS;
+    /// How an operation that has so much time will end (status and exit code; 0 and 0: told from
+    /// the truth then), and when.
+    fn fate(&mut self, guest: usize, operation: &Operation, timeout_ms: u32) -> ((i32, i32), u64) {
+        let timeout_us = u64::from(timeout_ms.max(1)) * MS;
         let bad = self.guests[guest].bad_operations_until_us > self.now_us;
         let mut duration_us = self.random.between(5 * MS, 800 * MS);
         // Hang and fail: operations of people's scripts do.
@@ -132,7 +129,7 @@ impl World {
         if bad && self.random.percent(20) {
             duration_us = self.random.between(SECOND, timeout_us.max(SECOND));
         }
-        if let Some(given_us) = self.slowness_of(operation) {
+        if let Some(given_us) = self.slowness_of(operation, timeout_ms) {
             duration_us = given_us;
         }
         let refuses = operation.action == Task::Stop
@@ -149,7 +146,7 @@ impl World {
     }
 
     /// How long an operation takes that is slow and well. `None`: as long as another.
-    fn slowness_of(&mut self, operation: &Operation) -> Option<u64> {
+    fn slowness_of(&mut self, operation: &Operation, timeout_ms: u32) -> Option<u64> {
         if !matches!(operation.action, Task::Start | Task::Stop) {
             return None;
         }
@@ -158,7 +155,7 @@ impl World {
             return Some(*given_us);
         }
         let slowness = self.slowness.as_mut()?;
-        let timeout_us = u64::from(operation.timeout_ms) * MS;
+        let timeout_us = u64::from(timeout_ms) * MS;
         slowness
             .percent(SLOW_PERCENT)
             .then(|| slowness.between(SECOND, SECOND.max(timeout_us * 9 / 10)))

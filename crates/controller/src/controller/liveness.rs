@@ -7,6 +7,7 @@ use deployment::failover;
 
 use super::incarnations::Identity;
 use super::{Controller, Settings};
+use crate::machines::assembly::fence::Fence;
 use crate::machines::assembly::greeting::{self, Answer, Gap, Told, Verdict};
 use crate::machines::assembly::{Assembly, Course, Life};
 use crate::machines::facts::LastEvent;
@@ -384,6 +385,10 @@ impl Controller {
 
     /// Lets time pass for every assembly.
     pub(crate) fn age_assemblies(&mut self, now: Time) {
+        // Mostly nothing is due, and a look at each costs less than all names.
+        if !self.assemblies.values().any(|own| self.is_due(now, own)) {
+            return;
+        }
         let names: Vec<AssemblyId> = self.assemblies.keys().cloned().collect();
         for name in names {
             // Late and then lost may both be due.
@@ -397,6 +402,14 @@ impl Controller {
             }
             self.age_fence(now, &name);
         }
+    }
+
+    /// Its life, or its fencing, goes on by itself now.
+    fn is_due(&self, now: Time, assembly: &Assembly) -> bool {
+        let life_us = Controller::life_deadline_of(assembly, &self.settings());
+        let fence_us = assembly.fence().and_then(Fence::deadline_us);
+        let mut deadlines = life_us.into_iter().chain(fence_us);
+        deadlines.any(|deadline| deadline <= now.boottime_us)
     }
 
     fn age(&mut self, now: Time, name: &AssemblyId) {

@@ -51,6 +51,7 @@ pub use service_plan::ServicePlanInput;
 use std::collections::BTreeMap;
 
 use crate::machines::assembly::Assembly;
+use crate::machines::assembly::fence::Fence;
 use crate::machines::attributes::Dampening;
 use crate::machines::deciding::Deciding;
 use crate::machines::document::Document;
@@ -227,8 +228,8 @@ impl Controller {
             [
                 life,
                 told,
-                self.fence_deadline(name),
-                self.power_deadline(name),
+                own.fence().and_then(Fence::deadline_us),
+                self.power_deadline_of(name, own),
             ]
         });
         let recheck = self.deciding.recheck_at_s().map(|(at_s, _)| {
@@ -293,7 +294,10 @@ impl Controller {
 
     /// Ends an input: what is to be done goes out, facts first.
     fn flush(&mut self) {
-        self.effects.publish(self.state(), self.summary());
+        let state = self.state();
+        if self.effects.publishes(state) {
+            self.effects.publish(state, self.summary());
+        }
         self.effects.flush(self.store.changes());
     }
 

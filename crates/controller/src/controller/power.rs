@@ -123,19 +123,23 @@ impl Controller {
 
     /// It is off as far as is known, and is to be on.
     fn wants_power(&self, name: &AssemblyId, assembly: &Assembly) -> bool {
+        // Mostly it is not.
+        if !assembly.is_safe() {
+            return false;
+        }
         let facts = self.store.assemblies().get(name);
         let wanted = facts.is_some_and(|facts| facts.power_on && facts.retired.is_none());
         let ready = !self.phase.is_over() && self.document.is_in_force();
-        ready
-            && wanted
-            && assembly.is_safe()
-            && !assembly.contact().is_up()
-            && !self.in_maintenance(name)
+        ready && wanted && !assembly.contact().is_up() && !self.in_maintenance(name)
     }
 
     /// Boot time at which a device is asked to switch an assembly on, µs.
     pub(crate) fn power_deadline(&self, name: &AssemblyId) -> Option<u64> {
-        let assembly = self.assemblies.get(name)?;
+        self.power_deadline_of(name, self.assemblies.get(name)?)
+    }
+
+    /// As [`Controller::power_deadline`], of the assembly of that name.
+    pub(crate) fn power_deadline_of(&self, name: &AssemblyId, assembly: &Assembly) -> Option<u64> {
         let next_us = assembly.power().next_us();
         next_us.filter(|_| self.wants_power(name, assembly))
     }

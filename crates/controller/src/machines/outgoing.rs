@@ -67,12 +67,16 @@ impl Outgoing {
         self.connects
     }
 
-    /// Has the shell learn the state, or a new summary of the same state. A summary alone is no
-    /// reason to wake the shell: what is waited for changes every second.
+    /// The shell may have to learn that state, or a new summary. A summary alone is no reason to
+    /// wake the shell: what is waited for changes every second.
+    pub(crate) fn publishes(&self, state: DpeState) -> bool {
+        state != self.published.0 || !self.present.is_empty()
+    }
+
+    /// Has the shell learn the state, or a new summary of the same state.
     pub(crate) fn publish(&mut self, state: DpeState, summary: String) {
         let (old_state, old_summary) = &self.published;
-        let changed = state != *old_state;
-        if !changed && (summary == *old_summary || self.present.is_empty()) {
+        if !self.publishes(state) || state == *old_state && summary == *old_summary {
             return;
         }
         self.published = (state, summary.clone());

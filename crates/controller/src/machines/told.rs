@@ -170,6 +170,9 @@ impl Told {
 
     /// What counts from now on (boot time, µs).
     pub(crate) fn take_due(&mut self, now_us: u64) -> Vec<(String, String)> {
+        if self.settling.values().all(|(_, due_us)| *due_us > now_us) {
+            return Vec::new();
+        }
         let all = std::mem::take(&mut self.settling);
         let (due, settling) = all
             .into_iter()
