@@ -12,6 +12,18 @@ use crate::time::{MS, SECOND};
 use crate::world::World;
 use crate::zones;
 
+/// A guest or a device is to do something.
+fn is_order(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Execute { .. }
+            | Effect::Cancel { .. }
+            | Effect::Forget { .. }
+            | Effect::Restart { .. }
+            | Effect::Fence(_)
+    )
+}
+
 impl World {
     pub(crate) fn carry_out(&mut self, effect: Effect) {
         if self.options.trace
@@ -22,6 +34,9 @@ impl World {
         {
             let text = brief(&format!("{effect:?}"));
             self.say(|| format!("  out {text}"));
+        }
+        if is_order(&effect) {
+            self.shell.in_vain = (0, 0);
         }
         match effect {
             Effect::Persist(changes) => self.persist(changes),
@@ -85,6 +100,7 @@ impl World {
 
     fn transition_begins(&mut self, number: u64, cib: String) {
         self.shell.transitions += 1;
+        self.check_that_it_does_something();
         if self.options.trace {
             let name = format!("start-{}-transition-{number}", self.shell.start);
             self.inputs.push((name, cib.clone()));

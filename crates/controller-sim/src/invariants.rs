@@ -12,6 +12,8 @@ use crate::scenario::{Form, Mode, Service, service_of};
 use crate::time::SECOND;
 use crate::world::World;
 
+/// So many transitions in a row that tell nobody to do anything are too many within this time, µs.
+const IN_VAIN: (u64, u64) = (40, 5 * SECOND);
 /// What was sent before a guest came back is done by then, µs: links are slow, and so are starts.
 const ON_THE_WAY_US: u64 = 30 * SECOND;
 
@@ -406,6 +408,23 @@ impl World {
         if fresh && event.kind == EventKind::TransitionStarted {
             let taken_over = event.details.contains_key("taken_over");
             self.shell.taken_over += u64::from(taken_over);
+        }
+    }
+
+    /// A transition begins. A controller that decides again and again and has nobody do anything
+    /// burns its host's processor.
+    pub(crate) fn check_that_it_does_something(&mut self) {
+        let (count, since_us) = match self.shell.in_vain {
+            (0, _) => (1, self.now_us),
+            (count, since_us) => (count + 1, since_us),
+        };
+        self.shell.in_vain = (count, since_us);
+        let (most, within_us) = IN_VAIN;
+        if count > most {
+            self.shell.in_vain = (0, 0);
+            if self.now_us < since_us + within_us {
+                self.violated(format!("{count} transitions in a row do nothing"));
+            }
         }
     }
 

@@ -60,7 +60,9 @@ pub(crate) struct Shell {
     pub planned_tick_us: Option<u64>,
     pub ticks: u64,
     pub transitions: u64,
-    /// Of these, those that took over what was under way.
+    /// Of these, the last ones after which nobody was told to do anything, and since when, µs.
+    pub in_vain: (u64, u64),
+    /// Of all transitions, those that took over what was under way.
     pub taken_over: u64,
     pub unloaded: bool,
 }

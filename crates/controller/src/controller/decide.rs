@@ -8,6 +8,7 @@ use crate::machines::facts::Departure;
 use crate::machines::phase::Phase;
 use crate::vocabulary::{
     AssemblyId, Decision, Effect, EngineInput, EventDraft, EventKind, InputName, Outcome, Time,
+    does_nothing,
 };
 
 impl Controller {
@@ -140,7 +141,7 @@ impl Controller {
             }
         }
         self.accept(&mut outcome);
-        if outcome.graph.synapses.is_empty() {
+        if does_nothing(&outcome.graph) {
             self.deciding.came_to_rest();
             self.deciding.set_deadlocked(false);
             self.settle_services(now);

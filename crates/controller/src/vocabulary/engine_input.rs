@@ -10,7 +10,7 @@ use policy_engine::lint::Finding;
 use policy_engine::model::{
     Cluster, LossPolicy, NodeId, ResourceId, Role, Turn, is_of_ban, is_of_move,
 };
-use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph, Zone, lint};
+use policy_engine::{ActionKind, Cib, RunOptions, Schedule, TransitionGraph, Zone, lint};
 
 use super::ids::{ServiceId, TicketId};
 use super::limits::Limits;
@@ -150,6 +150,14 @@ pub(crate) fn only_utc(_name: &str) -> Option<Zone> {
     None
 }
 
+/// There is nothing to do: what a graph has, if anything, are pseudo-actions, which only order
+/// others. Those that tell when an assembly has room (`load_stopped_…`) are in a graph whenever
+/// something has a utilization.
+pub(crate) fn does_nothing(graph: &TransitionGraph) -> bool {
+    let mut heads = graph.synapses.iter().map(|it| graph.head(it.action));
+    heads.all(|head| head.is_none_or(|head| head.kind == ActionKind::Pseudo))
+}
+
 /// The decision about a CIB, in the time zone that it names.
 ///
 /// # Errors
@@ -202,7 +210,7 @@ impl EngineInput {
         let outcome = scheduled(&self.cib, self.now_s, zones).map(|mut schedule| {
             change(&mut schedule.graph);
             let mut outcome = Outcome::new(schedule);
-            if outcome.graph.synapses.is_empty() {
+            if does_nothing(&outcome.graph) {
                 outcome.spent = self.spent(zones);
             }
             outcome
@@ -219,7 +227,7 @@ impl EngineInput {
     fn spent(&self, zones: Zones) -> Vec<OverlayKey> {
         let stays = |without: &&Without| {
             scheduled(&without.cib, self.now_s, zones)
-                .is_ok_and(|schedule| schedule.graph.synapses.is_empty())
+                .is_ok_and(|schedule| does_nothing(&schedule.graph))
         };
         let spent = self.without.iter().filter(stays);
         spent.map(|without| without.entry.clone()).collect()

@@ -39,7 +39,9 @@ pub use question::{Asker, Ban, Holder, Keeping, Place, Question, Reply, Value, W
 pub use task::Task;
 pub use time::Time;
 
-pub(crate) use engine_input::{Goal, Outcome, Terms, Waits, Without, goal, only_utc, scheduled};
+pub(crate) use engine_input::{
+    Goal, Outcome, Terms, Waits, Without, does_nothing, goal, only_utc, scheduled,
+};
 pub(crate) use event::{EventDraft, event_id};
 pub(crate) use limits::Limits;
 pub(crate) use operation::{Asked, DEVICE_CLASS, META_OF_RESULTS, epoch_of_dispatcher};

@@ -50,6 +50,24 @@ fn what_is_moved_away_and_can_start_nowhere_else_may_go_back() {
     assert_eq!(lab.overlay(), [""; 0]);
 }
 
+#[test]
+fn a_move_ends_also_where_assemblies_offer_capacity() {
+    let uses = r#"<utilization id="u"><nvpair id="c" name="cpu" value="1"/></utilization>"#;
+    let service = primitive_with("web", "resource-stickiness=1000", uses);
+    let text = options("placement-strategy=balanced") + &resources(&service);
+    let mut lab = Lab::with(&[r#"<capacity cpu="8"/>"#; 2], &text);
+    let home = lab.places("web").concat();
+    let other = if home == "n1" { "n2" } else { "n1" };
+    lab.order("web", order_move(Some(other), PLACED));
+    lab.wait(2);
+    assert_eq!(lab.places("web"), [other]);
+    assert_eq!(lab.overlay(), [""; 0]);
+    // There are pseudo-actions in each answer, and no reason to ask again.
+    let asked = lab.questions;
+    lab.wait(60);
+    assert_eq!(lab.questions, asked);
+}
+
 /// `n2` is lost, and is not made safe.
 fn with_a_loss() -> Lab {
     let text = resources(&primitive("web", ""));
