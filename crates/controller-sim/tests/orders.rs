@@ -10,7 +10,7 @@
 use controller::{Lifetime, Request, ServiceOrder, Task};
 use controller_sim::faults::Fault;
 use controller_sim::scenario::{Mode, Scenario};
-use controller_sim::{World, at_rest, calm, expect_well};
+use controller_sim::{World, at_rest, expect_well};
 
 /// The DPE dies at each of so many effects after an order, in a world of its own.
 const EFFECTS: u64 = 24;
@@ -140,23 +140,20 @@ fn a_disabled_service_stays_stopped_over_deaths_and_documents() {
 
 #[test]
 fn an_order_does_not_take_back_a_start_that_a_slow_disk_holds_up() {
-    let mut world = calm(Scenario::plain(2, 2, Mode::Lease));
+    let mut world = at_rest(Scenario::plain(2, 2, Mode::Lease));
+    order(&mut world, ServiceOrder::Disable);
+    world.run_for(20);
+    let before = count(&world, "start service1");
     world.inject(Fault::SlowDisk(60_000_000));
-    let started = |world: &World| count(world, "start service1") > 0;
-    // The order comes while the start is decided and waits for the disk.
-    let mut held = false;
-    while !held && world.step() {
-        held = !started(&world) && world.is_held("service1", &Task::Start);
+    order(&mut world, ServiceOrder::Enable);
+    // What begins a transition waits for the event that tells of it.
+    while !world.is_held("service1", &Task::Start) {
+        assert!(world.step() && count(&world, "start service1") == before);
     }
-    assert!(held, "the start waits for the disk");
     order(&mut world, ServiceOrder::Disable);
     world.run_for(60);
-    assert!(started(&world));
-    assert_eq!(
-        world.runs_in("service1"),
-        [""; 0],
-        "it is stopped after that"
-    );
+    assert_eq!(count(&world, "start service1"), before + 1);
+    assert_eq!(world.runs_in("service1"), [""; 0], "it is stopped again");
     assert!(world.violations().is_empty(), "{:?}", world.violations());
 }
 
