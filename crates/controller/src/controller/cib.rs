@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy_engine::xml::Writer;
 
-use super::in_use::{found, is_single, promotion, reloaded};
+use super::in_use::{is_single, promotion, reloaded, start};
 use super::living::Followed;
 use super::migrations::{self, GivenUp};
 use super::overlaid;
@@ -330,11 +330,13 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, given_up: &[GivenUp<'_>], xml:
             records.retain(|record| !given_up.iter().any(|own| own.is_over(node, record)));
             let seen: Vec<Cow<'_, Record>> = records
                 .into_iter()
-                .map(|it| found(input.followed.seen(it), node.history, &input.followed))
+                .map(|it| input.followed.seen(it))
                 .collect();
             let records: Vec<&Record> = seen.iter().map(AsRef::as_ref).collect();
+            let start = start(resource, &records, node.history, &input.followed);
             let told = Told {
                 records: &records,
+                start: start.as_ref(),
                 promotion: promotion(resource, &records, node.history),
                 failure,
             };
@@ -415,6 +417,8 @@ fn transient_attributes(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>
 #[derive(Clone, Copy)]
 struct Told<'a> {
     records: &'a [&'a Record],
+    /// It was started by this, before it was looked for.
+    start: Option<&'a Record>,
     /// It is promoted by this, which no later record says.
     promotion: Option<&'a Record>,
     failure: Option<&'a FailureFacts>,
@@ -423,6 +427,7 @@ struct Told<'a> {
 fn lrm_resource(node: &str, resource: &str, told: Told<'_>, now_s: i64, xml: &mut Writer<'_>) {
     let Told {
         records,
+        start,
         promotion,
         failure,
     } = told;
@@ -448,8 +453,8 @@ fn lrm_resource(node: &str, resource: &str, told: Told<'_>, now_s: i64, xml: &mu
         let id = format!("{resource}_last_0");
         entry(node, &id, &reloaded(last, &complete), None, xml);
     }
-    if let Some(promotion) = promotion {
-        entry(node, &operation_key(promotion), promotion, None, xml);
+    for record in start.into_iter().chain(promotion) {
+        entry(node, &operation_key(record), record, None, xml);
     }
     for record in complete.iter().filter(|record| !is_single(record)) {
         let operation = &record.operation;

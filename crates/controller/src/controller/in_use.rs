@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::living::Followed;
 use crate::machines::history::{self, History};
-use crate::vocabulary::{CONFIGURE, FORCE_RESTART, OP_DIGEST, Record, RecordState, Task};
+use crate::vocabulary::{FORCE_RESTART, OP_DIGEST, Record, RecordState, STATUS_DONE, Task};
 
 /// A reload that went well. It says nothing about the role: it only changes the parameters by which
 /// the resource runs.
@@ -51,53 +51,35 @@ fn is_what_runs(record: &Record, complete: &[&Record], reload: &Record) -> bool 
     last.is_some_and(|last| last.call_id == record.call_id)
 }
 
-/// A look that has found a resource running, with the parameters by which it was started. The look
-/// has those of the document, and would hide that they are others: a restart that was to bring
-/// them may have failed, and been cleaned up.
-pub(super) fn found<'a>(
-    record: Cow<'a, Record>,
+/// What started a resource that a look has found running since, if it had other parameters. The look
+/// has those of the document, and would hide that: a restart that was to bring them may have
+/// failed, and been cleaned up.
+pub(super) fn start(
+    resource: &str,
+    records: &[&Record],
     history: &History,
     followed: &Followed<'_>,
-) -> Cow<'a, Record> {
-    if !record.is_probe() || !matches!(record.rc, 0 | 8) {
-        return record;
+) -> Option<Record> {
+    let found = last_single(records)?;
+    if !found.is_probe() || !matches!(found.rc, 0 | 8) {
+        return None;
     }
-    let resource = record.operation.resource.as_str();
-    let definition = history.definition(resource).filter(|definition| {
-        let ends = |other: &Record| {
-            let action = &other.operation.action;
-            let ends = matches!(action, Task::Stop | Task::MigrateTo) && !other.failed();
-            ends && other.call_id > definition.call_id
-        };
-        definition.call_id < record.call_id && !history.of(resource).any(ends)
-    });
-    let Some(definition) = definition else {
-        return record;
+    let definition = history.definition(resource)?;
+    let ends = |other: &Record| {
+        let action = &other.operation.action;
+        let ends = matches!(action, Task::Stop | Task::MigrateTo) && !other.failed();
+        ends && other.call_id > definition.call_id
     };
-    let started = followed.seen(definition);
-    let mut own = record.operation.parameters.clone();
-    for (name, value) in &mut own {
-        if let Some(started) = started.operation.parameters.get(name) {
-            value.clone_from(started);
-        }
+    let digest = |of: &Record| of.operation.annotations.get(OP_DIGEST).cloned();
+    let is_other = digest(definition) != digest(found);
+    if !is_other || definition.call_id >= found.call_id || history.of(resource).any(ends) {
+        return None;
     }
-    let configured = |of: &Record| of.operation.annotations.get(CONFIGURE).cloned();
-    let digest = if own != record.operation.parameters {
-        let pairs = own.iter().map(|(name, value)| (&**name, &**value));
-        policy_engine::parameters_digest(pairs)
-    } else if let (true, Some(digest)) = (
-        configured(definition) != configured(&record),
-        definition.operation.annotations.get(OP_DIGEST),
-    ) {
-        digest.clone()
-    } else {
-        return record;
-    };
-    let mut record = record.into_owned();
-    let operation = &mut record.operation;
-    operation.annotations.insert(OP_DIGEST.to_owned(), digest);
-    operation.parameters = own;
-    Cow::Owned(record)
+    let mut record = followed.seen(definition).into_owned();
+    // It runs, by whatever it came and whatever was told of that.
+    record.operation.action = Task::Start;
+    (record.status, record.rc) = (STATUS_DONE, record.expected_rc());
+    Some(record)
 }
 
 /// The promotion of a resource, if what was done since is a look that told nothing: it stays
@@ -107,11 +89,15 @@ pub(super) fn promotion<'a>(
     records: &[&Record],
     history: &'a History,
 ) -> Option<&'a Record> {
-    let complete = records
-        .iter()
-        .filter(|it| it.state == RecordState::Complete);
-    let single = complete.filter(|record| is_single(record));
-    let last = single.max_by_key(|record| record.call_id)?;
+    let last = last_single(records)?;
     let unclear = history::told_nothing(last);
     unclear.then(|| history.promotion(resource)).flatten()
+}
+
+/// The last operation of a resource that was done once and tells its state.
+fn last_single<'a>(records: &[&'a Record]) -> Option<&'a Record> {
+    let complete = records.iter().copied();
+    let complete = complete.filter(|it| it.state == RecordState::Complete);
+    let single = complete.filter(|record| is_single(record));
+    single.max_by_key(|record| record.call_id)
 }

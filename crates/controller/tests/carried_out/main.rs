@@ -15,6 +15,7 @@ mod elements;
 mod fencing;
 mod hand_over;
 mod lab;
+mod looks;
 mod operations;
 mod options;
 mod overlay;
