@@ -36,6 +36,7 @@ mod overlap;
 mod packages;
 mod promotion;
 mod rights;
+mod seconds;
 mod service_orders;
 mod shutdowns;
 mod size;
