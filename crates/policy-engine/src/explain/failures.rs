@@ -104,6 +104,12 @@ pub(super) fn response(on_fail: OnFail) -> (&'static str, &'static str) {
     }
 }
 
+/// The response to a failure as parameters.
+fn responded(on_fail: OnFail) -> [(&'static str, Value); 2] {
+    let (name, effect) = response(on_fail);
+    [("on_fail", name.into()), ("response", effect.into())]
+}
+
 impl<'s> Explainer<'s> {
     /// The recorded failures of a primitive, those with the weightiest response first.
     pub(super) fn failures(&self, id: ResourceId) -> Vec<Failure<'s>> {
@@ -222,12 +228,11 @@ impl<'s> Explainer<'s> {
                 parameters.push(("fatal", fatal.into()));
             }
             if threshold > count || failure.on_fail != OnFail::Restart {
-                let (name, effect) = response(failure.on_fail);
-                parameters.push(("on_fail", name.into()));
-                parameters.push(("response", effect.into()));
+                parameters.extend(responded(failure.on_fail));
             }
             parameters.push(("forgotten", self.forgotten(id, last).into()));
         } else if let Some(time) = self.time_of(failure) {
+            parameters.extend(responded(failure.on_fail));
             parameters.push(("forgotten", self.forgotten(id, time).into()));
         }
         self.say(&codes::FAILURE, parameters)
@@ -396,7 +401,7 @@ impl<'s> Explainer<'s> {
                 Some((operation, interval, count)) => {
                     self.bare_count(id, node, (&operation, interval), count)
                 }
-                None => self.plain(&codes::STATE),
+                None => self.too_often_beside(id, node),
             };
         };
         let threshold = self.cluster.resource(id).migration_threshold;
@@ -444,6 +449,45 @@ impl<'s> Explainer<'s> {
             _ => return there,
         };
         self.with(there, "consequence", consequence)
+    }
+
+    /// A failure of another part of the same instance of a clone, which keeps all of it away.
+    pub(super) fn failure_beside(&self, id: ResourceId, node: NodeId) -> Option<Statement> {
+        let top = self.cluster.top(id);
+        let parts = self.cluster.leaves(top);
+        let parts = parts
+            .iter()
+            .filter(|_| self.cluster.resource(top).is_clone());
+        let mut failures =
+            parts.flat_map(|part| self.failures(*part).into_iter().map(|it| (*part, it)));
+        let (part, failure) = failures.find(|(_, failure)| failure.node == node)?;
+        let there = self.failure_bans(part, failure.entry.id(), node);
+        Some(self.with(there, "failure", self.failure_of_part(part, &failure)))
+    }
+
+    /// The same for failures that are too many.
+    fn too_often_beside(&self, id: ResourceId, node: NodeId) -> Statement {
+        let parts = self.cluster.leaves(self.cluster.top(id));
+        let mut parts = parts.into_iter().filter(|part| *part != id);
+        let Some(part) = parts.find(|part| !self.counted(*part, node).is_empty()) else {
+            return self.plain(&codes::STATE);
+        };
+        let there = self.too_often(part, node);
+        let failures = self.kin(part).into_iter().flat_map(|it| self.failures(it));
+        match failures.into_iter().find(|failure| failure.node == node) {
+            Some(failure) if there.code == &codes::FAILED_TOO_OFTEN => {
+                self.with(there, "failure", self.failure_of_part(part, &failure))
+            }
+            _ => there,
+        }
+    }
+
+    /// What happened, with whom it happened to.
+    fn failure_of_part(&self, part: ResourceId, failure: &Failure<'_>) -> Statement {
+        let what = self.what_failed(failure);
+        let operation = what.text_of("operation").unwrap_or_default();
+        let of = format!("{}: {operation}", self.cleanup_name(part));
+        self.with(what, "operation", of)
     }
 
     /// A failure whose response is to stop the resource.

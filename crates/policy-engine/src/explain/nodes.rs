@@ -4,7 +4,10 @@
 use super::answer::{Explanation, Statement, SubjectKind, Value};
 use super::resources::policy_name;
 use super::{Explainer, codes};
-use crate::model::{Action, ActionId, NodeId, NodeKind, OnFail, QuorumPolicy, ResourceId, Task};
+use crate::model::{
+    Action, ActionId, LocationId, LossPolicy, NodeId, NodeKind, OnFail, QuorumPolicy, ResourceId,
+    Score, Task,
+};
 use crate::transition::fencing;
 
 /// Resources that an answer about a node goes through, at most.
@@ -102,6 +105,9 @@ impl<'s> Explainer<'s> {
                 ));
             }
             return told;
+        }
+        if let Some(unhealthy) = self.unhealthy(id) {
+            return explain(unhealthy);
         }
         explain(self.say(&codes::NODE_ONLINE, vec![("node", name.as_str().into())]))
     }
@@ -348,7 +354,7 @@ impl<'s> Explainer<'s> {
             "peer process is no longer available" => &codes::FENCE_PROCESS,
             "fencing was requested" => &codes::FENCE_REQUESTED,
             "cluster does not have quorum" => &codes::FENCE_QUORUM,
-            "deadman ticket was lost" => &codes::FENCE_TICKET,
+            "deadman ticket was lost" => return self.ticket_fences(id),
             "stop is unrunnable" => &codes::FENCE_STOP,
             "peer failed Pacemaker membership criteria"
             | "peer pending timed out on joining the process group"
@@ -360,6 +366,35 @@ impl<'s> Explainer<'s> {
             other => return self.say(&codes::FENCE_OTHER, vec![("detail", other.into())]),
         };
         self.plain(code)
+    }
+
+    /// Which ticket was lost by what runs there, and fences the node.
+    fn ticket_fences(&self, id: NodeId) -> Statement {
+        let running = self.cluster.node(id).running.iter();
+        let lost = running.filter_map(|leaf| {
+            let lost = self.lost_ticket(*leaf, |policy| policy == LossPolicy::Fence)?;
+            Some((self.cleanup_name(*leaf), lost))
+        });
+        let mut parameters = Vec::new();
+        if let Some((resource, lost)) = lost.into_iter().next() {
+            parameters.push(("resource", Value::from(resource)));
+            let known = lost.parameters.into_iter();
+            parameters.extend(known.filter(|(name, _)| *name != "resource"));
+        }
+        self.say(&codes::FENCE_TICKET, parameters)
+    }
+
+    /// That the health of a node forbids resources there, or makes it a worse place.
+    fn unhealthy(&self, id: NodeId) -> Option<Statement> {
+        let strategy = self.cluster.options.health_strategy.name();
+        let mut all = self.cluster.locations.iter().enumerate();
+        let (at, _) = all.find(|(_, location)| {
+            let mut scores = location.nodes.iter();
+            strategy != "none"
+                && *location.id == *strategy
+                && scores.any(|(node, score)| *node == id && *score < Score::ZERO)
+        })?;
+        Some(self.location(LocationId::new(at), id))
     }
 
     /// What the shutdown of a node waits for, or why it cannot be completed.

@@ -15,6 +15,8 @@ pub(super) struct Order {
     pub(super) first: ResourceId,
     pub(super) first_task: Task,
     pub(super) then: ResourceId,
+    /// One of these is enough; empty: all that come first are needed.
+    pub(super) any_of: Vec<ResourceId>,
 }
 
 impl Order {
@@ -59,6 +61,7 @@ impl Explainer<'_> {
                                 .collect(),
                             task: Task::parse(set.action.as_deref().unwrap_or("start")),
                             sequential: set.sequential != Some(false),
+                            require_all: set.require_all != Some(false),
                         })
                         .collect();
                     pairs(element, &sets, &line, &mut found);
@@ -79,6 +82,7 @@ impl Explainer<'_> {
             first,
             first_task: task,
             then,
+            any_of: Vec::new(),
         })
     }
 
@@ -135,6 +139,26 @@ impl Explainer<'_> {
         statements
     }
 
+    /// Why what may migrate live is stopped and started instead.
+    pub(super) fn not_live(&self, id: ResourceId) -> Option<Statement> {
+        let resource = self.cluster.resource(id);
+        let from = self.cluster.current_node(id)?;
+        let moves = resource.assigned.is_some_and(|to| to != from) && self.acts(id);
+        if !resource.migratable || !moves || self.migrates(id) {
+            return None;
+        }
+        let line = self.line_of(id);
+        let orders = self.orders_of(id).into_iter();
+        let mut orders = orders.filter(|it| line.contains(&it.then) && !it.is_optional());
+        let order = orders.find(|order| {
+            let leaves = self.cluster.leaves(order.first);
+            leaves.iter().any(|leaf| self.acts(*leaf))
+        })?;
+        let other = Value::from(self.cleanup_name(order.first));
+        let parameters = vec![("constraint", constraint(&order.id)), ("other", other)];
+        Some(self.say(&codes::NOT_LIVE, parameters))
+    }
+
     /// Whether it is started or stopped in the transition, not only migrated.
     fn acts(&self, id: ResourceId) -> bool {
         let mut actions = self.cluster.resource(id).actions.iter();
@@ -162,11 +186,12 @@ struct SetOf {
     members: Vec<ResourceId>,
     task: Task,
     sequential: bool,
+    require_all: bool,
 }
 
 /// The pairs of a constraint with sets in which a resource occurs.
 fn pairs(element: Element<'_>, sets: &[SetOf], line: &[ResourceId], found: &mut Vec<Order>) {
-    let mut add = |first: ResourceId, task: &Task, then: ResourceId| {
+    let mut add = |first: ResourceId, task: &Task, then: ResourceId, any_of: &[ResourceId]| {
         if line.contains(&first) || line.contains(&then) {
             found.push(Order {
                 id: element.get("id").unwrap_or_default().to_owned(),
@@ -174,13 +199,14 @@ fn pairs(element: Element<'_>, sets: &[SetOf], line: &[ResourceId], found: &mut 
                 first,
                 first_task: task.clone(),
                 then,
+                any_of: any_of.to_vec(),
             });
         }
     };
     for (index, set) in sets.iter().enumerate() {
         if set.sequential {
             for pair in set.members.windows(2) {
-                add(pair[0], &set.task, pair[1]);
+                add(pair[0], &set.task, pair[1], &[]);
             }
         }
         let Some(before) = index.checked_sub(1).map(|before| &sets[before]) else {
@@ -190,9 +216,13 @@ fn pairs(element: Element<'_>, sets: &[SetOf], line: &[ResourceId], found: &mut 
         if !holds_it(before) && !holds_it(set) {
             continue;
         }
+        let any_of: &[ResourceId] = match before.require_all {
+            true => &[],
+            false => &before.members,
+        };
         for first in &before.members {
             for then in &set.members {
-                add(*first, &before.task, *then);
+                add(*first, &before.task, *then, any_of);
             }
         }
     }

@@ -64,10 +64,10 @@ impl<'s> Explainer<'s> {
                 change: change(entry.before, entry.after),
                 cause: self.cause(id, entry),
             });
-        let score = resource.allowed.get(node);
+        let score = self.score_at(id, node);
         NodeLine {
             node: self.node_name(node),
-            score: score.map(|entry| entry.score.to_string()),
+            score: score.map(|score| score.to_string()),
             chosen,
             reason,
             parts: parts.collect(),
@@ -95,7 +95,7 @@ impl<'s> Explainer<'s> {
                 false => self.say(&codes::OPT_IN, vec![("node", self.node_name(node).into())]),
             };
         };
-        let score = entry.score;
+        let score = self.score_at(id, node).unwrap_or(entry.score);
         if score.is_minus_infinity() {
             return match self.ban(id, node) {
                 Some(entry) => self.cause(id, entry),
@@ -124,8 +124,7 @@ impl<'s> Explainer<'s> {
         let Some(chosen) = resource.assigned else {
             return self.plain(&codes::NOT_TO_RUN);
         };
-        let best = resource.allowed.get(chosen);
-        let best = best.map_or(Score::ZERO, |entry| entry.score);
+        let best = self.score_at(id, chosen).unwrap_or(Score::ZERO);
         let mut parameters = vec![
             ("chosen", Value::from(self.node_name(chosen))),
             ("chosen_score", best.to_string().into()),
@@ -138,6 +137,17 @@ impl<'s> Explainer<'s> {
             parameters.push(("reason", reason.into()));
         }
         self.say(&codes::LOWER, parameters)
+    }
+
+    /// The score by which a resource was placed, or not, on a node. What is done with scores after
+    /// that, when it is decided which instance is promoted, places nothing.
+    fn score_at(&self, id: ResourceId, node: NodeId) -> Option<Score> {
+        let score = self.cluster.resource(id).allowed.get(node)?.score;
+        if !score.is_minus_infinity() || self.ban(id, node).is_some() {
+            return Some(score);
+        }
+        let last = self.notes.at(id, node).next_back();
+        Some(last.and_then(|entry| entry.after).unwrap_or(score))
     }
 
     /// The entry that has excluded a node.
@@ -190,7 +200,7 @@ impl<'s> Explainer<'s> {
                 ),
             };
         }
-        let score = |node: NodeId| resource.allowed.get(node).map(|entry| entry.score);
+        let score = |node: NodeId| self.score_at(id, node);
         let usable =
             |other: &NodeId| score(*other).is_some_and(|score| cluster.is_usable_at(*other, score));
         let rival = others
@@ -289,17 +299,18 @@ impl<'s> Explainer<'s> {
         let mut groups: Vec<(Vec<String>, Statement)> = Vec::new();
         for (node, reason) in reasons {
             let name = self.node_name(node);
-            match groups
-                .iter_mut()
-                .find(|(_, known)| known.text == reason.text)
-            {
+            match groups.iter_mut().find(|(_, known)| {
+                known.text == reason.text || is_the_same_elsewhere(known, &reason)
+            }) {
                 Some((nodes, _)) => nodes.push(name),
                 None => groups.push((vec![name], reason)),
             }
         }
         let told = groups.into_iter().map(|(nodes, reason)| {
             let itself = nodes.len() == 1 && reason.names_node(&nodes[0]);
-            match itself {
+            let together = NAMES_NODES.contains(&reason.code);
+            match itself || together && nodes.len() > 1 {
+                true if together => self.with(reason, "node", nodes),
                 true => reason,
                 false => self.say(
                     &codes::AT,
@@ -356,6 +367,8 @@ impl<'s> Explainer<'s> {
             Some(failure) => self.failure_bans(id, failure.entry.id(), entry.node),
             None => self
                 .node_problem(entry.node)
+                .or_else(|| self.failure_beside(id, entry.node))
+                .or_else(|| self.multiply_active(id))
                 .unwrap_or_else(|| self.plain(&codes::STATE)),
         }
     }
@@ -401,7 +414,7 @@ impl<'s> Explainer<'s> {
     }
 
     /// A location constraint, or what stands for one.
-    fn location(&self, location: LocationId, node: NodeId) -> Statement {
+    pub(super) fn location(&self, location: LocationId, node: NodeId) -> Statement {
         let location = self.cluster.location(location);
         if let Some(pinned) = self.pinned(location) {
             return pinned;
@@ -446,75 +459,6 @@ impl<'s> Explainer<'s> {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         health.join(", ")
-    }
-
-    /// The rules of a location constraint, with the values of their attributes on a node.
-    fn rule_text(&self, id: &str, node: NodeId) -> Option<String> {
-        let constraints = self.cluster.document.section("constraints")?;
-        let element = constraints
-            .children_named("rsc_location")
-            .find(|element| element.get("id") == Some(id))?;
-        let rules: Vec<String> = element
-            .children_named("rule")
-            .filter_map(|rule| self.cluster.document.referenced(rule))
-            .map(|rule| self.one_rule(rule, node))
-            .collect();
-        (!rules.is_empty()).then(|| rules.join("; "))
-    }
-
-    fn one_rule(&self, rule: Element<'_>, node: NodeId) -> String {
-        let word = match rule.get("boolean-op") {
-            Some(operator) if operator.eq_ignore_ascii_case("or") => " or ",
-            _ => " and ",
-        };
-        let conditions: Vec<String> = rule
-            .children()
-            .map(|child| self.condition(child, node))
-            .collect();
-        let mut text = format!("its rule asks for {}", conditions.join(word));
-        let mut names: Vec<&str> = Vec::new();
-        for name in rule.children().filter_map(|child| child.get("attribute")) {
-            if !names.contains(&name) {
-                names.push(name);
-                text.push_str(&format!("; {name} is {}", self.value_of(name, node)));
-            }
-        }
-        if let Some(name) = rule.get("score-attribute") {
-            let value = self.value_of(name, node);
-            text.push_str(&format!(
-                "; the score is attribute {name}, which is {value}"
-            ));
-        }
-        text
-    }
-
-    fn condition(&self, element: Element<'_>, node: NodeId) -> String {
-        let get = |name| element.get(name).unwrap_or_default();
-        match element.name() {
-            "expression" => {
-                let wanted = [get("attribute"), get("operation"), get("value")].join(" ");
-                format!("\"{}\"", wanted.trim_end())
-            }
-            "rule" => format!("({})", self.one_rule(element, node)),
-            "date_expression" => {
-                let bounds: Vec<String> = ["operation", "start", "end"]
-                    .iter()
-                    .filter_map(|name| Some(format!("{name} {}", element.get(name)?)))
-                    .collect();
-                let now = time_text(self.cluster.now).unwrap_or_default();
-                format!("a date ({}), and it is {now}", bounds.join(", "))
-            }
-            other => format!("<{other}>"),
-        }
-    }
-
-    fn value_of(&self, name: &str, node: NodeId) -> String {
-        let here = self.node_name(node);
-        match self.cluster.node(node).attributes.text(name) {
-            Some(_) if self.terms.hides_values => format!("set on {here}"),
-            Some(value) => format!("{value} on {here}"),
-            None => format!("not set on {here}"),
-        }
     }
 
     /// Where a primary is, in the role that a colocation means.
@@ -817,6 +761,21 @@ impl<'s> Explainer<'s> {
             vec![("clone", self.name(clone).into()), ("max", max.into())],
         )
     }
+}
+
+/// Reasons that can name several nodes in the place of one.
+const NAMES_NODES: &[&codes::Code] = &[
+    &codes::LOCATION,
+    &codes::LEFTOVER_BAN,
+    &codes::LEFTOVER_PREFER,
+];
+
+/// Whether two reasons differ in nothing but their nodes, and can be told of both at once.
+fn is_the_same_elsewhere(one: &Statement, other: &Statement) -> bool {
+    fn rest(of: &Statement) -> impl Iterator<Item = &(&'static str, Value)> {
+        of.parameters.iter().filter(|(name, _)| *name != "node")
+    }
+    one.code == other.code && NAMES_NODES.contains(&one.code) && rest(one).eq(rest(other))
 }
 
 /// What a score does.

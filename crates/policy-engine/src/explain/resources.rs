@@ -4,8 +4,8 @@ use super::answer::{Explanation, Statement, SubjectKind, Value, constraint};
 use super::codes::Code;
 use super::{Explainer, codes};
 use crate::model::{
-    Action, ActionId, NodeId, OnFail, OperationKey, QuorumPolicy, Resource, ResourceId, Role,
-    Score, Task,
+    Action, ActionId, MultipleActive, NodeId, OnFail, OperationKey, QuorumPolicy, Resource,
+    ResourceId, Role, Score, Task,
 };
 use crate::output::summary::{Change, ResourceChange};
 use crate::transition::{actions, fencing};
@@ -126,6 +126,8 @@ impl<'s> Explainer<'s> {
             ("Stop", false) => &codes::STOPS,
             ("Move", false) => &codes::MOVES,
             ("Migrate", _) => &codes::MIGRATES,
+            ("Restart", false) if self.stays_on_one(id) => &codes::STAYS_ONCE,
+            ("Restart", false) if self.multiply_active(id).is_some() => &codes::STARTS_ONCE,
             ("Restart", false) => &codes::RESTARTS,
             ("Recover", false) if change.to.is_some() && change.from != change.to => {
                 &codes::RECOVERS_ELSEWHERE
@@ -198,7 +200,7 @@ impl<'s> Explainer<'s> {
         }
         let role = running(resource.role);
         match resource.failed {
-            true if resource.role == Role::Promoted => format!("has failed on {places}, promoted"),
+            true if resource.role == Role::Promoted => format!("has failed on {places} (promoted)"),
             true => format!("has failed on {places}"),
             false => format!("{role} on {places}"),
         }
@@ -226,6 +228,9 @@ impl<'s> Explainer<'s> {
                 .why_nodes_first(id)
                 .or_else(|| resource.assigned.map(|node| self.chosen(id, node))),
             code if code == &codes::RESTARTS => Some(self.why_restarted(id, change)),
+            code if code == &codes::STAYS_ONCE || code == &codes::STARTS_ONCE => {
+                self.multiply_active(id)
+            }
             code if code == &codes::RELOADS => Some(self.plain(&codes::DEFINITION_RELOAD)),
             code if [
                 &codes::RECOVERS,
@@ -239,7 +244,10 @@ impl<'s> Explainer<'s> {
             code if [&codes::PROMOTES, &codes::STARTS_PROMOTED, &codes::DEMOTES]
                 .contains(&code) =>
             {
-                self.no_quorum(id).or_else(|| self.promotion(id))
+                let held = self
+                    .no_quorum(id)
+                    .or_else(|| self.demoted_without_quorum(code));
+                held.or_else(|| self.promotion(id))
             }
             _ => {
                 if let Some(frozen) = self.no_quorum(id) {
@@ -291,6 +299,13 @@ impl<'s> Explainer<'s> {
         }
     }
 
+    /// That nothing is promoted because quorum is missing.
+    fn demoted_without_quorum(&self, code: &Code) -> Option<Statement> {
+        let options = &self.cluster.options;
+        let demotes = !options.quorate && options.no_quorum_policy == QuorumPolicy::Demote;
+        (demotes && *code == codes::DEMOTES).then(|| self.plain(&codes::NO_QUORUM_DEMOTE))
+    }
+
     fn cannot_start(&self, id: ResourceId) -> Statement {
         if let Some(missing) = self.no_quorum(id) {
             return missing;
@@ -329,6 +344,11 @@ impl<'s> Explainer<'s> {
         }
         if let Some(missing) = self.no_quorum(id) {
             return missing;
+        }
+        if resource.multiple_active == MultipleActive::StopOnly
+            && let Some(several) = self.multiply_active(id)
+        {
+            return several;
         }
         let failures = self.failures(id);
         let stopping = |failure: &&super::failures::Failure<'_>| failure.on_fail == OnFail::Stop;
@@ -514,6 +534,7 @@ impl<'s> Explainer<'s> {
         }
         let promotion = self.promotion(id).filter(|_| resource.managed);
         let told = |code: &Code| reason.is_some_and(|reason| *reason.code == *code);
+        let promotion = promotion.filter(|_| !told(&codes::NO_QUORUM_DEMOTE));
         remarks.extend(promotion.filter(|promotion| !told(promotion.code)));
         remarks.extend(self.stopped_followers(id));
         remarks.extend(
@@ -526,6 +547,7 @@ impl<'s> Explainer<'s> {
             remarks.extend(self.order_does_not_place(id));
         }
         remarks.extend(self.orders_that_do_not_hold(id));
+        remarks.extend(self.not_live(id));
         if resource.failed {
             remarks.extend(self.waits_for_nobody(id));
         }

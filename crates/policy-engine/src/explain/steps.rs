@@ -7,6 +7,7 @@ use super::failures::operation_text;
 use super::{Explainer, codes};
 use crate::model::{Action, ActionId, OrderFlags, ResourceId, Score, Task};
 use crate::output::summary::ResourceChange;
+use crate::scalar;
 
 /// Things that an action waits for, at most this many.
 const WAITS: usize = 8;
@@ -46,6 +47,9 @@ impl<'s> Explainer<'s> {
             .is_some_and(|node| self.cluster.node(node).unclean);
         match (action.pseudo, fenced) {
             (true, true) => " (done by the fencing)",
+            (true, false) if action.resource.is_some_and(|it| self.stays_on_one(it)) => {
+                " (it goes on running there)"
+            }
             (true, false) => " (done by the migration)",
             (false, _) if under_way => " (under way)",
             (false, _) => "",
@@ -371,10 +375,18 @@ impl<'s> Explainer<'s> {
         let (root, chain) = self.root_obstacle(leaf);
         let reason = self.behind(root, || self.short_reason(root));
         let reason = reason.unwrap_or_else(|| self.plain(&codes::STATE));
-        let mut parameters = vec![
-            ("first", Value::from(format!("{name} has to be {verb}"))),
-            ("reason", reason.into()),
-        ];
+        let order = order.or_else(|| self.constraint_between(resource, action.resource?));
+        let first = match order.as_ref().map(|order| order.any_of.as_slice()) {
+            Some(any @ [_, _, ..]) => {
+                let names: Vec<String> = any.iter().map(|it| self.cleanup_name(*it)).collect();
+                format!("{} has to be {verb}", names.join(" or "))
+            }
+            _ => match self.enough_first(resource, action.resource) {
+                Some(enough) => enough,
+                None => format!("{name} has to be {verb}"),
+            },
+        };
+        let mut parameters = vec![("first", Value::from(first)), ("reason", reason.into())];
         if !chain.is_empty() {
             parameters.push(("chain", chain.into()));
         }
@@ -390,6 +402,18 @@ impl<'s> Explainer<'s> {
             parameters.extend(via.map(|via| ("constraint", Value::from(via))));
         }
         Some(self.say(&codes::FIRST_IMPOSSIBLE, parameters))
+    }
+
+    /// That so many instances of a clone have to run before what is not part of it.
+    fn enough_first(&self, first: ResourceId, own: Option<ResourceId>) -> Option<String> {
+        let clone = self.cluster.top(first);
+        let min = self.cluster.resource(clone).meta.text("clone-min");
+        let min = min.and_then(scalar::integer)?;
+        let is_part = own.is_some_and(|own| self.cluster.top(own) == clone);
+        (min > 1 && !is_part).then(|| {
+            let name = self.name(clone);
+            format!("{min} instances of {name} (clone-min) have to be started")
+        })
     }
 
     /// What has to be done before an action and is not possible, as it was recorded, or else as the

@@ -61,6 +61,10 @@ codes! {
         "An optional order holds only between starts and stops that happen anyway. A live migration is neither.";
         "make the order mandatory (kind=Mandatory), or add one from the stop of {other} to this stop";
         "make it mandatory: <service_dependency> without kind=\"optional\""
+    NOT_LIVE "not-live": "it is not migrated live, although allow-migrate is set: {other}, which has to run before it (order constraint {constraint}), is stopped or started as well";
+        "A live migration needs what it depends on at both ends all the time.";
+        "have {other} run on both {NODES} (a clone with interleave=true), or let it migrate live as well";
+        "have {other} run in both {NODES} (instances), or let it migrate live as well"
     ORDER_OPTIONAL "order-optional": "order constraint {constraint} has kind=Optional and does not hold here: nothing is done with {other}";
         "An optional order holds only if both actions are done anyway.";
         ""; ""

@@ -57,6 +57,10 @@ codes! {
         "A resource that must run once was found active on several nodes.";
         "stop it on all {NODES} but one, outside the {CLUSTER}, then: crm_resource --refresh --resource {resource}";
         "stop it in all {NODES} but one by hand, then: cpectl cleanup {NAME} {resource}"
+    MULTIPLY_ACTIVE "multiply-active": "it is active on {nodes} at once, and multiple-active={policy}{default} {effect}";
+        "A resource that must run once was found active on several nodes. Something else than the cluster has started it, or a node came back with it.";
+        "find out what else starts it there (a unit that is enabled, a script, a person): only the {CLUSTER} may";
+        "find out what else starts it there (a unit that is enabled, a script, a person): only the {CLUSTER} may"
     FROZEN_BY_TICKET "frozen-by-ticket": "ticket {ticket} is not granted, and ticket constraint {constraint} has loss-policy=freeze";
         "A resource that depends on a lost ticket is left as it is.";
         "grant the ticket: crm_ticket --ticket {ticket} --grant";
@@ -79,6 +83,10 @@ codes! {
         "remove no-quorum-policy from the document's crm_config"
     NO_QUORUM_FREEZE "no-quorum-freeze": "the {CLUSTER} has no quorum, and no-quorum-policy=freeze starts and promotes nothing without it";
         "What runs goes on, nothing more is started.";
+        "bring back enough {NODES}";
+        "remove no-quorum-policy from the document's crm_config"
+    NO_QUORUM_DEMOTE "no-quorum-demote": "the {CLUSTER} has no quorum, and no-quorum-policy=demote allows nothing to be promoted without it";
+        "What is promoted is demoted, everything else goes on.";
         "bring back enough {NODES}";
         "remove no-quorum-policy from the document's crm_config"
     NO_QUORUM_FENCE "no-quorum-fence": "the {CLUSTER} has no quorum, and no-quorum-policy={policy} fences its {NODES}";

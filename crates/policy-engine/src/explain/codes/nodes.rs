@@ -78,9 +78,10 @@ codes! {
     FENCE_QUORUM "fence-quorum": "the {CLUSTER} has no quorum, and no-quorum-policy=fence";
         "The nodes of a part without quorum are fenced.";
         ""; ""
-    FENCE_TICKET "fence-ticket": "a ticket was lost, and the loss-policy of its constraint is fence";
-        "A dead man's switch.";
-        ""; ""
+    FENCE_TICKET "fence-ticket": "[ticket {ticket}, which {resource} needs, is {state}, and ]the loss-policy of ticket constraint[ {constraint}] is fence";
+        "A dead man's switch: what needed the ticket must be gone at once, whatever it takes.";
+        "[crm_ticket --ticket {ticket} --grant]";
+        "[cpectl ticket {NAME} {command}]"
     FENCE_STOP "fence-stop": "something has to be stopped there, and the {NODE} cannot do it";
         "A stop cannot be executed, so fencing does it.";
         ""; ""

@@ -42,6 +42,12 @@ codes! {
     RESTARTS "restarts": "{name} {now} and will be restarted there";
         "It is to be stopped and started again where it is.";
         ""; ""
+    STARTS_ONCE "starts-once": "{name} {now}, and will be stopped there and started on {to}";
+        "It runs more than once, and is to run once.";
+        ""; ""
+    STAYS_ONCE "stays-once": "{name} {now}; it stays on {to}, and will be stopped elsewhere";
+        "It runs more than once, and is to go on where it belongs.";
+        ""; ""
     RECOVERS "recovers": "{name} {now} and will be recovered there: it is stopped and started again";
         "It failed, and is to be started again where it was.";
         ""; ""
