@@ -7,6 +7,7 @@ runs() { [ -e "$pidfile" ] && kill -0 "$(cat "$pidfile")" 2> /dev/null; }
 mark() { echo "$(date +%s.%N) $1 $name $(uname -n)" >> /srv/shared/marks; }
 case $1 in
 start)
+  [ -w /srv/shared ] || { echo "ocf-exit-reason:it cannot write down when it starts" >&2; exit 1; }
   if ! runs; then
     setsid sleep 86400 < /dev/null > /dev/null 2>&1 &
     echo $! > "$pidfile"

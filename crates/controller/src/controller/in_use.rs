@@ -51,7 +51,7 @@ fn is_what_runs(record: &Record, complete: &[&Record], reload: &Record) -> bool 
     last.is_some_and(|last| last.call_id == record.call_id)
 }
 
-/// What started a resource that a look has found running since, if it had other parameters. The look
+/// What started a resource that a look has found running since, if with other parameters. The look
 /// has those of the document, and would hide that: a restart that was to bring them may have
 /// failed, and been cleaned up.
 pub(super) fn start(

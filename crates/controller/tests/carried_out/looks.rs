@@ -24,7 +24,7 @@ fn parameters(given: &[&str]) -> String {
     format!(r#"<instance_attributes id="p">{pairs}</instance_attributes>"#)
 }
 
-/// What was ordered after the change, whose stop failed, was cleaned up; and the look that followed.
+/// What was ordered after the change, whose stop failed, was cleaned up, and a look followed.
 fn told_after_a_look(before: &[&str], after: &[&str]) -> (Lab, Vec<String>) {
     let mut lab = lab(&parameters(before), "");
     let told = lab.told().len();
