@@ -497,11 +497,20 @@ fn carry_out_at(
 /// Lets seconds pass, in which both agents are heard, and says what was done after how many of
 /// them.
 fn pass_seconds(controller: &mut Controller, seconds: u64) -> Vec<(u64, Task, AssemblyId)> {
+    pass_from(controller, NOW.wall_us, seconds)
+}
+
+/// The same, from when the clock of the host shows that time.
+fn pass_from(
+    controller: &mut Controller,
+    wall_us: u64,
+    seconds: u64,
+) -> Vec<(u64, Task, AssemblyId)> {
     let (mut call_id, mut done) = (100, Vec::new());
     for second in 0..=seconds {
         let now = Time {
             boottime_us: NOW.boottime_us + second * 1_000_000,
-            wall_us: NOW.wall_us + second * 1_000_000,
+            wall_us: wall_us + second * 1_000_000,
         };
         for assembly in ["node1", "node2"] {
             let heartbeat = Input::Heartbeat {
@@ -584,6 +593,38 @@ fn a_rule_by_time_turns_in_the_zone_of_the_document_and_else_of_the_host() {
             turned.is_some_and(|at| (second..=second + 1).contains(at)),
             "{second}: {busy:?}"
         );
+    }
+}
+
+#[test]
+fn a_rule_by_the_hour_turns_when_clocks_show_it_on_both_days_on_which_they_are_changed() {
+    // 2026-03-29: 03:00 comes after 01:59. 2026-10-25: 02:00 comes twice.
+    let (spring, autumn) = (1_774_746_000, 1_792_890_000);
+    let hour = 3600;
+    for (begins, wanted, turns) in [
+        (spring, "3", true),
+        (spring, "2", false),
+        (autumn - hour, "2", true),
+        (autumn, "2", false),
+        (autumn, "3", false),
+        (autumn + hour, "3", true),
+    ] {
+        let hours = format!("hours=\"{wanted}\"");
+        let document = document_with_a_rule_by_time("").replace("minutes=\"7-59\"", &hours);
+        let document = document.replace("<deployable ", "<deployable time_zone=\"Europe/Berlin\" ");
+        let mut controller = with_document(document, [started(), vec![]]);
+        let done = pass_from(&mut controller, (begins - 30) * 1_000_000, 60);
+        let moved = done
+            .iter()
+            .filter(|(_, task, to)| *task == Task::Start && *to == "node2");
+        let moved: Vec<u64> = moved.map(|(second, ..)| *second).collect();
+        // Where it is 02:59 for the first time, the rule has held for an hour.
+        let expected = match (turns, (begins, wanted) == (autumn, "2")) {
+            (true, _) => vec![30],
+            (false, true) => vec![0],
+            (false, false) => vec![],
+        };
+        assert_eq!(moved, expected, "{begins} {wanted}: {done:?}");
     }
 }
 
