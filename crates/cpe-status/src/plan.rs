@@ -53,6 +53,8 @@ pub struct PlanAction {
     pub action: String,
     /// The service's instance; empty for actions on an assembly.
     pub service: String,
+    /// The clone that it is an instance of; empty: it is none.
+    pub clone: String,
     /// The assembly it leaves.
     pub from: String,
     /// The assembly it goes to.

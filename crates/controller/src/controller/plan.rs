@@ -283,10 +283,19 @@ fn of_resource(schedule: &Schedule, id: ResourceId, reason: &str) -> Option<Plan
     Some(PlanAction {
         action: action.into(),
         service: resource.id.to_string(),
+        clone: clone_of(schedule, id),
         from,
         to,
         reason: reason.to_owned(),
     })
+}
+
+/// The clone that a resource is an instance of, or of a member of it; empty: of none.
+fn clone_of(schedule: &Schedule, id: ResourceId) -> String {
+    let cluster = &schedule.cluster;
+    let top = cluster.resource(cluster.top(id));
+    let name = top.is_clone().then(|| top.id.to_string());
+    name.unwrap_or_default()
 }
 
 /// Synapses in an order in which they could begin.

@@ -68,10 +68,49 @@ pub(crate) fn actions(actions: &[PlanAction], style: Style) -> Table<4> {
         };
         [
             Cell::new(&action.action, style),
-            Cell::from(&action.service),
+            Cell::from(service(action)),
             Cell::from(place),
             Cell::from(&action.reason),
         ]
     });
     Table::new(["ACTION", "SERVICE", "ASSEMBLY", "REASON"], HEAD, rows)
+}
+
+/// A service in words: `web, instance 0 of webs`. What is written `web` with instances is a clone
+/// that only the policy engine knows by a name of its own.
+fn service(action: &PlanAction) -> String {
+    let instance = action.service.rsplit_once(':');
+    let instance = instance.filter(|(_, number)| number.parse::<u32>().is_ok());
+    match instance {
+        Some((name, number))
+            if action.clone.is_empty() || action.clone == format!("{name}-clone") =>
+        {
+            format!("{name}, instance {number}")
+        }
+        Some((name, number)) => format!("{name}, instance {number} of {}", action.clone),
+        None => action.service.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_are_named_with_their_clones() {
+        for (name, clone, words) in [
+            ("db", "", "db"),
+            ("db:0", "dbs", "db, instance 0 of dbs"),
+            ("web:1", "web-clone", "web, instance 1"),
+            ("web:1", "", "web, instance 1"),
+            ("odd:name", "", "odd:name"),
+        ] {
+            let action = PlanAction {
+                service: name.to_owned(),
+                clone: clone.to_owned(),
+                ..PlanAction::default()
+            };
+            assert_eq!(service(&action), words);
+        }
+    }
 }
