@@ -502,6 +502,9 @@ pub(crate) struct Status {
     /// in standby, every service runs as it should, and no failure counts. What is not is named.
     #[arg(long)]
     pub check: bool,
+    /// Longest wait for an answer to --check (such as 5s) [default: 90s]; then exit status 8
+    #[arg(long, value_name = "TIME", requires = "check", value_parser = times::duration)]
+    pub timeout: Option<Duration>,
 }
 
 #[derive(Debug, Args)]

@@ -36,3 +36,23 @@ async fn a_wait_goes_on_while_the_daemon_is_away() {
     assert_eq!(ended.status.code(), Some(8), "{said}");
     assert!(said.contains("cpe does not answer"), "{said}");
 }
+
+#[tokio::test]
+async fn a_check_ends_in_time_though_nobody_answers() {
+    let bus = Bus::start();
+    let silent = bus.selection().builder().name(CPE_NAME).build().await;
+    let _silent = silent.unwrap();
+    for words in [
+        &["status", "shop", "--check", "--timeout", "1s"][..],
+        &["status", "--check", "--timeout", "1s"],
+    ] {
+        let begin = std::time::Instant::now();
+        let ended = cpectl(&bus, words).await;
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(8), "{said}");
+        assert!(said.contains("no answer after 1s"), "{said}");
+        assert!(begin.elapsed() < std::time::Duration::from_secs(20));
+    }
+    let refused = cpectl(&bus, &["status", "shop", "--timeout", "1s"]).await;
+    assert_eq!(refused.status.code(), Some(2));
+}

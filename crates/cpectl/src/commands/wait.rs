@@ -18,7 +18,7 @@ use crate::options::{Condition, Role, Wait};
 use crate::output::Output;
 
 /// A longer wait ends after this time: the clock's range is not much larger.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// The state is asked for after every event, and when none has come for this long.
 const QUIET: Duration = Duration::from_millis(500);
 /// How long a look may take that is the last, or the only one.

@@ -13,7 +13,9 @@ use cpe_terminal::Line;
 
 pub(crate) use screen::{attempts, headline};
 
+use crate::cells::duration;
 use crate::client::Client;
+use crate::commands::wait::{LONGEST, LOOK};
 use crate::failure::{Failure, Kind};
 use crate::options::Status;
 use crate::output::{Output, Screen};
@@ -27,7 +29,7 @@ pub(crate) async fn run(
     if arguments.watch {
         return watch::run(client, arguments, output).await;
     }
-    let seen = Seen::ask(&client, arguments).await?;
+    let seen = Seen::within(&client, arguments).await?;
     if arguments.check {
         return check::run(&seen, output);
     }
@@ -56,6 +58,19 @@ enum Seen {
 }
 
 impl Seen {
+    async fn within(client: &Client, arguments: &Status) -> Result<Seen, Failure> {
+        let asked = Seen::ask(client, arguments);
+        let Some(longest) = arguments.timeout else {
+            return asked.await;
+        };
+        // Even without patience it is looked once.
+        let answer = tokio::time::timeout(longest.clamp(LOOK, LONGEST), asked).await;
+        answer.unwrap_or_else(|_| {
+            let text = format!("no answer after {}", duration(longest));
+            Err(Failure::new(Kind::Timeout, text))
+        })
+    }
+
     async fn ask(client: &Client, arguments: &Status) -> Result<Seen, Failure> {
         if let Some(name) = &arguments.name {
             let status = Box::new(client.status(name).await?);
