@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cpe_bus::{Event, EventKind, Result};
+use jiff::SignedDuration;
 
 use crate::authorisation::Caller;
 use crate::events::new as event;
@@ -62,8 +63,11 @@ pub(crate) async fn record<T>(host: &Host, caller: &Caller, order: Order<'_>, ou
     for (key, value) in order.more {
         details.insert((*key).into(), (*value).into());
     }
-    let words: Vec<&str> = order.more.iter().map(|(_, value)| *value).collect();
-    let words = [&[order.action], &words[..]].concat().join(" ");
+    let more = order.more.iter().map(|(key, value)| in_words(key, value));
+    let words: Vec<String> = std::iter::once(order.action.to_owned())
+        .chain(more)
+        .collect();
+    let words = words.join(" ");
     let (state, reason) = match outcome {
         Ok(_) => ("done", format!("{words}, asked for by {by}")),
         Err(error) => (
@@ -114,6 +118,23 @@ pub(crate) async fn refused(host: &Host, caller: &Caller, method: &str, deployme
     }
 }
 
+/// A detail of an order in words.
+fn in_words(key: &str, value: &str) -> String {
+    let ms: Option<i64> = value.parse().ok();
+    let time = ms.map(|ms| format!("{:#}", SignedDuration::from_millis(ms)));
+    match (key, value, time) {
+        ("for_ms", _, Some(time)) => format!("for {time}"),
+        ("interval_ms", "any", _) => "of any interval".to_owned(),
+        ("interval_ms", "0", _) => "without an interval".to_owned(),
+        ("interval_ms", _, Some(time)) => format!("every {time}"),
+        ("lifetime", "cleared", _) => "until it is cleared".to_owned(),
+        ("lifetime", "placed", _) => "until it is placed".to_owned(),
+        ("role", role, _) => format!("in role {role}"),
+        ("force", _, _) => "by force".to_owned(),
+        (_, value, _) => value.to_owned(),
+    }
+}
+
 /// The caller in words, as [`record`] has it.
 pub(crate) async fn name(host: &Host, caller: &Caller) -> String {
     by(&details(host, caller).await)
@@ -139,4 +160,24 @@ pub(crate) fn by(details: &BTreeMap<String, String>) -> String {
         }
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_units_that_people_read() {
+        for (key, value, words) in [
+            ("for_ms", "7200000", "for 2h"),
+            ("for_ms", "90000", "for 1m 30s"),
+            ("interval_ms", "10000", "every 10s"),
+            ("interval_ms", "0", "without an interval"),
+            ("interval_ms", "any", "of any interval"),
+            ("lifetime", "cleared", "until it is cleared"),
+            ("ticket", "7200000", "7200000"),
+        ] {
+            assert_eq!(in_words(key, value), words, "{key} {value}");
+        }
+    }
 }

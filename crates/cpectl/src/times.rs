@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{Span, SpanRelativeTo, Timestamp};
 
 use crate::cells::local_zone;
 
@@ -17,15 +17,15 @@ pub(crate) enum Since {
     Time(u64),
 }
 
-/// Reads `90s`, `5m`, `1h 30m`; a number alone is seconds.
+/// Reads `90s`, `5m`, `1h 30m`, `2d`; a number alone is seconds, a day has 24 hours.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse() {
         return Ok(Duration::from_secs(seconds));
     }
-    let duration: Option<SignedDuration> = text.parse().ok();
-    duration
+    let span: Option<Span> = text.parse().ok();
+    span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok())
         .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| "expected a time such as 90s, 5m or 1h 30m".into())
+        .ok_or_else(|| "expected a time such as 90s, 5m, 1h 30m or 2d".into())
 }
 
 /// Reads a cursor, a duration before now, or a date and time; without a time zone it is local time,
@@ -70,11 +70,14 @@ mod tests {
             ("5min", 300),
             ("1h", 3600),
             ("1h 30m", 5400),
+            ("2d", 172_800),
+            ("500d 1h", 43_203_600),
+            ("1w", 604_800),
             ("0s", 0),
         ] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "fast", "m", "-5m", "5m ago", "90x"] {
+        for text in ["", "fast", "m", "-5m", "5m ago", "90x", "1y", "2mo"] {
             assert!(duration(text).is_err(), "{text}");
         }
     }

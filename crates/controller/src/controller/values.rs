@@ -190,7 +190,14 @@ impl Controller {
                 return Ok(name.clone());
             }
         }
-        self.known_service(asked, &base).map(|()| base)
+        match self.known_service(asked, &base) {
+            Err(Refusal::NotFound { kind, name, .. }) => {
+                let known: Vec<&str> = names.into_iter().collect();
+                let known = known.join(", ");
+                Err(Refusal::NotFound { kind, name, known })
+            }
+            other => other.map(|()| base),
+        }
     }
 
     /// A group, a clone or a bundle contains the service.
