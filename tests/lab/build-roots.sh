@@ -3,9 +3,9 @@
 #   OUTDIR/system  the private system that runs cpe and dpe@NAME
 #   OUTDIR/guest   the tree every guest is an overlay of
 #   OUTDIR/cloud   the tree of a guest as clouds have them: cloud-init, and nothing of ours
-#   OUTDIR/vm      only if asked for: the system with QEMU
+#   OUTDIR/vm      only if asked for: the system with QEMU, and with libvirt and a board of IPMI for fence agents
 # Needs root and mmdebstrap; takes the machine's own apt sources ($MIRROR: another
-# sources file or mirror). Three minutes for all; a finished root is kept until
+# sources file or mirror). Four minutes for all; a finished root is kept until
 # its list of packages changes.
 set -euo pipefail
 out=$(realpath -m "${1:?output directory}")
@@ -30,11 +30,13 @@ build() {   # NAME PACKAGES
   rm -f "$d.part/etc/hostname" "$d.part/etc/resolv.conf"; : > "$d.part/etc/machine-id"
   for u in console-getty.service getty@.service e2scrub_reap.service e2scrub_all.timer fstrim.timer \
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer systemd-timesyncd.service dev-hugepages.mount \
-    sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount systemd-pstore.service; do
+    sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount systemd-pstore.service openipmi.service; do
     ln -sf /dev/null "$d.part/etc/systemd/system/$u"; done
   # the resource agents start these, not the guest's boot
   for u in nginx postgresql redis-server redis mariadb mysql mysqld logd; do
     rm -f "$d.part/etc/systemd/system/"*.wants/$u.service "$d.part/etc/systemd/system/$u.service"; done
+  # a test that wants libvirt starts it
+  rm -f "$d.part/etc/systemd/system/"*.wants/{libvirt,virtl}*
   # a guest whose test wants an ssh server makes host keys and starts it
   rm -f "$d.part/etc/systemd/system/"*.wants/ssh.service "$d.part/etc/ssh/"ssh_host_*
   # a system that runs on the former root keeps it
@@ -46,4 +48,4 @@ build guest  "$base,resource-agents,qemu-guest-agent,nginx-light,redis-server,po
 build cloud  "$base,cloud-init"
 system=$base,dbus-user-session,polkitd,libpam-systemd,libnss-systemd,libnss-mymachines,systemd-container,nftables,iputils-ping,python3-minimal,curl,fence-agents,openssh-client
 build system "$system"
-[ "${2:-}" != vm ] || build vm "$system,qemu-system-x86"
+[ "${2:-}" != vm ] || build vm "$system,qemu-system-x86,libvirt-daemon-system,libvirt-daemon-driver-qemu,libvirt-clients,openssh-server,openipmi,ipmitool"

@@ -31,15 +31,7 @@ esac
 if [ -z "$booted" ]; then
   ${MAKE:-make} --no-print-directory lab
   if [ "$stage" = vm ]; then
-    lab=${CPE_LAB:-target/lab}
-    [ "$(uname -m)" = x86_64 ] || { echo "The demonstration with virtual machines needs an x86-64 machine; this one is $(uname -m)." >&2; exit 77; }
-    root tests/lab/build-roots.sh "$lab/roots" vm || {
-      code=$?
-      ! apt-cache show qemu-system-x86 > /dev/null 2>&1 || exit $code
-      echo "The demonstration with virtual machines needs QEMU: there is no package qemu-system-x86 here." >&2
-      exit 77
-    }
-    root tests/lab/vm.sh build "$lab/vm" "$lab/roots" "$lab/layer" || exit
+    root tests/lab/machines.sh "${CPE_LAB:-target/lab}"
   fi
   if [ "$(id -u)" = 0 ]; then exec "$demo" "$stage"; else exec sudo -n -E "$demo" "$stage"; fi
 fi

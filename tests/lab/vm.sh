@@ -6,10 +6,23 @@
 #   vm.sh add NAME N [AGENT]     inside: machine NAME with address 10.77.0.N. AGENT: a folder with a certificate; cpe-agent
 #                                runs in it and listens on the network. Without: the QEMU guest agent alone
 #   vm.sh run NAME               inside, as the unit does: /run/cpe/guests/NAME/{qga.sock,serial}
+#   vm.sh libvirt                inside, in place of `unit`: libvirtd, an ssh server, and user power, who may use both
+#   vm.sh domain NAME N [AGENT]  inside, in place of `add`: the same machine as a domain of libvirt, not started. libvirt keeps
+#                                the usual channel of the QEMU guest agent; a second one is /run/cpe/guests/NAME/qga.sock
 # Each has ocf:own:web, an HTTP server on port 8080 that says the machine's name; http://…/cgi-bin/kill kills it,
 # …/reboot its machine.
 set -euo pipefail
 verb=${1:?verb}; shift
+prepare() {   # NAME N [AGENT]: what differs between machines
+  local d=/srv/data/vm/$1
+  rm -rf --one-file-system "$d"; mkdir -p "$d/x/etc/cpe"
+  printf 'NAME=%s\nADDRESS=10.77.0.%s\nAGENT=%s\n' "$1" "$2" "${3:+1}" > "$d/x/etc/machine"
+  printf '%s' "$1" | md5sum | cut -d' ' -f1 > "$d/x/etc/machine-id"
+  [ -z "${3:-}" ] || cp -r "$3" "$d/x/etc/cpe/agent"
+  # a second archive behind the first one is laid over it
+  { cat /srv/vm/initrd; (cd "$d/x" && find . | /srv/vm/busybox cpio -o -H newc 2>/dev/null); } > "$d/initrd"
+  printf '02:00:00:00:00:%02x\n' "$2" > "$d/mac"
+}
 inside() { [ -d /srv/vm ] && [ "$(systemd-detect-virt)" != none ] || { echo "runs inside a private system only" >&2; exit 69; }; }
 case $verb in
 build)
@@ -19,13 +32,18 @@ build)
   key=$(cat "$roots/guest.packages"; sha256sum < "$0"; sha256sum < "$layer/usr/bin/cpe-agent")
   [ "$(cat "$out/made-of" 2>/dev/null)" != "$key" ] || exit 0
   echo "  building the virtual machines' kernel and programs" >&2
-  rm -rf --one-file-system "$out/w" "$out/made-of"; mkdir -p "$out/w/debs"; cd "$out/w"
+  rm -rf --one-file-system "$out/w" "$out/made-of"; mkdir -p "$out/w" "$out/debs"; cd "$out/w"
   trap 'rm -rf --one-file-system "${out:?}/w"' EXIT
   k=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends: linux-image/{print $2; exit}')
   [ -n "$k" ] || { echo "no kernel for virtual machines: apt knows no linux-image-cloud-amd64 (apt-get update?)" >&2; exit 77; }
-  (cd debs && timeout 300 apt-get -q -o APT::Sandbox::User=root download "$k" busybox-static > /dev/null) ||
-    { echo "no kernel for virtual machines: apt cannot download $k and busybox-static" >&2; exit 77; }
-  for d in debs/*.deb; do dpkg -x "$d" x; done          # into a plain directory, never into a root
+  # what apt has brought before is kept, since our agent changes more often
+  if [ "$(cat "$out/debs/brought" 2>/dev/null)" != "$k" ]; then
+    rm -f "$out/debs/"*
+    (cd "$out/debs" && timeout 300 apt-get -q -o APT::Sandbox::User=root download "$k" busybox-static > /dev/null) ||
+      { echo "no kernel for virtual machines: apt cannot download $k and busybox-static" >&2; exit 77; }
+    echo "$k" > "$out/debs/brought"
+  fi
+  for d in "$out/debs/"*.deb; do dpkg -x "$d" x; done          # into a plain directory, never into a root
   cp x/boot/vmlinuz-* "$out/vmlinuz"; cp x/bin/busybox "$out/busybox"
   mkdir -p i/{bin,dev,proc,sys,run,tmp,mod,root,etc/cpe/agent,usr/bin,usr/sbin,lib64,lib/x86_64-linux-gnu,var/lib,www/cgi-bin,usr/lib/ocf/resource.d/own}
   ln -s /run i/var/run
@@ -52,6 +70,9 @@ hostname $NAME; ip link set lo up; ip link set eth0 up; ip addr add $ADDRESS/24 
 mkdir -p /dev/virtio-ports
 for p in /sys/class/virtio-ports/*; do read -r n < $p/name && ln -s /dev/${p##*/} /dev/virtio-ports/$n; done
 echo "<h1>$NAME</h1>" > /www/index.html
+# a second channel, where the hypervisor keeps the usual one to itself
+second=/dev/virtio-ports/org.cloudpolicy.qga.0
+[ ! -e $second ] || (mkdir -p /run/qga-cpe; while :; do qemu-ga -m virtio-serial -p $second -t /run/qga-cpe > /dev/ttyS0 2>&1; sleep 0.2; done) &
 [ -z "$AGENT" ] || (while :; do CPE_AGENT_LISTEN=tcp:0.0.0.0 cpe-agent; echo "cpe-agent ended: $?"; sleep 0.2; done) > /dev/ttyS0 2>&1 &
 while :; do qemu-ga -m virtio-serial -p /dev/virtio-ports/org.qemu.guest_agent.0 -t /run > /dev/ttyS0 2>&1; sleep 0.2; done
 I
@@ -86,14 +107,7 @@ U
   systemctl daemon-reload;;
 add)
   inside
-  name=$1 n=$2 agent=${3:-} d=/srv/data/vm/$1
-  rm -rf --one-file-system "$d"; mkdir -p "$d/x/etc/cpe"
-  printf 'NAME=%s\nADDRESS=10.77.0.%s\nAGENT=%s\n' "$name" "$n" "${agent:+1}" > "$d/x/etc/machine"
-  printf '%s' "$name" | md5sum | cut -d' ' -f1 > "$d/x/etc/machine-id"
-  [ -z "$agent" ] || cp -r "$agent" "$d/x/etc/cpe/agent"
-  # a second archive behind the first one is laid over it
-  { cat /srv/vm/initrd; (cd "$d/x" && find . | /srv/vm/busybox cpio -o -H newc 2>/dev/null); } > "$d/initrd"
-  printf '02:00:00:00:00:%02x\n' "$n" > "$d/mac"
+  prepare "$@"; name=$1
   ip tuntap add "$name" mode tap; ip link set "$name" master br0 up;;
 run)
   inside
@@ -105,5 +119,33 @@ run)
     -device virtio-serial-pci -chardev "socket,id=ga,path=$s/qga.sock,server=on,wait=off" \
     -device virtserialport,chardev=ga,name=org.qemu.guest_agent.0 \
     -netdev "tap,id=net,ifname=$name,script=no,downscript=no" -device "virtio-net-pci,netdev=net,mac=$(cat "$d/mac"),romfile=";;
+libvirt)
+  inside
+  ssh-keygen -A > /dev/null; systemctl start ssh libvirtd
+  useradd --create-home --shell /bin/bash --groups libvirt power
+  install -d -o power ~power/.ssh ~power/.config/libvirt
+  echo 'uri_default = "qemu:///system"' > ~power/.config/libvirt/libvirt.conf;;
+domain)
+  inside
+  prepare "$@"; name=$1 s=/run/cpe/guests/$1
+  # Of group dpe, whatever makes files in it.
+  install -d -m 2750 -g dpe "$s"
+  cat > "/srv/data/vm/$name/domain.xml" <<X
+<domain type='qemu'>
+  <name>$name</name><memory unit='MiB'>192</memory><vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='q35'>hvm</type><kernel>/srv/vm/vmlinuz</kernel><initrd>/srv/data/vm/$name/initrd</initrd>
+    <cmdline>console=ttyS0 quiet panic=1 no_timer_check rdinit=/init</cmdline></os>
+  <features><acpi/><tcg><tb-cache unit='MiB'>32</tb-cache></tcg></features>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <interface type='bridge'><source bridge='br0'/><target dev='$name'/><mac address='$(cat "/srv/data/vm/$name/mac")'/><model type='virtio'/><rom enabled='no'/></interface>
+    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+    <channel type='unix'><source mode='bind' path='$s/qga.sock'><seclabel model='dac' relabel='no'/></source><target type='virtio' name='org.cloudpolicy.qga.0'/></channel>
+    <serial type='file'><source path='/srv/data/vm/$name/serial'/></serial>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+X
+  virsh --quiet define "/srv/data/vm/$name/domain.xml";;
 *) exit 64;;
 esac

@@ -34,6 +34,7 @@ mod operators;
 mod orders;
 mod overlap;
 mod packages;
+mod power;
 mod promotion;
 mod rights;
 mod seconds;
