@@ -9,14 +9,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::sync::{Notify, oneshot};
 
 use crate::standing::not_spared;
@@ -27,6 +27,11 @@ pub const MARK_VARIABLE: &str = "CPE_OPERATION";
 /// How long output may still come after the program has ended. A daemon that it has started may
 /// hold the pipe open for ever.
 const DRAIN: Duration = Duration::from_millis(10);
+
+/// What runs a text that does not say what runs it.
+const SHELL: &str = "/bin/sh";
+/// How much of a file tells whether it is a text, in bytes.
+const LOOKED_AT: u64 = 4096;
 
 /// A program to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,22 +88,7 @@ pub async fn run(
     program: &Program,
     cancel: &mut oneshot::Receiver<()>,
 ) -> std::io::Result<Finished> {
-    let mut child = Command::new(&program.path)
-        .args(&program.arguments)
-        .env_clear()
-        .envs(
-            program
-                .environment
-                .iter()
-                .map(|(name, value)| (name, value)),
-        )
-        .env(MARK_VARIABLE, &program.mark)
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()?;
+    let mut child = spawn(program)?;
     if let Some(pid) = child.id() {
         not_spared(pid);
     }
@@ -147,6 +137,47 @@ async fn finished(end: End, stdout: Tail, stderr: Tail) -> Finished {
         stderr,
         left_out: [out_left, err_left],
     }
+}
+
+/// Starts a program. A text that does not say what runs it is run by the shell, as shells
+/// themselves and execvp(3) do.
+fn spawn(program: &Program) -> std::io::Result<Child> {
+    let started = command(&program.path, program)
+        .args(&program.arguments)
+        .spawn();
+    let no_format = rustix::io::Errno::NOEXEC.raw_os_error();
+    match started {
+        Err(error) if error.raw_os_error() == Some(no_format) && is_text(&program.path) => {
+            let mut shell = command(SHELL.as_ref(), program);
+            shell.arg(&program.path).args(&program.arguments).spawn()
+        }
+        other => other,
+    }
+}
+
+fn command(path: &Path, program: &Program) -> Command {
+    let mut command = Command::new(path);
+    let environment = program.environment.iter();
+    command
+        .env_clear()
+        .envs(environment.map(|(name, value)| (name, value)))
+        .env(MARK_VARIABLE, &program.mark)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    command
+}
+
+/// Whether a file has no NUL at its beginning: programs for other processors have.
+fn is_text(path: &Path) -> bool {
+    let mut beginning = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| {
+        let mut file = std::io::Read::take(file, LOOKED_AT);
+        std::io::Read::read_to_end(&mut file, &mut beginning)
+    });
+    read.is_ok() && !beginning.contains(&0)
 }
 
 /// How much may be written, and who is told when it is more.

@@ -165,8 +165,21 @@ async fn a_program_of_the_guest_is_run_by_its_path() {
     );
     assert_eq!(ran(&guest), Vec::<String>::new());
     write_program(&program, SCRIPT);
-    assert_eq!(dpe.run(&start("db", path)).await.rc, rc::OK);
+    assert_eq!(dpe.run(&start("db", path.clone())).await.rc, rc::OK);
     assert_eq!(ran(&guest), ["configure db", "start db"]);
+    // A text that does not say what runs it is the shell's.
+    let bare = SCRIPT.trim_start_matches("#!/bin/sh\n");
+    write_program(&program, bare);
+    assert_eq!(dpe.run(&start("other", path.clone())).await.rc, rc::OK);
+    assert_eq!(guest.count("configure other"), 1);
+    // A program of another kind of machine is nobody's.
+    write_program(&program, &format!("\0{bare}"));
+    let strange = dpe.run(&start("third", path)).await;
+    assert_eq!(
+        (strange.status, strange.rc),
+        (OperationStatus::Error, rc::GENERIC)
+    );
+    assert_eq!(guest.count("configure third"), 0);
 }
 
 #[tokio::test]
@@ -290,7 +303,7 @@ async fn what_cannot_be_run_before_a_start_is_refused() {
     let dpe = guest.dpe(1).await;
     let watched = configured(monitor("db", 20), script(SCRIPT));
     for wrong in [
-        start("db", script(&"x".repeat(MAX_VALUE + 1))),
+        start("db", script(&"x".repeat(MAX_VALUE + 2))),
         start("db", Configure::Path("relative".into())),
         watched,
     ] {
