@@ -592,6 +592,34 @@ async fn a_recurring_operation_is_told_at_first_and_when_it_changes_and_goes_on_
 }
 
 #[tokio::test]
+async fn a_monitor_that_waits_to_be_begun_does_not_outlive_a_stop() {
+    let world = World::new(PlayedGuestAgent::default());
+    world.answers("0");
+    let mut stream = world.stream("shop", 1);
+    stream.connected().await;
+    // The start takes 3 s, and holds its resource's other operations up.
+    stream
+        .execute(world.operation("1:1:0:u", Task::Start, 0))
+        .await;
+    stream
+        .execute(world.operation("2:1:0:u", Task::Monitor, 200))
+        .await;
+    stream
+        .execute(world.operation("3:1:0:u", Task::Stop, 0))
+        .await;
+    let waiting = stream.completed().await;
+    assert_eq!(
+        (waiting.operation.id.as_str(), waiting.state),
+        ("2:1:0:u", RecordState::Cancelled)
+    );
+    for id in ["1:1:0:u", "3:1:0:u"] {
+        assert_eq!(stream.completed().await.operation.id, id);
+    }
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(world.asked("monitor"), 0);
+}
+
+#[tokio::test]
 async fn a_guest_obeys_the_latest_dpe_of_one_deployment() {
     let world = World::new(PlayedGuestAgent::default());
     let mut stream = world.stream("shop", 5);

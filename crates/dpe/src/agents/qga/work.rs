@@ -61,6 +61,15 @@ fn interval(operation: &Operation) -> Duration {
     Duration::from_millis(operation.interval_ms.into())
 }
 
+/// `number`: of its record in the guest, 0 where there is none.
+fn cancelled(operation: Operation, number: u32) -> Record {
+    Record {
+        state: RecordState::Cancelled,
+        status: STATUS_CANCELLED,
+        ..report::record(operation, number, None, 0)
+    }
+}
+
 impl<'a> Work<'a> {
     /// Takes up what the guest has recorded; returns its history for the controller too.
     pub(super) fn taken_up(
@@ -323,25 +332,40 @@ impl<'a> Work<'a> {
         self.advance(guest, &resource).await
     }
 
-    /// Ends what a new operation makes obsolete: monitors, also while they run, and what waits for
-    /// its delay.
+    /// Ends what a new operation makes obsolete: monitors, also while they run or wait to be begun,
+    /// and what waits for its delay.
     async fn take_back(&mut self, guest: &mut Guest<'_>, by: &Operation) -> Result<(), End> {
         let ends_monitors = matches!(
             by.action,
             Task::Stop | Task::Promote | Task::Demote | Task::MigrateTo | Task::MigrateFrom
         );
         let changes_nothing = matches!(by.action.as_str(), "notify" | "meta-data" | "validate-all");
-        let is_obsolete = |open: &Open| {
-            let other = &open.operation;
+        let is_obsolete = |other: &Operation, waits: bool| {
             let same = (&other.action, other.interval_ms) == (&by.action, by.interval_ms);
-            let waits = open.due.is_some();
             other.resource == by.resource
                 && match is_recurring(other) {
                     true => ends_monitors || same,
                     false => waits && !is_recurring(by) && !changes_nothing,
                 }
         };
-        self.end(guest, is_obsolete).await
+        let is_open_obsolete = |open: &Open| is_obsolete(&open.operation, open.due.is_some());
+        self.end(guest, is_open_obsolete).await?;
+        let Some(lane) = self.lanes.get_mut(&by.resource) else {
+            return Ok(());
+        };
+        // The guest has no record of these yet.
+        let (mut kept, mut taken) = (VecDeque::new(), Vec::new());
+        for step in lane.queue.drain(..) {
+            match step {
+                Step::Begin(operation) if is_obsolete(&operation, false) => taken.push(*operation),
+                step => kept.push_back(step),
+            }
+        }
+        lane.queue = kept;
+        for operation in taken {
+            self.report(cancelled(operation, 0)).await;
+        }
+        Ok(())
     }
 
     /// Ends all open operations that are meant.
@@ -360,12 +384,7 @@ impl<'a> Work<'a> {
             if let Some(lane) = self.lanes.get_mut(&open.operation.resource) {
                 lane.running = lane.running.filter(|running| *running != number);
             }
-            let record = Record {
-                state: RecordState::Cancelled,
-                status: STATUS_CANCELLED,
-                ..report::record(open.operation, number, None, 0)
-            };
-            self.report(record).await;
+            self.report(cancelled(open.operation, number)).await;
         }
         Ok(())
     }
