@@ -14,8 +14,8 @@ use super::resolve::{self, Given};
 use crate::machines::arrivals::NO_ARRIVALS;
 use crate::machines::history::History;
 use crate::vocabulary::{
-    AssemblyId, AssemblySpec, Proposal, Refusal, ServiceId, Spec, Time, Waits, Zones, goal,
-    only_utc, scheduled,
+    AssemblyId, AssemblySpec, CONFIGURE, Proposal, Refusal, ServiceId, Spec, Time, Waits, Zones,
+    goal, only_utc, scheduled,
 };
 
 /// What a plan says where nothing is loaded and so no guest was heard.
@@ -206,7 +206,30 @@ impl Controller {
                 )
             })
         };
-        spec.assemblies.iter().filter_map(warning).collect()
+        let mut warnings: Vec<String> = spec.assemblies.iter().filter_map(warning).collect();
+        warnings.extend(self.too_old_agents(spec));
+        warnings
+    }
+
+    /// What changes restarts its service, and a guest whose agent does not run what is to be run
+    /// before would have stopped it by then.
+    fn too_old_agents(&self, spec: &Spec) -> Option<String> {
+        let service = spec.services.iter().find(|it| it.configure.is_some())?;
+        let is_too_old = |name: &&AssemblyId| {
+            let own = self.assemblies.get(*name);
+            let own = own.filter(|own| own.contact().is_up());
+            own.is_some_and(|own| !own.hello().capabilities.iter().any(|it| it == CONFIGURE))
+        };
+        let old = spec.assemblies.keys().filter(is_too_old);
+        let old: Vec<&str> = old.map(AssemblyId::as_str).collect();
+        (!old.is_empty()).then(|| {
+            format!(
+                "the cpe-agent of {} is of a version that does not run what <configure> of {} says: a service with one is \
+                 stopped by this change and does not start again there; install this version there first",
+                old.join(", "),
+                service.id
+            )
+        })
     }
 }
 

@@ -138,3 +138,25 @@ fn a_plan_says_what_will_be_run_before() {
     );
     assert_ne!(plan.configured, lab.status().configured);
 }
+
+#[test]
+fn a_plan_warns_of_guests_that_would_not_start_again_what_the_change_stops() {
+    let mut lab = lab("", "");
+    let document =
+        lab.document
+            .replacen("</service>", "<configure>exit 0</configure></service>", 1);
+    assert!(document != lab.document, "{document}");
+    assert_eq!(lab.plan(&document).warnings, [] as [String; 0]);
+    // An agent of an earlier version says nothing of it.
+    lab.capabilities.clear();
+    lab.answers("n1", Vec::new());
+    let warnings = lab.plan(&document).warnings;
+    assert_eq!(
+        warnings,
+        [
+            "the cpe-agent of n1 is of a version that does not run what <configure> of web says: a service with one is \
+             stopped by this change and does not start again there; install this version there first"
+        ]
+    );
+    assert_eq!(lab.plan(&lab.document).warnings, [] as [String; 0]);
+}

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use controller::{
-    AssemblyId, Attribute, Attributes, Controller, DebugOrder, DebugTask, Decision, Durable,
-    Effect, Event, EventKind, FORCE_RESTART, FenceRequest, Hello, Input, OP_DIGEST, Operation,
-    Record, RecordState, Refusal, Request, STATUS_ERROR, Task, Time, TransitionKey,
+    AssemblyId, Attribute, Attributes, CONFIGURE, Controller, DebugOrder, DebugTask, Decision,
+    Durable, Effect, Event, EventKind, FORCE_RESTART, FenceRequest, Hello, Input, OP_DIGEST,
+    Operation, Record, RecordState, Refusal, Request, STATUS_ERROR, Task, Time, TransitionKey,
     dispatcher_uuid,
 };
 use cpe_status::ServiceRole;
@@ -41,6 +41,8 @@ pub(crate) struct Lab {
     /// Parameters that resource agents cannot take over while they run, between blanks; empty: they
     /// can take over none.
     pub(crate) not_reloadable: String,
+    /// What agents say that they can do.
+    pub(crate) capabilities: Vec<String>,
     /// The policy engine gives no answer.
     pub(crate) undecided: bool,
     /// What was told.
@@ -208,6 +210,7 @@ impl Lab {
             cancelled: Vec::new(),
             questions: 0,
             not_reloadable: String::new(),
+            capabilities: vec![CONFIGURE.to_owned()],
             undecided: false,
             events: Vec::new(),
             document: String::new(),
@@ -405,6 +408,7 @@ impl Lab {
         let hello = Hello {
             boot_id: format!("boot of {guest}"),
             machine_id: format!("machine of {guest}"),
+            capabilities: self.capabilities.clone(),
             ..Hello::default()
         };
         let wanted = self.controller.wanted(&agent.into());
