@@ -8,6 +8,16 @@ pub const MAX_ATTRIBUTES: usize = 512;
 pub const MAX_ATTRIBUTE_VALUE: usize = 4096;
 /// Most bytes of all names and values of one guest's boot, or of one holder, together.
 pub const MAX_ATTRIBUTES_SIZE: usize = 64 * 1024;
+/// Longest value of a parameter of a service, in bytes, that an operation carries.
+pub const MAX_PARAMETER: usize = 64 * 1024;
+/// Most parameters of a service.
+pub const MAX_PARAMETERS: usize = 400;
+/// Most bytes of the names and values of a service's parameters together. With the longest content
+/// of a configure executable they still go to every kind of guest, however they have to be quoted.
+pub const MAX_PARAMETERS_SIZE: usize = 96 * 1024;
+/// Longest content of a configure executable, in bytes, without the line feed at its end: it goes
+/// to the guest with each start.
+pub const MAX_CONFIGURE: usize = 64 * 1024;
 /// Most values of one answer to a tool: all attributes of an assembly, and one of each of many
 /// assemblies.
 pub const MAX_VALUES: usize = 2048;

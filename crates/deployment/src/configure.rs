@@ -4,8 +4,5 @@
 /// of the service. No resource agent gets it.
 pub const CONFIGURE_PARAMETER: &str = "cpe.configure";
 
-/// The longest content, in bytes: it goes to the guest with each start.
-pub const MAX_CONFIGURE: usize = 64 * 1024;
-
 /// What runs content that does not begin with `#!`.
 pub(crate) const SHELL: &str = "/bin/sh";

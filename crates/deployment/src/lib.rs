@@ -49,8 +49,9 @@ mod value;
 
 pub use agents::{Answer, Answers, Uses};
 pub use changes::{Change, Detail, How, changes};
-pub use configure::{CONFIGURE_PARAMETER, MAX_CONFIGURE};
+pub use configure::CONFIGURE_PARAMETER;
 pub use cpe_status::Configure;
+pub use cpe_status::limits::{MAX_CONFIGURE, MAX_PARAMETER, MAX_PARAMETERS, MAX_PARAMETERS_SIZE};
 pub use device::{Command, Device, DeviceUse, HostArgument, HostCheck};
 pub use fence_agents::FenceAgents;
 pub use import::{Imported, import};

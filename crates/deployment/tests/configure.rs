@@ -6,7 +6,10 @@
     reason = "a test fails by panicking"
 )]
 
-use deployment::{Configure, MAX_CONFIGURE, changes, read, read_with_warnings};
+use deployment::{
+    Configure, MAX_CONFIGURE, MAX_PARAMETER, MAX_PARAMETERS, MAX_PARAMETERS_SIZE, changes, read,
+    read_with_warnings,
+};
 
 /// A document with a service that has this in it, from line 3, column 1 on.
 fn document(content: &str) -> String {
@@ -60,14 +63,66 @@ fn it_reads_a_path_and_content() {
         assert_eq!(problems(content), Vec::<String>::new(), "{content}");
         assert_eq!(configure(content), expected, "{content}");
     }
-    let longest = "x".repeat(MAX_CONFIGURE - 1);
+    let longest = "x".repeat(MAX_CONFIGURE);
     let content = format!("<configure>{longest}</configure>");
     assert_eq!(problems(&content), Vec::<String>::new());
 }
 
 #[test]
+fn it_refuses_more_than_goes_to_a_guest_with_its_place() {
+    let parameter = |name: &str, size: usize| {
+        let value = "x".repeat(size - name.len());
+        format!("<parameter name=\"{name}\"><value>{value}</value></parameter>")
+    };
+    let hint = "put what is long into a file of the guest, and name the file";
+    let of = |parameters: &str| problems(&format!("<parameters>{parameters}</parameters>"));
+    let third = MAX_PARAMETERS_SIZE / 3;
+    let most = [
+        parameter("a", third),
+        parameter("b", third),
+        parameter("c", third),
+    ]
+    .concat();
+    assert_eq!(of(&most), Vec::<String>::new());
+    let more = of(&format!("{most}{}", parameter("d", 2)));
+    let expected = format!(
+        "2:26: error: the parameters of service 's' have 98306 bytes with their names: at most 98304 go to a guest; {hint}"
+    );
+    assert_eq!(more, [expected]);
+    let long = of(&parameter("a", MAX_PARAMETER + 2));
+    let expected = format!(
+        "2:26: error: the parameter 'a' of service 's' has 65537 bytes: at most 65536 go to a guest; {hint}"
+    );
+    assert_eq!(long, [expected]);
+    let one = |n| format!("<parameter name=\"p{n}\" value=\"\"/>");
+    let many: String = (0..=MAX_PARAMETERS).map(one).collect();
+    let expected =
+        format!("2:26: error: service 's' has 401 parameters: at most 400 go to a guest; {hint}");
+    assert_eq!(of(&many), [expected]);
+    // So in a configuration that is copied.
+    let value = "x".repeat(MAX_PARAMETER + 1);
+    let copied = format!(
+        "<deployable name=\"x\"><assemblies><assembly name=\"a\" address=\"unix:/run/a\"/></assemblies><configuration><resources>\n\
+         <primitive id=\"p\" class=\"ocf\" provider=\"p\" type=\"t\"><instance_attributes id=\"i\"><nvpair id=\"n\" name=\"a\" value=\"{value}\"/>\
+         </instance_attributes></primitive></resources></configuration></deployable>"
+    );
+    let outcome = read_with_warnings(copied.as_bytes());
+    let said: Vec<String> = outcome.problems.iter().map(ToString::to_string).collect();
+    let expected = format!(
+        "2:1: error: the parameter 'a' of <primitive> 'p' has 65537 bytes: at most 65536 go to a guest; {hint}"
+    );
+    assert_eq!(said, [expected]);
+    // What an earlier version accepted is managed on.
+    assert!(
+        deployment::read_accepted(copied.as_bytes())
+            .deployment
+            .is_some()
+    );
+}
+
+#[test]
 fn it_refuses_what_cannot_be_run_with_its_place() {
-    let long = format!("<configure>{}</configure>", "x".repeat(MAX_CONFIGURE));
+    let long = format!("<configure>{}</configure>", "x".repeat(MAX_CONFIGURE + 1));
     for (content, expected) in [
         (
             "<configure/>",

@@ -43,7 +43,12 @@ const PARTS: &[&[&str]] = &[
     &["reader::configure"],
     &["reader::original"],
     &["reader::values", "reader::names", "reader::cycle"],
-    &["reader::draft", "reader::references", "reader::constraint"],
+    &[
+        "reader::bounds",
+        "reader::draft",
+        "reader::references",
+        "reader::constraint",
+    ],
     &["reader::service"],
     &["reader::assembly"],
     &[

@@ -1078,12 +1078,15 @@ fn it_reads_every_rule_of_a_location_without_a_named_schema() {
 
 #[test]
 fn more_warnings_than_are_listed_are_no_error() {
-    let parameters: String = (0..600)
+    let parameters: String = (0..300)
         .map(|n| format!("<parameter name=\"p{n}\" type=\"scalar\" value=\"1\"/>"))
         .collect();
-    let body = format!(
-        "<services><service name=\"s\" class=\"lsb\" type=\"s\"><parameters>{parameters}</parameters></service></services>"
-    );
+    let service = |name: &str| {
+        format!(
+            "<service name=\"{name}\" class=\"lsb\" type=\"s\"><parameters>{parameters}</parameters></service>"
+        )
+    };
+    let body = format!("<services>{}{}</services>", service("s"), service("t"));
     let outcome = read_with_warnings(document(&body).as_bytes());
     assert!(outcome.deployment.is_some());
     assert!(

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use cpe_status::Configure;
+use cpe_status::limits::MAX_CONFIGURE;
 
-use super::MAX_VALUE;
 use crate::Result;
 use crate::fields::Reader;
 
+/// The longest content with the line feed at its end, in bytes.
+const MAX_CONTENT: usize = MAX_CONFIGURE + 1;
 /// The longest path, and the longest interpreter with its arguments, in bytes.
 const MAX_PATH: usize = 1024;
 
@@ -24,7 +26,7 @@ pub(super) fn to_map(configure: &Configure) -> BTreeMap<String, String> {
 
 /// Reads what an operation has under `configure`.
 pub(super) fn read(reader: &Reader<'_>) -> Result<Option<Configure>> {
-    let mut map = reader.map("configure", 3, MAX_VALUE)?;
+    let mut map = reader.map("configure", 3, MAX_CONTENT)?;
     if map.is_empty() {
         return Ok(None);
     }

@@ -35,7 +35,7 @@ pub use question::{Question, Reply};
 /// Longest id of an event or an operation, and longest name of anything, in bytes.
 pub const MAX_ID: usize = cpe_status::limits::MAX_VALUE_NAME;
 /// Longest parameter value, in bytes.
-pub const MAX_VALUE: usize = 64 * 1024;
+pub const MAX_VALUE: usize = cpe_status::limits::MAX_PARAMETER;
 /// Most parameters, meta attributes, annotations or details of one record.
 pub const MAX_ENTRIES: usize = 512;
 /// Longest exit reason or reason of an event, in bytes.

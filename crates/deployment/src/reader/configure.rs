@@ -1,9 +1,10 @@
 //! `<configure>` of a service: what its guest runs before it starts.
 
 use cpe_status::Configure;
+use cpe_status::limits::MAX_CONFIGURE;
 
 use super::form::Form;
-use crate::configure::{CONFIGURE_PARAMETER, MAX_CONFIGURE, SHELL};
+use crate::configure::{CONFIGURE_PARAMETER, SHELL};
 use crate::problem::{Problems, quote};
 use crate::report;
 use crate::tree::Element;
@@ -50,15 +51,16 @@ pub(super) fn read(element: &Element<'_>, problems: &mut Problems) -> Option<Con
             None
         }
         (false, Some(text)) => {
-            let script = format!("{}\n", text.value.trim());
-            if script.len() > MAX_CONFIGURE {
-                let message = format!("the content of <configure> has {} bytes", script.len());
+            let content = text.value.trim();
+            if content.len() > MAX_CONFIGURE {
+                let message = format!("the content of <configure> has {} bytes", content.len());
                 let hint = format!(
                     "at most {MAX_CONFIGURE} go to a guest with each start: put the program into the guest, and write path=\"/…\""
                 );
                 problems.error(text.offset, message, hint);
                 return None;
             }
+            let script = format!("{content}\n");
             let wrong = element.has("interpreter") && given.is_none();
             let interpreter = match given {
                 Some(given) => Some(given),

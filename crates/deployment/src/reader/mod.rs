@@ -6,6 +6,7 @@
 //! constraints that name it.
 
 mod assembly;
+mod bounds;
 mod configure;
 mod constraint;
 mod cycle;
@@ -200,6 +201,7 @@ fn finish(
     check_capacity(&deployment, &names, problems);
     names.identify(&mut deployment, problems);
     references::resolve(&mut deployment, values, problems);
+    bounds::check(&deployment, &names, raw, problems);
     if let Some(element) = constraints {
         constraint::read(element, &mut deployment, &names, problems);
     }

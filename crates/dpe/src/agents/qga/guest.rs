@@ -29,8 +29,12 @@ const HELPER_TIMEOUT: Duration = Duration::from_secs(20);
 const PAUSES: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(100));
 /// The calls that are needed.
 const CALLS: [&str; 2] = ["guest-exec", "guest-exec-status"];
-/// Longest operation that fits into a call and its record into an answer, in bytes.
-const MAX_OPERATION: usize = 256 << 10;
+/// Longest operation whose record fits into an answer, in bytes: that of the most that a document
+/// may say of a service ([`cpe_status::limits`]), with every character escaped.
+const MAX_OPERATION: usize = 384 << 10;
+/// Longest operation with the script that carries it out, in bytes: it has the parameters twice,
+/// and each character may be a quotation mark.
+const MAX_CALL: usize = 4 * MAX_OPERATION;
 /// Most records of a guest: more than its helper keeps.
 const MAX_RECORDS: usize = 2048;
 /// What all of them may take on their way, in bytes: as of our own agent.
@@ -376,7 +380,7 @@ fn input_of(operation: &Operation, ocf_root: &str) -> Result<String, String> {
     let script = script::of(operation, ocf_root).map_err(|error| error.message())?;
     let json = serde_json::to_string(operation).map_err(|error| error.to_string())?;
     let input = format!("{json}\n{script}");
-    if input.len() > 2 * MAX_OPERATION || json.len() > MAX_OPERATION {
+    if input.len() > MAX_CALL || json.len() > MAX_OPERATION {
         return Err(format!(
             "an operation of {} bytes; at most {MAX_OPERATION} go through a QEMU guest agent",
             json.len()
