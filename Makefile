@@ -69,6 +69,7 @@ bench: lab build ## speed and memory: the scheduler beside crm_simulate, then th
 	target/release/scheduler-bench $(if $(wildcard ../shared/corpus/xml),--corpus ../shared/corpus/xml)
 	target/release/scheduler-bench --growth target/scheduler-growth
 	$(SUDO) $(MAKE) --no-print-directory install PROFILE=release DESTDIR=$(CPE_LAB)/release-layer > /dev/null
+	$(CARGO) build --locked --quiet -p end-to-end --bins
 	$(AS_ROOT) CPE_LAB_LAYER=$(CPE_LAB)/release-layer $(CARGO) run --locked --quiet -p end-to-end --bin figures
 
 MINUTES ?= 10

@@ -7,6 +7,9 @@ use crate::system::System;
 /// Where the state of their agents is.
 const STATE: &str = "/run/crowd";
 
+/// The port of the first one that listens on a network.
+const FIRST_PORT: usize = 20_000;
+
 /// Guests `g0`, `g1`, … of a lab.
 pub struct Crowd<'a> {
     lab: &'a Lab,
@@ -14,9 +17,27 @@ pub struct Crowd<'a> {
 }
 
 impl<'a> Crowd<'a> {
-    /// Starts so many.
+    /// Starts so many, each at a socket file.
     #[track_caller]
     pub fn start(lab: &'a Lab, count: usize) -> Crowd<'a> {
+        let listen = "--listen unix:/run/cpe/guests/g$n/agent.sock --socket-mode 0666";
+        Crowd::start_with(lab, count, "mkdir -p /run/cpe/guests/g$n", listen)
+    }
+
+    /// Starts so many for a deployment, each at a port of the lab's own, with a certificate.
+    #[track_caller]
+    pub fn start_on_network(lab: &'a Lab, deployment: &str, count: usize) -> Crowd<'a> {
+        lab.cpectl(&["pki", "init"]).ok();
+        let certificate =
+            format!("cpectl pki issue {deployment} g$n --output $s/certificate > /dev/null");
+        let listen =
+            format!("--listen tcp:127.0.0.1:$(({FIRST_PORT} + n)) --certificates $s/certificate");
+        Crowd::start_with(lab, count, &certificate, &listen)
+    }
+
+    /// `prepare`: shell commands for guest `$n`, whose folder is `$s`.
+    #[track_caller]
+    fn start_with(lab: &'a Lab, count: usize, prepare: &str, listen: &str) -> Crowd<'a> {
         // A service is a file: what the services do is not what is looked at.
         let service = r#"#!/bin/sh
 state="$HA_RSCTMP/$OCF_RESOURCE_INSTANCE.state"
@@ -34,10 +55,11 @@ esac
         lab.sh(&format!(
             r#"chmod 755 /srv/crowd/resource.d/lab/File
             for n in $(seq 0 {last}); do
-              s={STATE}/g$n; mkdir -p $s/tmp /run/cpe/guests/g$n
+              s={STATE}/g$n; mkdir -p $s/tmp
+              {prepare}
               cat /proc/sys/kernel/random/uuid > $s/boot_id
               systemd-run --quiet --collect --unit=crowd-g$n -- /usr/bin/cpe-agent \
-                --listen unix:/run/cpe/guests/g$n/agent.sock --socket-mode 0666 --state-dir $s/state --resource-agents /srv/crowd \
+                {listen} --state-dir $s/state --resource-agents /srv/crowd \
                 --resource-tmp $s/tmp --boot-id-file $s/boot_id --machine-id-file $s/none --persistent-dir $s/var \
                 --reboot-command "systemctl kill --signal=KILL crowd-g$n.service"
             done"#,
@@ -50,6 +72,12 @@ esac
     /// Their names.
     pub fn names(&self) -> Vec<String> {
         (0..self.count).map(|n| format!("g{n}")).collect()
+    }
+
+    /// Where they listen that were started on a network.
+    pub fn addresses(&self) -> impl Iterator<Item = String> {
+        let ports = (FIRST_PORT..).take(self.count);
+        ports.map(|port| format!("tcp:127.0.0.1:{port}"))
     }
 
     /// A service that any of them can run.

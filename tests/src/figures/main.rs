@@ -1,6 +1,8 @@
 //! `make bench`, second half: how long the whole system takes, and what it needs when idle, on a
 //! private real system.
 
+mod transports;
+
 use std::time::{Duration, Instant};
 
 use end_to_end::{Crowd, Document, Event, Lab, System, missing_prerequisite};
@@ -19,6 +21,8 @@ fn main() {
     for (name, measure) in [
         ("one", one_deployment as fn()),
         ("failover", failovers),
+        ("transports", transports::all),
+        ("wide", transports::wide),
         ("many", many_deployments),
         ("crowd", a_crowd),
     ] {
