@@ -95,7 +95,7 @@ impl Digest {
                 let timeout_ms = request.timeout_ms;
                 writeln!(self, "{} {attempt} {reboot} {timeout_ms}", request.assembly)
             }
-            Effect::PowerOn(order) => writeln!(self, "{order:?}"),
+            Effect::PowerOn(_) | Effect::CheckRoom(_) => writeln!(self, "{effect:?}"),
             Effect::Event(event) => {
                 self.json("event", event);
                 Ok(())

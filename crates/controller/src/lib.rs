@@ -120,6 +120,7 @@ pub use deployment::{
     CONFIGURE_PARAMETER, Command, Configure, Device, DeviceUse, HostArgument, HostCheck,
 };
 pub use machines::facts::{Damaged, Durable, SAVES};
+pub use machines::room::{RoomDetail, RoomInput};
 pub use policy_engine::Zone;
 pub use vocabulary::{
     Asker, AssemblyId, Attribute, Attributes, Ban, CONFIGURE, Change, Connect, DEBUG, DebugInput,
@@ -127,7 +128,7 @@ pub use vocabulary::{
     EventKind, FORCE_RESTART, FailedOperation, FenceDevice, FenceRequest, Hello, Holder, Input,
     InputName, Keeping, Lifetime, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant, Operation,
     Place, PowerOn, PowerOrder, Proposal, Question, Record, RecordState, Refusal, Reply, Request,
-    STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, ServiceOrder, Task,
-    TicketId, TicketOrder, Time, TransitionKey, Value, Whose, Why, Zones, dispatcher_uuid,
-    exit_code_name,
+    RoomAnswer, RoomQuestion, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT,
+    ServiceId, ServiceOrder, Task, TicketId, TicketOrder, Time, TransitionKey, Value, Whose, Why,
+    Zones, dispatcher_uuid, exit_code_name,
 };

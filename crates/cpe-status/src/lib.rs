@@ -16,6 +16,7 @@ mod operation;
 mod overlay;
 mod plan;
 mod resource;
+mod room;
 mod sinks;
 mod state;
 mod status;
@@ -35,10 +36,12 @@ pub use operation::{OperationList, OperationStatus};
 pub use overlay::{OverlayStatus, ServicePlan};
 pub use plan::{Failover, Plan, PlanAction};
 pub use resource::{BanStatus, ResourceStatus};
+pub use room::{RoomLoss, RoomRemedy, RoomReport, RoomService, RoomStatus};
 pub use sinks::{DeadLetter, DeadLetterList, RefusedSink, SinkList, SinkStatus, SinkTest};
 pub use state::{
     AssemblyState, DebugState, DeploymentState, DpeState, FencingResult, OperationOutcome,
-    OverlayEnd, OverlayKind, PlanBasis, ResourceKind, ServiceRole, ServiceState, TransitionState,
+    OverlayEnd, OverlayKind, PlanBasis, ResourceKind, RoomOutcome, RoomScope, ServiceRole,
+    ServiceState, TransitionState,
 };
 pub use status::{
     AssemblyStatus, ConfiguredService, DeploymentStatus, FailureStatus, FencingStatus,

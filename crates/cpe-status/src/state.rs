@@ -300,6 +300,43 @@ states! {
     }
 }
 
+states! {
+    /// Which losses a question about room is about.
+    RoomScope {
+        /// That of any one assembly.
+        Any = "any",
+        /// That of any one host, with all assemblies that the document says run there.
+        AnyHost = "any-host",
+        /// That of any two assemblies at once.
+        Two = "two",
+        /// That of the named assemblies, at once.
+        Named = "named",
+        /// Others, of a later version.
+        Unknown = "unknown",
+    }
+}
+
+states! {
+    /// What would become of a service if assemblies were lost.
+    RoomOutcome {
+        /// It would run nowhere.
+        Down = "down",
+        /// It would run, and none of its instances would be promoted.
+        NotPromoted = "not-promoted",
+        /// It would run with fewer instances.
+        Fewer = "fewer",
+        /// Something of a later version.
+        Unknown = "unknown",
+    }
+}
+
+impl RoomOutcome {
+    /// The service is still there for those who use it.
+    pub fn is_bearable(self) -> bool {
+        self == RoomOutcome::Fewer
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::overlay::OverlayStatus;
 use crate::resource::{BanStatus, ResourceStatus};
+use crate::room::RoomStatus;
 use crate::state::{
     AssemblyState, DeploymentState, FencingResult, ServiceRole, ServiceState, TransitionState,
 };
@@ -89,6 +90,10 @@ pub struct DeploymentStatus {
     /// happens. Absent: nothing is, or the policy engine is being asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_look: Option<NextLook>,
+    /// Whether every service would run if any one assembly were lost. Absent: that is not known
+    /// yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<RoomStatus>,
 }
 
 impl DeploymentStatus {

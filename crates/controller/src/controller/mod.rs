@@ -36,11 +36,13 @@ mod refusal;
 mod requests;
 mod resolve;
 mod results;
+mod room;
 mod service_events;
 mod service_plan;
 mod standby;
 mod status;
 mod suspension;
+mod terms;
 mod tickets;
 mod values;
 
@@ -206,6 +208,7 @@ impl Controller {
             Input::DeviceChecked { question, result } => self.device_checked(now, question, result),
             Input::EventRecorded { id } => self.store.remove_event(&id),
             Input::Decided(decision) => self.decided(now, *decision),
+            Input::RoomChecked(answer) => self.room_checked(now, *answer),
         }
         Ok(())
     }
@@ -250,6 +253,7 @@ impl Controller {
                 self.execution.devices().deadline(),
                 self.deciding.pause_ends_us(),
                 self.deciding.values_count_at_us(),
+                self.deciding.room().deadline(),
                 end,
                 recheck,
                 self.recheck_deadline(),
@@ -279,6 +283,7 @@ impl Controller {
         self.drop_retired(now);
         self.end_idle_attempts(now);
         self.announce(now);
+        self.age_room(now);
         self.finish_unload(now);
         self.check();
     }

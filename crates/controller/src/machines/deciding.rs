@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use policy_engine::model::Turn;
 
 use super::burst::Burst;
+use super::room::RoomWatch;
 use crate::vocabulary::{Goal, MS, Outcome, OverlayKey, SECOND, ServiceId, Terms, Time};
 
 /// The policy engine is asked this often in a row before the controller slows down: something is
@@ -138,6 +139,8 @@ pub(crate) struct Deciding {
     start_failure_is_fatal: bool,
     /// Entries of the overlay of which was asked whether they can go since the world has changed.
     judged: BTreeSet<OverlayKey>,
+    /// Whether there would be room after a loss.
+    room: RoomWatch,
 }
 
 impl Deciding {
@@ -165,7 +168,18 @@ impl Deciding {
             terms: Terms::default(),
             start_failure_is_fatal: true,
             judged: BTreeSet::new(),
+            room: RoomWatch::default(),
         }
+    }
+
+    /// Whether there would be room after a loss.
+    pub(crate) fn room(&self) -> &RoomWatch {
+        &self.room
+    }
+
+    /// The same, to ask and to hear.
+    pub(crate) fn room_mut(&mut self) -> &mut RoomWatch {
+        &mut self.room
     }
 
     /// The question is also whether these entries of the overlay can go.

@@ -22,6 +22,7 @@ pub(crate) mod moves;
 pub(crate) mod outgoing;
 pub(crate) mod overlay;
 pub(crate) mod phase;
+pub(crate) mod room;
 pub(crate) mod run;
 pub(crate) mod service;
 pub(crate) mod ticket;

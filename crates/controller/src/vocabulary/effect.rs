@@ -111,6 +111,11 @@ pub enum Effect {
     /// [`Input::Decided`](crate::Input) with what it returns. At most one is not answered
     /// yet.
     Decide(EngineInput),
+    /// Run [`RoomInput::answer_in`](crate::RoomInput::answer_in) of
+    /// [`Controller::plan_room`](crate::Controller::plan_room) about any one loss beside everything
+    /// else, at leisure, then give [`Input::RoomChecked`](crate::Input) with this number and what
+    /// it returns. At most one is worth an answer: the last.
+    CheckRoom(u64),
     /// Write what the policy engine was asked and what it answered to disk. Best effort.
     KeepInput {
         /// Under which name.

@@ -27,6 +27,12 @@ pub enum EventKind {
     /// An assembly failed too often: all of the deployment is restarted.
     #[serde(rename = "deployment.failed")]
     DeploymentFailed,
+    /// Not every service would run if any one assembly were lost.
+    #[serde(rename = "deployment.room-missing")]
+    DeploymentRoomMissing,
+    /// Every service would again.
+    #[serde(rename = "deployment.room-regained")]
+    DeploymentRoomRegained,
     /// An assembly's agent is there for the first time, or again after it was safe.
     #[serde(rename = "assembly.online")]
     AssemblyOnline,
@@ -126,6 +132,8 @@ impl EventKind {
             }
             EventKind::DeploymentDegraded => DeploymentState::Degraded.as_str(),
             EventKind::DeploymentFailed => DeploymentState::Failed.as_str(),
+            EventKind::DeploymentRoomMissing => "missing",
+            EventKind::DeploymentRoomRegained => "enough",
             EventKind::AssemblyOnline | EventKind::AssemblyRecovered => {
                 AssemblyState::Online.as_str()
             }
@@ -168,6 +176,8 @@ impl EventKind {
             EventKind::DeploymentDegraded => "deployment.degraded",
             EventKind::DeploymentRecovered => "deployment.recovered",
             EventKind::DeploymentFailed => "deployment.failed",
+            EventKind::DeploymentRoomMissing => "deployment.room-missing",
+            EventKind::DeploymentRoomRegained => "deployment.room-regained",
             EventKind::AssemblyOnline => "assembly.online",
             EventKind::AssemblyHeartbeatMissed => "assembly.heartbeat-missed",
             EventKind::AssemblyLost => "assembly.lost",

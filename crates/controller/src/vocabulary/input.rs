@@ -12,6 +12,7 @@ use super::operation::Record;
 use super::overlay::ServiceOrder;
 use super::proposal::Proposal;
 use super::question::{Asker, Holder, Question, Reply};
+use super::room::RoomAnswer;
 use super::task::Task;
 
 /// Something happened.
@@ -198,6 +199,8 @@ pub enum Input {
     },
     /// The answer to [`Effect::Decide`](crate::Effect).
     Decided(Box<Decision>),
+    /// The answer to [`Effect::CheckRoom`](crate::Effect).
+    RoomChecked(Box<RoomAnswer>),
 }
 
 /// To whom the guest of an agent belongs that refuses Hello for that, as the agent describes it.

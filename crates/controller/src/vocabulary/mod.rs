@@ -13,6 +13,7 @@ mod operation;
 mod overlay;
 mod proposal;
 mod question;
+mod room;
 mod spec;
 mod task;
 mod time;
@@ -36,6 +37,7 @@ pub use operation::{
 pub use overlay::{Lifetime, ServiceOrder};
 pub use proposal::Proposal;
 pub use question::{Asker, Ban, Holder, Keeping, Place, Question, Reply, Value, Whose, Why};
+pub use room::{RoomAnswer, RoomQuestion};
 pub use task::Task;
 pub use time::Time;
 
@@ -47,5 +49,6 @@ pub(crate) use limits::Limits;
 pub(crate) use operation::{Asked, DEVICE_CLASS, META_OF_RESULTS, epoch_of_dispatcher};
 pub(crate) use overlay::OverlayKey;
 pub(crate) use question::QUESTIONS;
+pub(crate) use room::Loss;
 pub(crate) use spec::{AssemblySpec, Copies, Escalation, Fencing, ServiceSpec, Spec};
 pub(crate) use time::{MS, SECOND, utc};

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use controller::{
     AssemblyId, Attribute, Attributes, CONFIGURE, Controller, DebugOrder, DebugTask, Decision,
     Durable, Effect, Event, EventKind, FORCE_RESTART, FenceRequest, Hello, Input, OP_DIGEST,
-    Operation, Record, RecordState, Refusal, Request, STATUS_ERROR, Task, Time, TransitionKey,
-    dispatcher_uuid,
+    Operation, Record, RecordState, Refusal, Request, RoomAnswer, RoomQuestion, STATUS_ERROR, Task,
+    Time, TransitionKey, dispatcher_uuid,
 };
 use cpe_status::ServiceRole;
 
@@ -265,6 +265,12 @@ impl Lab {
                     false => question.answer(),
                 };
                 Some(Input::Decided(Box::new(decision)))
+            }
+            Effect::CheckRoom(number) => {
+                let input = self.controller.plan_room(self.now, &RoomQuestion::Any);
+                let outcome = input.unwrap().answer().map_err(|it| it.to_string());
+                let answer = RoomAnswer { number, outcome };
+                Some(Input::RoomChecked(Box::new(answer)))
             }
             Effect::Event(event) => {
                 self.events.push(event);

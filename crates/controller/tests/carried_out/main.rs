@@ -24,3 +24,4 @@ mod planned;
 mod references;
 mod refresh;
 mod resources;
+mod room;

@@ -164,6 +164,7 @@ impl Controller {
                 .map(Spec::configured)
                 .unwrap_or_default(),
             next_look: self.next_look(now),
+            room: self.deciding.room().status(),
             options: self.kept_values(&Holder::Deployment),
         }
     }

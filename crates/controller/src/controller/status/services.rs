@@ -179,7 +179,7 @@ impl Controller {
     }
 
     /// The tree, with what the last decision wants.
-    pub(super) fn resource_statuses(&self) -> Vec<ResourceStatus> {
+    pub(crate) fn resource_statuses(&self) -> Vec<ResourceStatus> {
         let Some(spec) = self.document.spec() else {
             return Vec::new();
         };

@@ -20,6 +20,7 @@ use crate::machines::arrivals::Arrivals;
 use crate::machines::failures::{FailureFacts, FailureTimes};
 use crate::machines::fencings::FencingFacts;
 use crate::machines::overlay::Overlay;
+use crate::machines::room::RoomTold;
 use crate::machines::service::ServiceFacts;
 use crate::machines::ticket::TicketFacts;
 use crate::machines::told::KnownFacts;
@@ -112,6 +113,8 @@ pub(crate) struct DeploymentFacts {
     pub announced: Announced,
     /// All of it is left alone.
     pub maintenance: bool,
+    /// What events have said of room for the services after a loss.
+    pub room: RoomTold,
 }
 
 /// What must be known about an assembly after a restart.

@@ -1,0 +1,178 @@
+//! Whether there is room for every service if assemblies are lost: what a status says of it, and
+//! the whole answer, which crosses the bus as JSON.
+
+use serde::{Deserialize, Serialize};
+
+use crate::state::{RoomOutcome, RoomScope};
+
+/// What a status says: the answer about the loss of any one assembly.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoomStatus {
+    /// No loss that was looked at would leave a service without a place.
+    pub holds: bool,
+    /// In a sentence: `yes`, or `no: db would not run without web2 (and 2 more)`.
+    pub text: String,
+    /// About which moment that was found out.
+    pub time: u64,
+    /// Something has changed since: it is being found out again, some 30 s after the last change.
+    pub outdated: bool,
+}
+
+/// The answer of CheckRoom.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoomReport {
+    /// The deployment's name.
+    pub deployment: String,
+    /// The generation that it is about.
+    pub generation: u64,
+    /// The moment that it is about.
+    pub time: u64,
+    /// Which losses were meant.
+    pub scope: RoomScope,
+    /// None of those that were looked at would leave a service without a place.
+    pub holds: bool,
+    /// How many losses were looked at.
+    pub looked_at: usize,
+    /// How many were not: there are too many, or it took too long. Nothing is known of these.
+    pub not_looked_at: usize,
+    /// Losses that would change what runs, in the document's order.
+    pub losses: Vec<RoomLoss>,
+    /// Services that should run and do not, with all assemblies there.
+    pub down_already: Vec<String>,
+}
+
+/// What would follow if these assemblies were lost together.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoomLoss {
+    /// The assemblies.
+    pub assemblies: Vec<String>,
+    /// The host that is lost with them; empty: no host is meant.
+    pub host: String,
+    /// Every service would still run, if perhaps with fewer instances.
+    pub holds: bool,
+    /// The services that would run less than now, in the document's order.
+    pub services: Vec<RoomService>,
+    /// What would make it fit, each tried by simulation.
+    pub remedies: Vec<RoomRemedy>,
+}
+
+/// A service that would run less than now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoomService {
+    /// The service.
+    pub service: String,
+    /// What would become of it.
+    pub outcome: RoomOutcome,
+    /// Instances that run without the loss.
+    pub before: u32,
+    /// Instances that would run with it.
+    pub after: u32,
+    /// Why, in the words of an explanation.
+    pub reason: String,
+}
+
+/// A change with which services would run after all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoomRemedy {
+    /// What to do.
+    pub text: String,
+    /// The services that would run then.
+    pub services: Vec<String>,
+    /// These are all that would not run without it.
+    pub complete: bool,
+}
+
+impl RoomReport {
+    /// The losses that would leave a service without a place.
+    pub fn failing(&self) -> impl Iterator<Item = &RoomLoss> {
+        self.losses.iter().filter(|loss| !loss.holds)
+    }
+
+    /// The answer in a sentence, as a status has it.
+    pub fn text(&self) -> String {
+        let all = self.failing().flat_map(|loss| {
+            let worst = loss
+                .services
+                .iter()
+                .filter(|own| !own.outcome.is_bearable());
+            worst.map(move |own| (own, loss))
+        });
+        let mut all = all.peekable();
+        let Some((first, loss)) = all.next() else {
+            return match self.not_looked_at {
+                0 => "yes".to_owned(),
+                more => format!("not known: {more} losses were not looked at"),
+            };
+        };
+        let what = match first.outcome {
+            RoomOutcome::NotPromoted => "would not be promoted",
+            _ => "would not run",
+        };
+        let (service, without) = (&first.service, loss.name());
+        match all.count() {
+            0 => format!("no: {service} {what} without {without}"),
+            more => format!("no: {service} {what} without {without} (and {more} more)"),
+        }
+    }
+}
+
+impl RoomLoss {
+    /// What is lost, for people.
+    pub fn name(&self) -> String {
+        let assemblies = self.assemblies.join(" and ");
+        match self.host.as_str() {
+            "" => assemblies,
+            host => format!("host {host} ({})", self.assemblies.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loss(assemblies: &[&str], services: &[(&str, RoomOutcome)]) -> RoomLoss {
+        RoomLoss {
+            assemblies: assemblies.iter().map(|name| (*name).to_owned()).collect(),
+            holds: services.iter().all(|(_, outcome)| outcome.is_bearable()),
+            services: services
+                .iter()
+                .map(|(name, outcome)| RoomService {
+                    service: (*name).to_owned(),
+                    outcome: *outcome,
+                    ..RoomService::default()
+                })
+                .collect(),
+            ..RoomLoss::default()
+        }
+    }
+
+    #[test]
+    fn an_answer_names_the_first_service_that_would_not_run_and_counts_the_rest() {
+        use RoomOutcome::{Down, Fewer, NotPromoted};
+        let mut report = RoomReport::default();
+        assert_eq!(report.text(), "yes");
+        report.losses.push(loss(&["web1"], &[("web", Fewer)]));
+        assert_eq!(report.text(), "yes");
+        report.not_looked_at = 3;
+        assert_eq!(report.text(), "not known: 3 losses were not looked at");
+        report.losses.push(loss(&["db1"], &[("pg", NotPromoted)]));
+        assert_eq!(report.text(), "no: pg would not be promoted without db1");
+        let both = loss(
+            &["db1", "db2"],
+            &[("web", Fewer), ("db", Down), ("ip", Down)],
+        );
+        report.losses[1] = both;
+        assert_eq!(
+            report.text(),
+            "no: db would not run without db1 and db2 (and 1 more)"
+        );
+        report.losses[1].host = "h1".into();
+        assert_eq!(report.losses[1].name(), "host h1 (db1, db2)");
+    }
+}
