@@ -4,12 +4,10 @@
 //! It takes the decision again, with a journal, about the present input; so the answer is about
 //! this moment, and costs the controller only a copy of its input.
 
-use std::collections::BTreeMap;
-
 use controller::{Controller, Time};
 use cpe_bus::{Error, Result};
-use cpe_status::{AssemblyState, OverlayKind, OverlayStatus, ReferenceStatus, ResourceStatus};
-use policy_engine::explain::{self, Detail, Question, Temporary, Terms};
+use cpe_status::{AssemblyState, ReferenceStatus};
+use policy_engine::explain::{self, Detail, Question, Terms};
 use policy_engine::{Cib, RunOptions};
 
 use crate::clock;
@@ -39,12 +37,10 @@ pub(crate) struct Answer {
 /// What the policy engine would be asked now.
 #[derive(Debug)]
 pub(crate) struct Basis {
-    deployment: String,
     cib: String,
     now: Time,
     references: Vec<ReferenceStatus>,
-    overlay: Vec<OverlayStatus>,
-    resources: Vec<ResourceStatus>,
+    terms: Terms,
 }
 
 impl Basis {
@@ -73,12 +69,10 @@ impl Basis {
             )));
         }
         Ok(Basis {
-            deployment: status.name,
             cib: controller.input(now),
             now,
             references: status.references,
-            overlay: status.overlay,
-            resources: status.resources,
+            terms: controller.terms(),
         })
     }
 
@@ -108,33 +102,6 @@ impl Basis {
         .collect()
     }
 
-    /// What administrators want of services beside the document, by what the policy engine sees of
-    /// it: constraints, and meta attributes of a service and all that it contains.
-    fn temporary(&self) -> BTreeMap<String, Temporary> {
-        let mut all = BTreeMap::new();
-        for entry in &self.overlay {
-            let known = Temporary {
-                text: entry.text.clone(),
-                remedy: entry.remedy.clone(),
-            };
-            let option = match entry.kind {
-                OverlayKind::Disable | OverlayKind::Restart => "target-role",
-                OverlayKind::Unmanage => "is-managed",
-                _ => {
-                    all.insert(entry.constraint.clone(), known);
-                    continue;
-                }
-            };
-            let mut tree = self.resources.iter().flat_map(ResourceStatus::all);
-            let own = tree.find(|own| own.name == entry.service);
-            for element in own.into_iter().flat_map(ResourceStatus::all) {
-                let id = format!("overlay.{}.{option}", element.name);
-                all.entry(id).or_insert_with(|| known.clone());
-            }
-        }
-        all
-    }
-
     /// Answers why. Takes as long as a decision.
     ///
     /// # Errors
@@ -152,9 +119,10 @@ impl Basis {
             resource: inquiry.service.as_deref(),
             node: inquiry.assembly.as_deref(),
         };
-        let mut terms = Terms::deployment(&self.deployment);
-        terms.temporary = self.temporary();
-        terms.hides_values = inquiry.hides_values;
+        let terms = Terms {
+            hides_values: inquiry.hides_values,
+            ..self.terms.clone()
+        };
         let told = explain::answer(&schedule, question, &terms).map_err(|error| {
             let text = error.to_string();
             match error {

@@ -39,6 +39,7 @@ mod fencing;
 mod kept_inputs;
 mod newest;
 mod outbox;
+mod room;
 mod saving;
 mod shell;
 mod store;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use controller::{
     AssemblyId, Controller, DebugOrder, Decision, Effect, EngineInput, FenceDevice, Input,
-    LeasesHeld, Reply, Request, Time, Why,
+    LeasesHeld, Reply, Request, RoomQuestion, Time, Why,
 };
 use cpe_bus::peer::{Credentials, Side};
 use cpe_bus::{BusSelection, Error};
@@ -27,6 +27,7 @@ use crate::fencing::{self, Gate, SeenUnits};
 use crate::kept_inputs::{Keeper, Kept, KeptInputs, Shelf};
 use crate::newest::Newest;
 use crate::outbox::{self, Outbox};
+use crate::room::Answers;
 use crate::saving::{News, Saving, Step};
 use crate::{clock, convert, saving, store};
 
@@ -99,9 +100,7 @@ pub(crate) async fn run(
     let (saving, durable) = Saving::new(directory, newest, store::open(directory)?);
     let mut controller = Controller::new(name, durable, now());
     let zone = Input::HostTimeZone(cpe_daemon::host_time_zone());
-    if let Err(refusal) = controller.handle(now(), zone) {
-        anyhow::bail!("{refusal}");
-    }
+    controller.handle(now(), zone)?;
 
     let credentials = credentials_in(certificates, name);
     let (inputs, queue) = mpsc::channel(INPUTS);
@@ -128,6 +127,7 @@ pub(crate) async fn run(
         },
         seen_units: SeenUnits::default(),
         thinking: JoinSet::new(),
+        room: Answers::default(),
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(clock::watch(inputs.clone()));
@@ -231,6 +231,8 @@ struct Shell {
     seen_units: SeenUnits,
     /// The policy engine, on a thread of its own while there is an open question.
     thinking: JoinSet<Decision>,
+    /// Whether there is room after a loss, for status and events.
+    room: Answers,
 }
 
 impl Shell {
@@ -266,6 +268,9 @@ impl Shell {
                 Some(decision) = self.thinking.join_next() => {
                     let decision = decision.context("the policy engine failed")?;
                     self.take(Input::Decided(Box::new(decision)));
+                }
+                Some(answer) = self.room.next() => {
+                    self.take(Input::RoomChecked(Box::new(answer)));
                 }
                 saved = self.saving.turn() => saved?,
                 () = self.keeper.turn() => {}
@@ -423,6 +428,10 @@ impl Shell {
             Effect::CheckDevice(check) => self.check_device(check),
             Effect::Decide(question) => {
                 self.thinking.spawn_blocking(|| decide(question));
+            }
+            Effect::CheckRoom(number) => {
+                let input = self.controller.plan_room(now(), &RoomQuestion::Any);
+                self.room.begin(number, input);
             }
             Effect::Event(event) => self.outbox.push(convert::event(event)),
             Effect::KeepInput { .. } if self.saving.trouble().is_some() => {}
@@ -621,6 +630,9 @@ impl Shell {
                 let all_known = self.controller.everything_known();
                 let known = self.controller.debugged(&id);
                 let _ = reply.send(known.ok_or_else(|| bus::unknown(&id, all_known)));
+            }
+            BusRequest::Room(question, reply) => {
+                let _ = reply.send(self.controller.plan_room(now(), &question));
             }
             BusRequest::PlanStandby(assembly, on, reply) => {
                 let plan = self.controller.plan_standby(now(), assembly.as_ref(), on);

@@ -7,7 +7,7 @@ const FLOORS: &[&[&str]] = &[
     // the host's clock
     &["clock"],
     // one piece of work each: staying apart, what guests' agents say of themselves, translating,
-    // explaining, saving, fencing
+    // explaining, simulating losses, saving, fencing
     &[
         "apart",
         "catalogue",
@@ -16,6 +16,7 @@ const FLOORS: &[&[&str]] = &[
         "fencing",
         "kept_inputs",
         "newest",
+        "room",
         "store",
     ],
     // tasks beside the loop: the streams to agents, the bus, the ways to the event log and to the

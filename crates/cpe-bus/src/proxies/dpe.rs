@@ -35,6 +35,9 @@ pub trait Dpe {
     /// The same as data and text: JSON with `text` and `explanations`. `options`: `service`,
     /// `assembly`, `scores`.
     fn get_explanation(&self, options: Fields) -> Result<String>;
+    /// Whether there is room for every service after a loss ([`cpe_status::RoomReport`] as JSON).
+    /// `options`: `scope` (any, any-host, two, named), `assemblies`.
+    fn check_room(&self, options: Fields) -> Result<String>;
     /// The resource agents of the guests, of a class (empty: `ocf` and `lsb`):
     /// [`cpe_status::AgentList`] as JSON.
     fn list_agents(&self, class: &str) -> Result<String>;

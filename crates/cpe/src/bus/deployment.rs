@@ -314,6 +314,16 @@ impl DeploymentObject {
         self.passed_on(dpe.get_explanation(options).await)
     }
 
+    #[zbus(out_args("room_json"))]
+    async fn check_room(
+        &self,
+        options: Fields,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let dpe = self.administered(&header).await?;
+        self.passed_on(dpe.check_room(options).await)
+    }
+
     #[zbus(out_args("agents_json"))]
     async fn list_agents(
         &self,

@@ -69,6 +69,7 @@ async fn call_upkeep(stranger: &zbus::Connection) -> Answers {
     let deployment = shop(stranger).await;
     let cleanup = deployment.cleanup_operation("web", "", "monitor", Fields::new());
     let plan = deployment.plan_standby("", true);
+    let room = deployment.check_room(Fields::new());
     vec![
         ("Cleanup", deployment.cleanup("", "").await),
         ("SetStandby", deployment.set_standby("web1", true).await),
@@ -77,6 +78,7 @@ async fn call_upkeep(stranger: &zbus::Connection) -> Answers {
         ("Refresh", deployment.refresh("", "").await),
         ("SetStandbyOfAll", deployment.set_standby_of_all(true).await),
         ("PlanStandby", plan.await.map(drop)),
+        ("CheckRoom", room.await.map(drop)),
     ]
 }
 
@@ -227,7 +229,7 @@ async fn another_user_without_the_right_may_only_look() {
     cpe.create("shop").await.unwrap();
     let text = document("evil", "");
     let event = ["2", "id", "s", "x", "kind", "s", "a.b"];
-    let refused: [([&str; 2], &[&str]); 27] = [
+    let refused: [([&str; 2], &[&str]); 28] = [
         (MANAGER, &["CreateDeployment", "sa{sv}", &text, "0"]),
         (
             MANAGER,
@@ -252,6 +254,7 @@ async fn another_user_without_the_right_may_only_look() {
         (SHOP, &["Refresh", "ss", "", ""]),
         (SHOP, &["SetStandbyOfAll", "b", "true"]),
         (SHOP, &["PlanStandby", "sb", "", "true"]),
+        (SHOP, &["CheckRoom", "a{sv}", "0"]),
         (SHOP, &["SetStandby", "sb", "web1", "true"]),
         (SHOP, &["ConfirmFenced", "ss", "web1", "1-1"]),
         (SHOP, &["Fence", "ss", "web1", "off"]),

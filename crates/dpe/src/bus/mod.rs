@@ -5,6 +5,7 @@ mod debug;
 mod object;
 mod orders;
 mod requests;
+mod room;
 mod upkeep;
 
 use std::sync::Arc;

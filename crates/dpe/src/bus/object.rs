@@ -21,7 +21,7 @@ use zbus::object_server::SignalEmitter;
 use zbus::{Connection, interface};
 
 use super::requests::{BusRequest, Requests, Turn, refused};
-use super::{Public, debug, orders, upkeep};
+use super::{Public, debug, orders, room, upkeep};
 use crate::catalogue::{self, Catalogue};
 use crate::clock;
 use crate::explain::{Answer, Inquiry};
@@ -486,6 +486,17 @@ impl DpeObject {
         Ok(format!(
             "{{\"text\":{text},\"explanations\":{explanations}}}"
         ))
+    }
+
+    /// Whether there is room for every service after a loss, as JSON.
+    #[zbus(out_args("room_json"))]
+    async fn check_room(&self, options: Fields) -> Result<String> {
+        let question = room::question(&options)?;
+        let turn = Arc::new(self.requests.turn_to_think().await?);
+        let ask = |reply| BusRequest::Room(question, reply);
+        let input = self.requests.ask(ask).await?.map_err(refused)?;
+        let answer = move || crate::room::answer(&input).map_err(refused);
+        json::to_json(&off_the_loop(turn, answer).await?)
     }
 
     /// What an order about a service would bring, as JSON.

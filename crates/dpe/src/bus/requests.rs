@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use controller::{
     AssemblyId, DebugInput, DebugOrder, DebugTask, PlanInput, Proposal, Question, Refusal, Reply,
-    Request, ServiceId, ServiceOrder, ServicePlanInput, Why,
+    Request, RoomInput, RoomQuestion, ServiceId, ServiceOrder, ServicePlanInput, Why,
 };
 use cpe_bus::{Error, Result};
 use cpe_status::{DebugReport, DeploymentStatus, OperationList};
@@ -66,6 +66,11 @@ pub(crate) enum BusRequest {
     ),
     /// What is known by now of the one with that id.
     Debugged(String, oneshot::Sender<Result<DebugReport>>),
+    /// What the answer starts from whether there is room after a loss.
+    Room(
+        RoomQuestion,
+        oneshot::Sender<std::result::Result<RoomInput, Refusal>>,
+    ),
     /// The same of standby of an assembly (`None`: of all), or of its end.
     PlanStandby(
         Option<AssemblyId>,

@@ -1,0 +1,72 @@
+//! Questions about room after a loss, as the bus has them.
+
+use controller::{AssemblyId, RoomQuestion};
+use cpe_bus::fields::{Reader, bounded};
+use cpe_bus::{Error, Fields, Result};
+
+use super::object::LONGEST_NAME;
+
+/// Assemblies that a question names at most.
+const MOST_NAMED: usize = 1000;
+
+/// A question of options.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] with what would be right.
+pub(super) fn question(options: &Fields) -> Result<RoomQuestion> {
+    let reader = Reader::new("options", options);
+    let scope = reader.text("scope", LONGEST_NAME)?;
+    let named = reader.list("assemblies", MOST_NAMED, LONGEST_NAME)?;
+    let is_named = options.contains_key("assemblies");
+    match (scope.as_str(), is_named) {
+        ("" | "any", false) => Ok(RoomQuestion::Any),
+        ("any-host", false) => Ok(RoomQuestion::AnyHost),
+        ("two", false) => Ok(RoomQuestion::Two),
+        ("" | "named", true) => {
+            let named = named.into_iter().map(AssemblyId::from);
+            Ok(RoomQuestion::These(named.collect()))
+        }
+        ("named", false) => Err(Error::InvalidArgument(
+            "option `assemblies` is missing: name those that are lost".to_owned(),
+        )),
+        ("any" | "any-host" | "two", true) => Err(Error::InvalidArgument(format!(
+            "option `assemblies` names what is lost, and scope `{scope}` does not: leave one of them out"
+        ))),
+        (other, _) => Err(Error::InvalidArgument(format!(
+            "`{}` is no scope: expected any, any-host, two or named",
+            bounded(other, LONGEST_NAME)
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cpe_bus::fields::put;
+
+    use super::*;
+
+    #[test]
+    fn a_question_is_read_or_refused_with_what_would_be_right() {
+        let asked = |scope: &str, named: Option<Vec<&str>>| {
+            let mut options = Fields::new();
+            put(&mut options, "scope", scope);
+            if let Some(named) = named {
+                put(&mut options, "assemblies", named);
+            }
+            question(&options).map_err(|error| error.message())
+        };
+        assert_eq!(question(&Fields::new()).unwrap(), RoomQuestion::Any);
+        assert_eq!(asked("two", None).unwrap(), RoomQuestion::Two);
+        assert_eq!(asked("any-host", None).unwrap(), RoomQuestion::AnyHost);
+        let these = RoomQuestion::These(vec!["web1".into(), "web2".into()]);
+        assert_eq!(asked("named", Some(vec!["web1", "web2"])).unwrap(), these);
+        for (scope, named, expected) in [
+            ("named", None, "`assemblies` is missing"),
+            ("two", Some(vec!["web1"]), "leave one of them out"),
+            ("three", None, "is no scope"),
+        ] {
+            let error = asked(scope, named).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
