@@ -74,10 +74,12 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         EventKind::AssemblyLeaving
         | EventKind::AssemblyHeartbeatMissed
         | EventKind::AssemblyFencingRequested
+        | EventKind::DeploymentRoomMissing
         | EventKind::TransitionAborted
         | EventKind::TicketStandby => BUSY,
         EventKind::DeploymentStarted
         | EventKind::DeploymentRecovered
+        | EventKind::DeploymentRoomRegained
         | EventKind::DpeStarted
         | EventKind::DpeRestarted
         | EventKind::DpeStorageRecovered

@@ -18,8 +18,8 @@ Exit status:
      debug: it would not hold, or a service might run twice
   6  permission denied
   7  the daemon or the deployment's DPE cannot be reached, or does something else now: try again
-  8  --wait, wait: not done within --timeout
-  9  status --check: not all is well";
+  8  --wait, wait: not done within --timeout; check: not all losses could be looked at in time
+  9  status --check: not all is well; check: a loss would leave services down";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

@@ -57,9 +57,9 @@ async fn run(options: Options, output: &Output) -> Result<ExitCode, Failure> {
 
 async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
-        administer, agents, attribute, debug, deploy, destroy, edit, events, explain, fencing,
-        guest, history, import, list, man, orders, owner, pki, plan, report, rollback, sinks,
-        status, ticket, transitions, upkeep, validate, wait,
+        administer, agents, attribute, check, debug, deploy, destroy, edit, events, explain,
+        fencing, guest, history, import, list, man, orders, owner, pki, plan, report, rollback,
+        sinks, status, ticket, transitions, upkeep, validate, wait,
     };
     let bus = options.bus;
     match options.command {
@@ -77,6 +77,7 @@ async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
         Command::Plan(arguments) => plan::run(&client, &arguments, output).await,
         Command::Status(arguments) => status::run(client, &arguments, output).await,
         Command::Explain(arguments) => explain::run(&client, &arguments, output).await,
+        Command::Check(arguments) => check::run(&client, &arguments, output).await,
         Command::Agents(arguments) => agents::list(&client, &arguments, output).await,
         Command::Describe(arguments) => agents::describe(&client, &arguments, output).await,
         Command::List => list::list(&client, output).await,

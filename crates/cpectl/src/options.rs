@@ -1,5 +1,6 @@
 //! The command line's grammar. Its texts are also the man pages.
 
+mod check;
 mod debug;
 mod history;
 mod orders;
@@ -17,6 +18,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cpe_bus::{BusSelection, PeerAddress, ResourceClass};
 
+pub(crate) use self::check::Check;
 pub(crate) use self::debug::{Debug, What, Where};
 pub(crate) use self::history::{Change, Diff, Edit, History, Rollback};
 pub(crate) use self::orders::{Ban, Clear, How, Move, Of, Plain};
@@ -79,6 +81,12 @@ pub(crate) enum Command {
     /// Says why a service is where it is, why not elsewhere, and what is done about it; the same of
     /// assemblies, and of the whole deployment
     Explain(Explain),
+    /// Says whether every service would run if assemblies were lost, and what would make it so
+    ///
+    /// Each loss is simulated from the present state to its end, with the assemblies made safe.
+    /// Nothing is changed. What is proposed was simulated too. Exit status 9: a loss would leave
+    /// services down.
+    Check(Check),
     /// Lists the resource agents that a deployment's guests have
     Agents(Agents),
     /// Shows what a resource agent says about itself in a deployment's guests: its parameters, its

@@ -37,6 +37,7 @@ mod packages;
 mod power;
 mod promotion;
 mod rights;
+mod room;
 mod seconds;
 mod service_orders;
 mod shutdowns;

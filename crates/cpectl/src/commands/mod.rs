@@ -4,6 +4,7 @@ pub(crate) mod administer;
 pub(crate) mod agents;
 pub(crate) mod attribute;
 mod change;
+pub(crate) mod check;
 mod confirm;
 pub(crate) mod debug;
 pub(crate) mod deploy;

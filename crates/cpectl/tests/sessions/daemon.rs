@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use controller::{
-    AssemblyId, Ban, DebugTask, FailedOperation, Holder, Lifetime, Refusal, Request, ServiceId,
-    ServiceOrder, TicketOrder, Whose,
+    AssemblyId, Ban, DebugTask, FailedOperation, Holder, Lifetime, Refusal, Request, RoomQuestion,
+    ServiceId, ServiceOrder, TicketOrder, Whose,
 };
 use controller_sim::faults::Fault;
 use controller_sim::policies::Loss;
@@ -707,6 +707,27 @@ impl Deployment {
         let plan = controller.plan_standby(world.time(), assembly.as_ref(), on);
         let plan = plan.and_then(|question| question.answer()).unwrap();
         json::to_json(&plan)
+    }
+
+    async fn check_room(&self, options: Fields) -> Result<String> {
+        let options = Reader::new("options", &options);
+        let named = options.list("assemblies", 8, LONGEST)?;
+        let question = match options.text("scope", LONGEST)?.as_str() {
+            "any-host" => RoomQuestion::AnyHost,
+            "two" => RoomQuestion::Two,
+            "named" => RoomQuestion::These(named.into_iter().map(AssemblyId::from).collect()),
+            _ => RoomQuestion::Any,
+        };
+        let world = self.0.lock();
+        let input = world
+            .controller()
+            .unwrap()
+            .plan_room(world.time(), &question);
+        let report = input.and_then(|input| input.answer());
+        json::to_json(&report.map_err(|refusal| match refusal {
+            Refusal::InvalidArgument(text) => Error::InvalidArgument(text),
+            other => Error::NotFound(other.to_string()),
+        })?)
     }
 
     async fn set_standby(&self, assembly: &str, on: bool) {

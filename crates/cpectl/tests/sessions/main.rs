@@ -93,6 +93,11 @@ fn an_agent_is_run_once_and_what_it_said_is_shown() {
 }
 
 #[test]
+fn it_is_asked_whether_every_service_would_run_after_a_loss() {
+    check("room");
+}
+
+#[test]
 fn a_ticket_is_granted_and_revoked() {
     check("tickets");
 }

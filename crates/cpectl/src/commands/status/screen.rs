@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cpe_status::{
     AssemblyState, AssemblyStatus, BanStatus, ConfiguredService, DeploymentStatus, FailureStatus,
-    FencingResult, FencingStatus, INFINITE_FAILURES, NextLook, TransitionStatus,
+    FencingResult, FencingStatus, INFINITE_FAILURES, NextLook, RoomStatus, TransitionStatus,
 };
 use cpe_terminal::{Cell, Line, Table};
 
@@ -84,6 +84,9 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
     }
     if let Some(transition) = &status.transition {
         screen.line(format!("  {}", progress(transition, now)));
+    }
+    if let Some(room) = &status.room {
+        screen.line(format!("  {}", self::room(room)));
     }
     // That the interval is over is for programs: it comes again and again, and nothing turns then.
     let look = status.next_look.as_ref();
@@ -372,6 +375,16 @@ fn next_look(look: &NextLook) -> String {
         time(look.time),
         look.reason
     )
+}
+
+/// `room for any one loss: no: db would not run without web2`
+fn room(room: &RoomStatus) -> String {
+    let age = if room.outdated {
+        " (as of before the last change)"
+    } else {
+        ""
+    };
+    format!("room for any one loss: {}{age}", room.text)
 }
 
 /// How many assemblies answer, and how many there are.
