@@ -15,7 +15,7 @@ CARGO_TARGET_DIR ?= target
 BINARIES    := $(CARGO_TARGET_DIR)/$(PROFILE)
 # What people type, with completions and pages in section 1; the daemons' are in section 8.
 COMMANDS    := cpectl policy-simulate
-DAEMONS     := cpe dpe cpe-agent cpe-fence cpe-notify
+DAEMONS     := cpe dpe cpe-agent cpe-fence cpe-notify cpe-gateway
 PROGRAMS    := $(DAEMONS) $(COMMANDS)
 
 bindir      := $(DESTDIR)$(PREFIX)/bin
@@ -47,6 +47,7 @@ install-files:
 	install -d $(busdir) $(docdir)
 	for f in docs/bus/*.xml; do [ ! -e $$f ] || install -m 0644 $$f $(busdir)/ || exit 1; done
 	install -D -m 0644 docs/deployment.rng $(DESTDIR)$(PREFIX)/share/cpe/deployment.rng
+	install -D -m 0644 docs/openapi.json $(DESTDIR)$(PREFIX)/share/cpe/openapi.json
 	for f in README.md LICENSE docs/*.md; do [ ! -e $$f ] || install -m 0644 $$f $(docdir)/ || exit 1; done
 	cp -R examples $(docdir)/
 

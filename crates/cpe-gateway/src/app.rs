@@ -1,0 +1,94 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use cpe_bus::BusSelection;
+
+use crate::bus::{Session, Sessions};
+use crate::identity::{Principal, TokenFile, Users};
+use crate::limits::{Place, Places, Rate};
+use crate::mirror::Mirror;
+use crate::plans::Plans;
+use crate::problem::Problem;
+use crate::settings::Settings;
+
+/// Wrong tokens from one address in a minute.
+const WRONG_TOKENS: u32 = 5;
+/// Plans, explanations and checks at once: of one principal, and in all.
+const SIMULATIONS: (usize, usize) = (2, 4);
+/// Streams of events at once.
+const STREAMS: (usize, usize) = (8, 256);
+
+/// The gateway, without its sockets.
+#[derive(Debug)]
+pub struct App {
+    /// What an administrator has set.
+    pub settings: Settings,
+    /// What is known.
+    pub mirror: Arc<Mirror>,
+    /// Ways to cpe.
+    pub sessions: Sessions,
+    pub(crate) tokens: TokenFile,
+    pub(crate) users: Users,
+    pub(crate) plans: Plans,
+    pub(crate) requests: Rate,
+    pub(crate) wrong_tokens: Rate,
+    pub(crate) streams: Arc<Places>,
+    /// Whoever creates a deployment.
+    pub(crate) creating: tokio::sync::Mutex<()>,
+    simulations: Arc<Places>,
+}
+
+impl App {
+    /// Begins to mirror what is on the bus.
+    pub fn start(settings: Settings, bus: BusSelection) -> Arc<App> {
+        let limits = &settings.limits;
+        Arc::new(App {
+            mirror: Mirror::start(bus.clone()),
+            sessions: Sessions::new(bus),
+            tokens: TokenFile::new(settings.tokens.clone()),
+            users: Users::default(),
+            plans: Plans::default(),
+            requests: Rate::new(f64::from(limits.requests_per_second), limits.burst),
+            wrong_tokens: Rate::new(f64::from(WRONG_TOKENS) / 60.0, WRONG_TOKENS),
+            streams: Places::new(STREAMS.0, STREAMS.1),
+            simulations: Places::new(SIMULATIONS.0, SIMULATIONS.1),
+            creating: tokio::sync::Mutex::default(),
+            settings,
+        })
+    }
+
+    /// The session of somebody who may see a deployment.
+    ///
+    /// # Errors
+    /// Not found, whether there is none or it is not to be seen.
+    pub async fn seen_by(&self, who: &Principal, name: &str) -> Result<Arc<Session>, Problem> {
+        let session = self.sessions.of(&who.name).await?;
+        match session.rights.sees(name) && cpe_bus::names::is_deployment_name(name) {
+            true => Ok(session),
+            false => Err(no_deployment(name)),
+        }
+    }
+
+    /// A place for what takes long.
+    ///
+    /// # Errors
+    /// If the caller, or all together, have too many already.
+    pub(crate) fn simulation(&self, who: &Principal) -> Result<Place, Problem> {
+        let (each, all) = SIMULATIONS;
+        self.simulations.enter(&who.name).ok_or_else(|| {
+            let detail = format!(
+                "at most {each} plans, explanations and checks of one caller are made at once, and {all} in all"
+            );
+            Problem::too_many(detail, 1)
+        })
+    }
+}
+
+/// There is no such deployment, as far as the caller may know.
+pub(crate) fn no_deployment(name: &str) -> Problem {
+    let name = cpe_bus::fields::bounded(name, 80);
+    Problem::not_found(format!(
+        "there is no deployment `{name}`, or none that you may see"
+    ))
+}

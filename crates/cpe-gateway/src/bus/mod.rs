@@ -1,0 +1,8 @@
+//! The way to cpe: a connection of the gateway's own, which only looks, and one for each principal.
+
+mod link;
+mod sessions;
+
+pub use link::Link;
+pub(crate) use link::{New, PAGE};
+pub use sessions::{Session, Sessions};

@@ -1,0 +1,58 @@
+//! Whom a caller's certificate names.
+
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+/// Longest name in bytes: it goes into events.
+const LONGEST: usize = 200;
+
+/// Its URI, else its subject. `None` if it has several URIs, or no name that is short enough.
+pub fn name_of(certificate: &[u8]) -> Option<String> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let names = certificate.subject_alternative_name().ok()?;
+    let names = names.iter().flat_map(|names| &names.value.general_names);
+    let uris: Vec<&str> = names
+        .filter_map(|name| match name {
+            GeneralName::URI(uri) => Some(*uri),
+            _ => None,
+        })
+        .collect();
+    let name = match uris[..] {
+        [] => certificate.subject().to_string(),
+        [uri] => uri.to_owned(),
+        // Which of them is meant nobody knows.
+        _ => return None,
+    };
+    let is_plain = name.chars().all(|c| !c.is_control());
+    (!name.is_empty() && name.len() <= LONGEST && is_plain).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, SanType};
+
+    use super::*;
+
+    fn made(uris: &[&str], subject: &str) -> Vec<u8> {
+        let mut params = CertificateParams::default();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, subject);
+        for uri in uris {
+            let uri = SanType::URI((*uri).try_into().unwrap());
+            params.subject_alt_names.push(uri);
+        }
+        let key = KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn its_only_uri_counts_before_its_subject() {
+        let uri = made(&["urn:ops:alice"], "bob");
+        assert_eq!(name_of(&uri).as_deref(), Some("urn:ops:alice"));
+        let subject = name_of(&made(&[], "bob")).unwrap();
+        assert!(subject.contains("bob"), "{subject}");
+        assert_eq!(name_of(&made(&["urn:a", "urn:b"], "bob")), None);
+        assert_eq!(name_of(&made(&[], &"x".repeat(300))), None);
+        assert_eq!(name_of(b"no certificate"), None);
+    }
+}

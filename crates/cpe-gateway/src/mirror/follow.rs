@@ -1,0 +1,127 @@
+//! Following the event log, without a gap, whatever restarts meanwhile.
+//!
+//! A signal is taken only if it is the very next one. Otherwise, and after every restart of cpe or
+//! the bus, the log is read on from the last cursor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cpe_bus::{BusSelection, Error, Event, Fields, Result};
+use cpe_daemon::Pauses;
+
+use super::Mirror;
+use crate::bus::{Link, New, PAGE};
+
+/// Pauses before the bus is tried again.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Pause before a cpe that does not answer is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Follows for as long as the process lives.
+pub(super) async fn run(mirror: Arc<Mirror>, bus: BusSelection) {
+    let mut pauses = Pauses::between(SHORTEST_PAUSE, LONGEST_PAUSE);
+    loop {
+        match follow(&mirror, &bus, &mut pauses).await {
+            Ok(()) => tracing::warn!("the connection to the {bus} bus is lost; connecting again"),
+            Err(error) => tracing::warn!("{}; trying again", error.message()),
+        }
+        mirror.write().link = None;
+        tokio::time::sleep(pauses.next_pause()).await;
+    }
+}
+
+/// Follows on one connection until it ends.
+async fn follow(mirror: &Mirror, bus: &BusSelection, pauses: &mut Pauses) -> Result<()> {
+    let link = Link::open(bus).await?;
+    // Before the log is read: what is recorded meanwhile is seen in either way.
+    let mut news = link.listen().await?;
+    pauses.reset();
+    mirror.write().link = Some(link.clone());
+    mirror.look_at_all();
+    let mut is_behind = true;
+    loop {
+        if is_behind {
+            match catch_up(mirror, &link).await {
+                Ok(is_at_end) => {
+                    is_behind = !is_at_end;
+                    mirror.write().is_answering = true;
+                }
+                Err(_) if link.is_closed() => return Ok(()),
+                Err(error) => {
+                    mirror.write().is_answering = false;
+                    tracing::debug!("the event log cannot be read: {}", error.message());
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+            continue;
+        }
+        match news.next().await {
+            New::Event(event) => is_behind = !mirror.take(*event),
+            New::Something => {
+                mirror.look_at_all();
+                is_behind = true;
+            }
+            New::End => return Ok(()),
+        }
+    }
+}
+
+/// Reads on; whether the end is reached.
+async fn catch_up(mirror: &Mirror, link: &Link) -> Result<bool> {
+    let (known, cursor) = mirror.with_ring(|ring| (ring.log().to_owned(), ring.end()));
+    if known.is_empty() {
+        let log = link.log_id().await?;
+        let newest = link.newest_cursor().await?;
+        mirror.write().version = link.version().await.unwrap_or_default();
+        mirror.begin(&log, newest);
+        return Ok(false);
+    }
+    match link.query(&known, cursor, PAGE, Fields::new()).await {
+        Ok((events, next)) => {
+            let is_at_end = events.is_empty() && next == cursor;
+            mirror.append(events, next);
+            Ok(is_at_end)
+        }
+        Err(Error::OtherLog(_)) => {
+            tracing::warn!("cpe has another event log now; reading it from its beginning");
+            mirror.begin(&link.log_id().await?, 0);
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl Mirror {
+    fn begin(&self, log: &str, cursor: u64) {
+        self.write().ring.reset(log, cursor);
+        self.newest.send_replace(cursor);
+    }
+
+    /// Takes an event if it is the next one, or was taken before. Else the log has to be read.
+    fn take(&self, event: Event) -> bool {
+        let end = self.with_ring(super::Ring::end);
+        if event.cursor <= end {
+            return true;
+        }
+        if event.cursor != end + 1 {
+            return false;
+        }
+        let cursor = event.cursor;
+        self.append(vec![event], cursor);
+        true
+    }
+
+    fn append(&self, events: Vec<Event>, until: u64) {
+        for event in &events {
+            self.note(event);
+        }
+        let mut state = self.write();
+        for event in events {
+            state.ring.push(event);
+        }
+        state.ring.looked_until(until);
+        drop(state);
+        self.newest.send_replace(until);
+    }
+}

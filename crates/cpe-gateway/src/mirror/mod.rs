@@ -1,0 +1,151 @@
+//! What the gateway knows: the status of all deployments, and the newest events.
+//!
+//! One task follows the event log, another fetches what an event says has changed. Whoever looks
+//! reads what is known here, with its age: many viewers cost the DPEs as much as one.
+
+mod follow;
+mod refresh;
+mod ring;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use cpe_bus::{BusSelection, DeploymentEntry};
+use cpe_status::DeploymentStatus;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::bus::Link;
+
+pub use ring::{Logged, Ring};
+
+/// Knowledge that is older is none.
+const STALE: Duration = Duration::from_secs(90);
+
+/// A deployment, as it was seen last.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// What cpe says of it.
+    pub entry: DeploymentEntry,
+    /// Its status; absent until it has been fetched.
+    pub status: Option<Arc<DeploymentStatus>>,
+    /// When that was fetched.
+    pub fetched: Option<Instant>,
+}
+
+impl Seen {
+    /// How old that is.
+    pub fn age(&self) -> Option<Duration> {
+        self.fetched.map(|fetched| fetched.elapsed())
+    }
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Mirror {
+    state: RwLock<State>,
+    /// The newest cursor, for those who wait for the next event.
+    newest: watch::Sender<u64>,
+    /// For the task that fetches.
+    wanted: refresh::Wanted,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    link: Option<Link>,
+    version: String,
+    deployments: BTreeMap<String, Seen>,
+    ring: Ring,
+    /// When cpe last answered.
+    answered: Option<Instant>,
+    /// It did when it was asked last.
+    is_answering: bool,
+    /// It has said which deployments there are.
+    is_filled: bool,
+}
+
+/// Whether what is known can be relied upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// cpe answered when it was asked last.
+    pub is_answering: bool,
+    /// How long ago cpe answered.
+    pub age: Option<Duration>,
+}
+
+impl Health {
+    /// Whether cpe answers, and what is known is not old.
+    pub fn is_ready(self) -> bool {
+        self.is_answering && self.age.is_some_and(|age| age < STALE)
+    }
+}
+
+impl Mirror {
+    /// Begins to mirror what is on a bus, until it is dropped with the runtime.
+    pub fn start(bus: BusSelection) -> Arc<Mirror> {
+        let mirror = Arc::new(Mirror::default());
+        tokio::spawn(follow::run(Arc::clone(&mirror), bus));
+        tokio::spawn(refresh::run(Arc::clone(&mirror)));
+        mirror
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All deployments by name: for pages, lists and metrics.
+    pub fn snapshot(&self) -> Vec<Seen> {
+        self.read().deployments.values().cloned().collect()
+    }
+
+    /// Whether cpe has said which deployments there are.
+    pub fn is_filled(&self) -> bool {
+        self.read().is_filled
+    }
+
+    /// One of them.
+    pub fn deployment(&self, name: &str) -> Option<Seen> {
+        self.read().deployments.get(name).cloned()
+    }
+
+    /// Whether all that can be relied upon.
+    pub fn health(&self) -> Health {
+        let state = self.read();
+        Health {
+            is_answering: state.link.is_some() && state.is_answering,
+            age: state.answered.map(|answered| answered.elapsed()),
+        }
+    }
+
+    /// The version of cpe; empty until it has answered.
+    pub fn version(&self) -> String {
+        self.read().version.clone()
+    }
+
+    /// The connection that only looks; `None` while there is none.
+    pub fn link(&self) -> Option<Link> {
+        self.read().link.clone()
+    }
+
+    /// Looks at the newest events.
+    pub fn with_ring<T>(&self, look: impl FnOnce(&Ring) -> T) -> T {
+        look(&self.read().ring)
+    }
+
+    /// To wait for new ones.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    /// Has a deployment looked at again, soon.
+    pub fn look_again(&self, name: &str) {
+        self.wanted.want(name);
+        self.changed.notify_one();
+    }
+}

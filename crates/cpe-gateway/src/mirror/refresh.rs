@@ -1,0 +1,194 @@
+//! Fetching status: of a deployment when an event says that something is another way there, of all
+//! now and then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cpe_bus::{DeploymentEntry, Event, Result};
+use cpe_status::DeploymentStatus;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use super::{Mirror, Seen};
+use crate::bus::Link;
+
+/// A deployment is not asked more often.
+const AT_MOST_EVERY: Duration = Duration::from_millis(500);
+/// All are asked at least so often.
+const ALL_EVERY: Duration = Duration::from_secs(60);
+/// So many are asked at once.
+const AT_ONCE: usize = 8;
+/// Pause before a cpe that did not answer is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// A status that is not there by then is fetched later.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is to be fetched.
+#[derive(Debug, Default)]
+pub(super) struct Wanted(Mutex<Wishes>);
+
+#[derive(Debug, Default)]
+struct Wishes {
+    /// Which deployments there are.
+    list: bool,
+    names: BTreeSet<String>,
+}
+
+impl Wanted {
+    fn lock(&self) -> MutexGuard<'_, Wishes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn want(&self, name: &str) {
+        self.lock().names.insert(name.to_owned());
+    }
+
+    fn want_list(&self) {
+        self.lock().list = true;
+    }
+}
+
+impl Mirror {
+    /// Has all deployments looked at again.
+    pub(super) fn look_at_all(&self) {
+        let names: Vec<String> = self.read().deployments.keys().cloned().collect();
+        self.wanted.lock().names.extend(names);
+        self.wanted.want_list();
+        self.changed.notify_one();
+    }
+
+    /// Has looked at what an event is about.
+    pub(super) fn note(&self, event: &Event) {
+        if event.deployment.is_empty() {
+            return;
+        }
+        self.wanted.want(&event.deployment);
+        if event.kind.starts_with("deployment.") {
+            self.wanted.want_list();
+        }
+        self.changed.notify_one();
+    }
+
+    /// Takes in which deployments there are.
+    fn listed(&self, entries: Vec<DeploymentEntry>) {
+        let mut state = self.write();
+        state.answered = Some(Instant::now());
+        state.is_filled = true;
+        let mut known = std::mem::take(&mut state.deployments);
+        for entry in entries {
+            let before = known.remove(&entry.name);
+            if before.is_none() {
+                self.wanted.want(&entry.name);
+            }
+            let (status, fetched) = before.map_or((None, None), |it| (it.status, it.fetched));
+            let seen = Seen {
+                entry,
+                status,
+                fetched,
+            };
+            state.deployments.insert(seen.entry.name.clone(), seen);
+        }
+    }
+
+    fn fetched(&self, name: &str, status: DeploymentStatus) {
+        let mut state = self.write();
+        let now = Instant::now();
+        state.answered = Some(now);
+        if let Some(seen) = state.deployments.get_mut(name) {
+            seen.entry.state = status.state;
+            seen.entry.generation = status.generation.max(seen.entry.generation);
+            seen.status = Some(Arc::new(status));
+            seen.fetched = Some(now);
+        }
+    }
+}
+
+/// What the task is doing.
+#[derive(Default)]
+struct Work {
+    asked: BTreeMap<String, Instant>,
+    under_way: BTreeSet<String>,
+    tasks: JoinSet<(String, Result<DeploymentStatus>)>,
+}
+
+/// Fetches for as long as the process lives.
+pub(super) async fn run(mirror: Arc<Mirror>) {
+    let mut work = Work::default();
+    let mut all = tokio::time::interval(ALL_EVERY);
+    loop {
+        let due = match mirror.link() {
+            Some(link) => match list(&mirror, &link).await {
+                true => work.begin(&mirror, &link),
+                false => Some(Instant::now() + AGAIN),
+            },
+            None => None,
+        };
+        let due = due.unwrap_or_else(|| Instant::now() + ALL_EVERY);
+        tokio::select! {
+            _ = mirror.changed.notified() => {}
+            _ = tokio::time::sleep_until(due) => {}
+            _ = all.tick() => mirror.look_at_all(),
+            Some(done) = work.tasks.join_next() => if let Ok((name, answer)) = done {
+                work.under_way.remove(&name);
+                match answer {
+                    Ok(status) => mirror.fetched(&name, status),
+                    // A later event, or the next look at all, has it tried again.
+                    Err(error) => tracing::debug!("no status of {name}: {}", error.message()),
+                }
+            },
+        }
+    }
+}
+
+/// Asks which deployments there are, if that is wanted; `false`: there was no answer.
+async fn list(mirror: &Mirror, link: &Link) -> bool {
+    if !std::mem::take(&mut mirror.wanted.lock().list) {
+        return true;
+    }
+    match timeout(PATIENCE, link.list()).await {
+        Ok(Ok(entries)) => mirror.listed(entries),
+        _ => {
+            tracing::debug!("cpe does not say which deployments there are");
+            mirror.wanted.want_list();
+            return false;
+        }
+    }
+    true
+}
+
+impl Work {
+    /// Begins what may begin now; when the next may.
+    fn begin(&mut self, mirror: &Mirror, link: &Link) -> Option<Instant> {
+        let now = Instant::now();
+        let names: Vec<String> = mirror.wanted.lock().names.iter().cloned().collect();
+        let known = |name: &str| mirror.read().deployments.contains_key(name);
+        self.asked.retain(|_, asked| now - *asked < ALL_EVERY);
+        let mut next = None;
+        for name in names {
+            let due = self.asked.get(&name).map(|asked| *asked + AT_MOST_EVERY);
+            match due.filter(|due| *due > now) {
+                Some(due) => next = Some(next.map_or(due, |next: Instant| next.min(due))),
+                // Its end has this loop turn again.
+                None if self.under_way.contains(&name) || self.under_way.len() >= AT_ONCE => {}
+                None => {
+                    mirror.wanted.lock().names.remove(&name);
+                    if known(&name) {
+                        self.fetch(name, link.clone(), now);
+                    }
+                }
+            }
+        }
+        next
+    }
+
+    fn fetch(&mut self, name: String, link: Link, now: Instant) {
+        self.asked.insert(name.clone(), now);
+        self.under_way.insert(name.clone());
+        self.tasks.spawn(async move {
+            let answer = timeout(PATIENCE, link.status(&name)).await;
+            let late = || cpe_bus::Error::NotReady("no answer in time".to_owned());
+            (name, answer.unwrap_or_else(|_| Err(late())))
+        });
+    }
+}

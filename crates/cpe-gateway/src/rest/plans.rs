@@ -1,0 +1,384 @@
+//! Changes that are planned first: made, looked at, applied. What is applied is what was seen, or
+//! nothing.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use cpe_bus::fields::put;
+use cpe_bus::json::from_json;
+use cpe_bus::{Error, Fields};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::changes::{self, generation};
+use super::documents::document;
+use crate::app::App;
+use crate::bus::Session;
+use crate::http::{self, AsJson, Caller, Document, Place, Precondition};
+use crate::identity::Principal;
+use crate::plans::{LIFE, Order, Plan, Subject};
+use crate::problem::Problem;
+
+/// What is to be planned, if it is no new document.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wish {
+    /// The deployment.
+    deployment: String,
+    /// Back to the document of this generation.
+    #[schema(minimum = 1)]
+    generation: Option<u64>,
+    /// `move`, `ban`, `clear`, `disable`, `enable`, `unmanage`, `manage` or `restart` of a service; `standby` or `unstandby` of an
+    /// assembly, or without one of all.
+    verb: Option<String>,
+    /// The service.
+    service: Option<String>,
+    /// The assembly.
+    assembly: Option<String>,
+    /// Only the promoted role (move, ban).
+    promoted: Option<bool>,
+    /// `placed` or `cleared` (move, ban).
+    lifetime: Option<String>,
+    /// It ends after so many milliseconds (move, ban).
+    for_ms: Option<u64>,
+    /// Also what would not hold.
+    force: Option<bool>,
+}
+
+/// A plan.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Planned {
+    /// By which it is applied.
+    id: String,
+    /// The deployment.
+    deployment: String,
+    /// The generation that it is made from; 0: a new deployment.
+    generation: u64,
+    /// Tells its actions from others.
+    fingerprint: String,
+    /// Seconds for which it is kept.
+    expires_in: u64,
+    /// It was applied.
+    applied: bool,
+    /// What would be done: the same as of `cpectl --json`.
+    #[schema(value_type = Object)]
+    plan: Value,
+}
+
+impl Planned {
+    async fn of(plan: &Plan) -> Planned {
+        Planned {
+            id: plan.id.to_string(),
+            deployment: plan.deployment.clone(),
+            generation: plan.generation,
+            fingerprint: plan.fingerprint.clone(),
+            expires_in: LIFE.saturating_sub(plan.made.elapsed()).as_secs(),
+            applied: plan.applied.lock().await.is_some(),
+            plan: plan.told.clone(),
+        }
+    }
+}
+
+/// Plans a document (XML), a rollback or an order (JSON); nothing is changed.
+#[utoipa::path(post, path = "/v1/plans", tag = "plans",
+    request_body(content((String = "application/xml"), (Wish = "application/json")), description = "A document, or what else is to be planned"),
+    responses(
+        (status = 201, description = "The plan, kept for ten minutes", body = Planned),
+        (status = 404, description = "There is no such deployment, service, assembly or generation"),
+        (status = 409, description = "Something excludes it now"),
+        (status = 422, description = "The document is invalid")))]
+pub(super) async fn make(
+    _: AsJson,
+    Caller(who): Caller,
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    http::is_sent_as(
+        request.headers(),
+        &["application/xml", "text/xml", "application/json"],
+    )?;
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let is_json = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let (deployment, subject) = match is_json {
+        true => {
+            let http::Json(wish) = http::Json::<Wish>::from_request(request, &app).await?;
+            app.seen_by(&who, &wish.deployment).await?;
+            let deployment = wish.deployment.clone();
+            (deployment, wished(&app, &who, wish).await?)
+        }
+        false => {
+            let Document(text) = Document::from_request(request, &app).await?;
+            (String::new(), Subject::Document(text.into()))
+        }
+    };
+    let plan = planned(&app, &who, &deployment, subject).await?;
+    let plan = app.plans.keep(plan);
+    let place = format!("/v1/plans/{}", plan.id);
+    let told = Json(Planned::of(&plan).await);
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], told).into_response())
+}
+
+async fn wished(app: &App, who: &Principal, wish: Wish) -> Result<Subject, Problem> {
+    match (wish.generation, wish.verb.as_deref(), &wish.service) {
+        (Some(0), None, _) => Err(Problem::bad_request("generations are counted from 1")),
+        (Some(generation), None, None) => {
+            let (text, _) = document(app, who, &wish.deployment, generation).await?;
+            Ok(Subject::Document(text.into()))
+        }
+        (None, Some(verb @ ("standby" | "unstandby")), None) => {
+            Ok(Subject::Standby(wish.assembly, verb == "standby"))
+        }
+        (None, Some(verb), Some(service)) => Ok(Subject::Order(Order {
+            verb: verb.to_owned(),
+            service: service.clone(),
+            assembly: wish.assembly,
+            promoted: wish.promoted.unwrap_or(false),
+            lifetime: wish.lifetime,
+            for_ms: wish.for_ms,
+            force: wish.force.unwrap_or(false),
+        })),
+        _ => Err(Problem::bad_request(
+            "say a `generation` to go back to; or a `verb` and a `service`; or `standby` or `unstandby` as the verb",
+        )),
+    }
+}
+
+/// Has cpe plan something.
+async fn planned(
+    app: &App,
+    who: &Principal,
+    deployment: &str,
+    subject: Subject,
+) -> Result<Plan, Problem> {
+    let _place = app.simulation(who)?;
+    let ask = app.sessions.ask(&who.name, |session| {
+        let (deployment, subject) = (deployment.to_owned(), subject.clone());
+        async move { ask(&session, &deployment, &subject).await }
+    });
+    let told: Value = from_json(&ask.await?)?;
+    let deployment = told["deployment"].as_str().unwrap_or(deployment).to_owned();
+    let from = app.sessions.ask(&who.name, |session| {
+        let deployment = deployment.clone();
+        async move { generation(&session, &deployment).await }
+    });
+    let generation = from.await?.unwrap_or(0);
+    let fingerprint = match told["fingerprint"].as_str() {
+        Some(fingerprint) => fingerprint.to_owned(),
+        None => fingerprint(&told, generation),
+    };
+    Ok(Plan {
+        id: Uuid::new_v4(),
+        principal: who.name.clone(),
+        deployment,
+        subject,
+        generation,
+        fingerprint,
+        told,
+        made: Instant::now(),
+        applied: tokio::sync::Mutex::default(),
+    })
+}
+
+async fn ask(session: &Session, deployment: &str, subject: &Subject) -> cpe_bus::Result<String> {
+    match subject {
+        Subject::Document(text) => session.manager().await?.plan_deployment(text).await,
+        Subject::Order(order) => {
+            let deployment = session.deployment(deployment).await?;
+            let (verb, service) = (&order.verb, &order.service);
+            deployment.plan_service(verb, service, options(order)).await
+        }
+        Subject::Standby(assembly, on) => {
+            let assembly = assembly.as_deref().unwrap_or("");
+            let deployment = session.deployment(deployment).await?;
+            deployment.plan_standby(assembly, *on).await
+        }
+    }
+}
+
+/// Of plans that have none of their own: what is done, and from where.
+fn fingerprint(told: &Value, generation: u64) -> String {
+    let text = json!([generation, told["actions"], told["blocked"]]).to_string();
+    let hash = Sha256::digest(text.as_bytes());
+    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn options(order: &Order) -> Fields {
+    let mut options = Fields::new();
+    if let Some(assembly) = &order.assembly {
+        put(&mut options, "assembly", assembly.as_str());
+    }
+    if order.promoted {
+        put(&mut options, "promoted", true);
+    }
+    if let Some(lifetime) = &order.lifetime {
+        put(&mut options, "lifetime", lifetime.as_str());
+    }
+    if let Some(for_ms) = order.for_ms {
+        put(&mut options, "for_ms", for_ms);
+    }
+    options
+}
+
+fn find(app: &App, who: &Principal, id: &str) -> Result<Arc<Plan>, Problem> {
+    let plan = id.parse().ok().and_then(|id| app.plans.get(&id, &who.name));
+    plan.ok_or_else(|| {
+        Problem::not_found(format!(
+            "there is no such plan of yours any more; plans are kept for {} minutes",
+            LIFE.as_secs() / 60
+        ))
+    })
+}
+
+/// A plan of the caller's.
+#[utoipa::path(get, path = "/v1/plans/{id}", tag = "plans",
+    params(("id" = String, Path, description = "The plan")),
+    responses((status = 200, description = "The plan", body = Planned), (status = 404, description = "There is none")))]
+pub(super) async fn one(
+    _: AsJson,
+    Caller(who): Caller,
+    Place(id): Place<String>,
+    State(app): State<Arc<App>>,
+) -> Result<Json<Planned>, Problem> {
+    let plan = find(&app, &who, &id)?;
+    Ok(Json(Planned::of(&plan).await))
+}
+
+/// It is done.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Applied {
+    /// The deployment.
+    deployment: String,
+    /// Its generation now.
+    generation: u64,
+    /// Events after this cursor tell what follows.
+    cursor: u64,
+}
+
+/// Does what a plan says, if that is still what would be done. A plan is applied once: a repeat is answered as before.
+#[utoipa::path(post, path = "/v1/plans/{id}/apply", tag = "plans",
+    params(("id" = String, Path, description = "The plan")),
+    responses(
+        (status = 202, description = "It is stored, and is being carried out", body = Applied),
+        (status = 404, description = "There is no such plan"),
+        (status = 409, description = "Something else would be done now (`plan-outdated`, with the new plan), it would not hold (`refused`), or something excludes it"),
+        (status = 412, description = "The document has changed meanwhile"),
+        (status = 422, description = "The document is invalid")))]
+pub(super) async fn apply(
+    _: AsJson,
+    Caller(who): Caller,
+    Place(id): Place<String>,
+    State(app): State<Arc<App>>,
+) -> Result<Response, Problem> {
+    let plan = find(&app, &who, &id)?;
+    app.seen_by(&who, &plan.deployment).await?;
+    let mut applied = plan.applied.lock().await;
+    if let Some(before) = applied.as_ref() {
+        return Ok((StatusCode::ACCEPTED, Json(before.clone())).into_response());
+    }
+    let cursor = app.mirror.with_ring(crate::mirror::Ring::end);
+    let generation = carry_out(&app, &who, &plan).await?;
+    let told = json!(Applied {
+        deployment: plan.deployment.clone(),
+        generation,
+        cursor,
+    });
+    *applied = Some(told.clone());
+    Ok((StatusCode::ACCEPTED, Json(told)).into_response())
+}
+
+/// Does it; the generation after that.
+async fn carry_out(app: &App, who: &Principal, plan: &Plan) -> Result<u64, Problem> {
+    if let Subject::Order(order) = &plan.subject {
+        return give(app, who, plan, order).await;
+    }
+    let now = planned(app, who, &plan.deployment, plan.subject.clone()).await?;
+    if now.fingerprint != plan.fingerprint {
+        return Err(outdated(app, now).await);
+    }
+    match &plan.subject {
+        Subject::Document(text) => {
+            let from = match plan.generation {
+                0 => Precondition::Absent,
+                generation => Precondition::Generation(generation),
+            };
+            let (name, text) = (&plan.deployment, text.to_string());
+            let stored = changes::store_from(app, who, name, from, text).await?;
+            Ok(stored.generation())
+        }
+        Subject::Standby(assembly, on) => {
+            let ask = app.sessions.ask(&who.name, |session| {
+                let (name, assembly, on) = (plan.deployment.clone(), assembly.clone(), *on);
+                async move {
+                    let deployment = session.deployment(&name).await?;
+                    match assembly {
+                        Some(assembly) => deployment.set_standby(&assembly, on).await,
+                        None => deployment.set_standby_of_all(on).await,
+                    }
+                }
+            });
+            ask.await.map(|()| plan.generation)
+        }
+        Subject::Order(_) => Ok(plan.generation),
+    }
+}
+
+/// Gives an order. The DPE compares the fingerprint in the moment in which it decides.
+async fn give(app: &App, who: &Principal, plan: &Plan, order: &Order) -> Result<u64, Problem> {
+    let mut options = options(order);
+    put(&mut options, "fingerprint", plan.fingerprint.as_str());
+    if order.force {
+        put(&mut options, "force", true);
+    }
+    let ask = app.sessions.ask(&who.name, |session| {
+        let (name, options) = (plan.deployment.clone(), options.clone());
+        let (verb, service) = (order.verb.clone(), order.service.clone());
+        async move {
+            let deployment = session.deployment(&name).await?;
+            match deployment.order_service(&verb, &service, options).await {
+                Err(Error::Refused(reason)) => Ok(Err(reason)),
+                answer => answer.map(Ok),
+            }
+        }
+    });
+    let Err(reason) = ask.await? else {
+        return Ok(plan.generation);
+    };
+    // Whether it is another plan now, or the same that would not hold.
+    let now = planned(app, who, &plan.deployment, plan.subject.clone()).await?;
+    match now.fingerprint == plan.fingerprint {
+        true => Err(Error::Refused(reason).into()),
+        false => Err(outdated(app, now).await),
+    }
+}
+
+/// Something else would be done now.
+async fn outdated(app: &App, now: Plan) -> Problem {
+    let now = app.plans.keep(now);
+    let title = "Something else would be done now";
+    let detail = "nothing was changed; look at the new plan, and apply that";
+    let problem = Problem::new(StatusCode::CONFLICT, "plan-outdated", title, detail);
+    Problem {
+        plan: Some(json!(Planned::of(&now).await)),
+        ..problem
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_actions_have_another_fingerprint() {
+        let told = |action: &str| json!({"actions": [{"action": action}], "warnings": [action]});
+        assert_eq!(fingerprint(&told("start"), 1), fingerprint(&told("start"), 1));
+        assert_ne!(fingerprint(&told("start"), 1), fingerprint(&told("stop"), 1));
+        assert_ne!(fingerprint(&told("start"), 1), fingerprint(&told("start"), 2));
+    }
+}
