@@ -10,6 +10,10 @@ pub(crate) struct Stamp(Option<(u64, u64, i64, i64)>);
 impl Stamp {
     pub(crate) fn of(path: &Path) -> Stamp {
         let known = std::fs::metadata(path);
-        Stamp(known.ok().map(|it| (it.ino(), it.size(), it.mtime(), it.mtime_nsec())))
+        Stamp(
+            known
+                .ok()
+                .map(|it| (it.ino(), it.size(), it.mtime(), it.mtime_nsec())),
+        )
     }
 }

@@ -189,7 +189,13 @@ mod tests {
         for host in ["localhost", "localhost:8080", "[::1]:443", "[::1]"] {
             assert!(is_for_us(&known, host).is_ok(), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.1", "", ":80"] {
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1",
+            "",
+            ":80",
+        ] {
             assert!(is_for_us(&known, host).is_err(), "{host}");
         }
     }

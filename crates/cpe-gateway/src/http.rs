@@ -100,7 +100,12 @@ fn accepts(headers: &HeaderMap, kind: &str) -> Result<(), Problem> {
     }
     let detail = format!("this is answered in {kind} only");
     let status = StatusCode::NOT_ACCEPTABLE;
-    Err(Problem::new(status, "not-acceptable", "Not in that form", detail))
+    Err(Problem::new(
+        status,
+        "not-acceptable",
+        "Not in that form",
+        detail,
+    ))
 }
 
 /// A document: the body, in UTF-8.
@@ -156,7 +161,12 @@ pub(crate) fn is_sent_as(headers: &HeaderMap, kinds: &[&str]) -> Result<(), Prob
     );
     let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
     let title = "Not of that type";
-    Err(Problem::new(status, "unsupported-media-type", title, detail))
+    Err(Problem::new(
+        status,
+        "unsupported-media-type",
+        title,
+        detail,
+    ))
 }
 
 /// The body, of at most so many bytes.
@@ -172,7 +182,9 @@ pub(crate) async fn body(request: Request<Body>, most: usize) -> Result<Vec<u8>,
     match tokio::time::timeout(BODY_TIMEOUT, read).await {
         Ok(Ok(bytes)) => Ok(bytes.into()),
         Ok(Err(error)) if is_too_long(&error) => Err(too_large()),
-        Ok(Err(error)) => Err(Problem::bad_request(format!("the body ended early: {error}"))),
+        Ok(Err(error)) => Err(Problem::bad_request(format!(
+            "the body ended early: {error}"
+        ))),
         Err(_) => {
             let status = StatusCode::REQUEST_TIMEOUT;
             let detail = format!("the body was not there within {} s", BODY_TIMEOUT.as_secs());

@@ -93,9 +93,7 @@ fn start(options: &Options, settings: Settings) -> anyhow::Result<()> {
 
 async fn run(options: &Options, settings: Settings, bus: BusSelection) -> anyhow::Result<()> {
     let mut sockets = Sockets::handed_over()?;
-    sockets
-        .open(options.http.as_deref(), options.https)
-        .await?;
+    sockets.open(options.http.as_deref(), options.https).await?;
     if sockets.is_empty() {
         bail!("there is nothing to accept on: start cpe-gateway.socket, or say --http or --https");
     }

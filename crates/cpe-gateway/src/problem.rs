@@ -279,9 +279,6 @@ mod tests {
         assert_eq!(status(Error::Failed(String::new())), 500);
         assert_eq!(status(Error::NotReady(String::new())), 503);
         let gone = zbus::fdo::Error::ServiceUnknown(String::new());
-        assert_eq!(
-            status(Error::ZBus(zbus::Error::FDO(Box::new(gone)))),
-            503
-        );
+        assert_eq!(status(Error::ZBus(zbus::Error::FDO(Box::new(gone)))), 503);
     }
 }

@@ -142,7 +142,9 @@ async fn accept_remote(socket: TcpListener, tls: Arc<Tls>, doors: Doors) {
                 },
                 None => None,
             };
-            doors.answer(stream, Peer::Remote(address, name), inside).await;
+            doors
+                .answer(stream, Peer::Remote(address, name), inside)
+                .await;
         });
     }
 }

@@ -104,9 +104,7 @@ fn verifier(
         let lists = CertificateRevocationListDer::pem_file_iter(crl)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|error| anyhow!("{}: {error}", crl.display()))?;
-        builder = builder
-            .with_crls(lists)
-            .only_check_end_entity_revocation();
+        builder = builder.with_crls(lists).only_check_end_entity_revocation();
     }
     Ok(builder.build()?)
 }

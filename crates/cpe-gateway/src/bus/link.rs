@@ -9,6 +9,7 @@ use cpe_bus::proxies::{CpeDeploymentProxy, CpeEventsProxy, CpeManagerProxy};
 use cpe_bus::{BusSelection, DeploymentEntry, Event, Fields, Result, json};
 use cpe_status::DeploymentStatus;
 use futures_util::StreamExt;
+use tokio::sync::watch;
 use zbus::fdo::{DBusProxy, NameOwnerChangedStream};
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, MessageStream};
@@ -26,40 +27,65 @@ pub struct Link {
     manager: CpeManagerProxy<'static>,
 }
 
-/// What arrives on it by itself.
+/// That something has arrived on it by itself. What it was is read from the log.
 pub(crate) struct News {
-    recorded: MessageStream,
-    owners: NameOwnerChangedStream,
+    heard: watch::Receiver<Heard>,
+    known: Heard,
 }
 
-/// One of those.
-#[derive(Debug)]
+/// How much was heard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Heard {
+    /// Events that were recorded.
+    events: u64,
+    /// Comings and goings of cpe.
+    owners: u64,
+}
+
+/// What is new.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum New {
-    /// An event was recorded.
-    Event(Box<Event>),
-    /// Something was, or cpe has come or gone: ask.
-    Something,
+    /// Events were recorded.
+    Events,
+    /// cpe has come or gone.
+    Owner,
     /// The connection has ended.
     End,
 }
 
 impl News {
-    /// The next; may be dropped while it waits.
+    /// What is new since the last call; may be dropped while it waits.
     pub(crate) async fn next(&mut self) -> New {
+        if self.heard.changed().await.is_err() {
+            return New::End;
+        }
+        let heard = *self.heard.borrow_and_update();
+        let before = std::mem::replace(&mut self.known, heard);
+        match heard.owners == before.owners {
+            true => New::Events,
+            false => New::Owner,
+        }
+    }
+}
+
+/// Takes signals at once, whatever else is being done: as long as one is not taken, no answer
+/// arrives on its connection either.
+async fn hear(
+    mut recorded: MessageStream,
+    mut owners: NameOwnerChangedStream,
+    heard: watch::Sender<Heard>,
+) {
+    loop {
         tokio::select! {
-            message = self.recorded.next() => match message {
-                Some(Ok(message)) => {
-                    let fields = message.body().deserialize::<Fields>().ok();
-                    let event = fields.and_then(|fields| Event::from_fields(&fields).ok());
-                    event.map_or(New::Something, |event| New::Event(Box::new(event)))
-                }
-                Some(Err(_)) => New::Something,
-                None => New::End,
+            message = recorded.next() => match message {
+                Some(_) => heard.send_modify(|heard| heard.events += 1),
+                None => return,
             },
-            change = self.owners.next() => match change {
-                Some(_) => New::Something,
-                None => New::End,
+            change = owners.next() => match change {
+                Some(_) => heard.send_modify(|heard| heard.owners += 1),
+                None => return,
             },
+            () = heard.closed() => return,
         }
     }
 }
@@ -93,7 +119,12 @@ impl Link {
         let owners = bus
             .receive_name_owner_changed_with_args(&[(0, CPE_NAME)])
             .await?;
-        Ok(News { recorded, owners })
+        let (heard, news) = watch::channel(Heard::default());
+        tokio::spawn(hear(recorded, owners, heard));
+        Ok(News {
+            heard: news,
+            known: Heard::default(),
+        })
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -60,9 +60,9 @@ struct Assumed {
 
 impl Session {
     fn assumed(&self) -> Result<&Assumed> {
-        self.assumed.as_ref().ok_or_else(|| {
-            Error::AccessDenied(self.remark.clone().unwrap_or_default())
-        })
+        self.assumed
+            .as_ref()
+            .ok_or_else(|| Error::AccessDenied(self.remark.clone().unwrap_or_default()))
     }
 
     /// To create, change and plan deployments, as the principal.
@@ -137,7 +137,11 @@ impl Sessions {
 
     fn forget(&self, principal: &str, session: &Arc<Session>) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_that = |slot: &Arc<Slot>| slot.session.get().is_some_and(|it| Arc::ptr_eq(it, session));
+        let is_that = |slot: &Arc<Slot>| {
+            slot.session
+                .get()
+                .is_some_and(|it| Arc::ptr_eq(it, session))
+        };
         if slots.get(principal).is_some_and(is_that) {
             slots.remove(principal);
         }

@@ -1,7 +1,7 @@
 //! Following the event log, without a gap, whatever restarts meanwhile.
 //!
-//! A signal is taken only if it is the very next one. Otherwise, and after every restart of cpe or
-//! the bus, the log is read on from the last cursor.
+//! A signal says that there is something new, no more: what it is, is read from the log, from the last
+//! cursor on. So it does not matter which signals arrive, or when cpe or the bus restarts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,13 +57,11 @@ async fn follow(mirror: &Mirror, bus: &BusSelection, pauses: &mut Pauses) -> Res
             continue;
         }
         match news.next().await {
-            New::Event(event) => is_behind = !mirror.take(*event),
-            New::Something => {
-                mirror.look_at_all();
-                is_behind = true;
-            }
+            New::Events => {}
+            New::Owner => mirror.look_at_all(),
             New::End => return Ok(()),
         }
+        is_behind = true;
     }
 }
 
@@ -96,20 +94,6 @@ impl Mirror {
     fn begin(&self, log: &str, cursor: u64) {
         self.write().ring.reset(log, cursor);
         self.newest.send_replace(cursor);
-    }
-
-    /// Takes an event if it is the next one, or was taken before. Else the log has to be read.
-    fn take(&self, event: Event) -> bool {
-        let end = self.with_ring(super::Ring::end);
-        if event.cursor <= end {
-            return true;
-        }
-        if event.cursor != end + 1 {
-            return false;
-        }
-        let cursor = event.cursor;
-        self.append(vec![event], cursor);
-        true
     }
 
     fn append(&self, events: Vec<Event>, until: u64) {

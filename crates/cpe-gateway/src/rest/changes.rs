@@ -94,7 +94,9 @@ pub(super) async fn store_from(
             match from {
                 Precondition::Generation(generation) => {
                     let options = Fields::new();
-                    manager.update_deployment(&name, generation, &text, options).await
+                    manager
+                        .update_deployment(&name, generation, &text, options)
+                        .await
                 }
                 Precondition::Absent => {
                     // cpe takes the same document twice; who says that there is none is wrong then.
@@ -189,13 +191,18 @@ pub(super) async fn destroy(
         let name = asked.clone();
         async move {
             let now = generation(&session, &name).await?;
-            let now = now.ok_or_else(|| Error::NotFound(format!("there is no deployment `{name}`")))?;
+            let now =
+                now.ok_or_else(|| Error::NotFound(format!("there is no deployment `{name}`")))?;
             if now != from {
                 return Err(Error::GenerationConflict(format!(
                     "deployment `{name}` is at generation {now}, not {from}: nothing was ended"
                 )));
             }
-            session.manager().await?.destroy_deployment(&name, stop).await
+            session
+                .manager()
+                .await?
+                .destroy_deployment(&name, stop)
+                .await
         }
     });
     ask.await?;

@@ -78,7 +78,9 @@ pub(super) async fn list(
 ) -> Result<Json<Deployments>, Problem> {
     let session = app.sessions.of(&who.name).await?;
     if !app.mirror.is_filled() {
-        return Err(Problem::unavailable("cpe has not said yet which deployments there are"));
+        return Err(Problem::unavailable(
+            "cpe has not said yet which deployments there are",
+        ));
     }
     let mut counts = BTreeMap::new();
     let mut deployments = Vec::new();
@@ -117,11 +119,19 @@ fn summary(seen: Seen) -> Summary {
         summary: status.summary.clone(),
         generation,
         assemblies: Count {
-            well: status.assemblies.iter().filter(|it| online(it.state)).count(),
+            well: status
+                .assemblies
+                .iter()
+                .filter(|it| online(it.state))
+                .count(),
             all: status.assemblies.len(),
         },
         services: Count {
-            well: status.services.iter().filter(|it| started(it.state)).count(),
+            well: status
+                .services
+                .iter()
+                .filter(|it| started(it.state))
+                .count(),
             all: status.services.len(),
         },
         age_ms,

@@ -78,7 +78,8 @@ pub(super) async fn differences(
     let _place = app.simulation(&who)?;
     let before = document(&app, &who, &name, from).await?.0;
     let after = document(&app, &who, &name, to).await?.0;
-    let compared = tokio::task::spawn_blocking(move || compare(&name, (from, &before), (to, &after)));
+    let compared =
+        tokio::task::spawn_blocking(move || compare(&name, (from, &before), (to, &after)));
     compared.await.map(Json).map_err(|_| {
         let error = cpe_bus::Error::Failed("the documents cannot be compared".to_owned());
         Problem::from(error)

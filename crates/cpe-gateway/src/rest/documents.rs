@@ -68,7 +68,13 @@ pub(super) async fn document(
     let name = name.to_owned();
     let ask = app.sessions.ask(&who.name, |session| {
         let name = name.clone();
-        async move { session.deployment(&name).await?.get_document(generation).await }
+        async move {
+            session
+                .deployment(&name)
+                .await?
+                .get_document(generation)
+                .await
+        }
     });
     ask.await
 }

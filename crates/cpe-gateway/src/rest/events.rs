@@ -64,7 +64,10 @@ impl Filter {
         same(&self.deployment, &event.deployment)
             && same(&self.assembly, &event.assembly)
             && same(&self.service, &event.service)
-            && self.kind.as_deref().is_none_or(|kind| kind_matches(kind, &event.kind))
+            && self
+                .kind
+                .as_deref()
+                .is_none_or(|kind| kind_matches(kind, &event.kind))
             && rights.sees(&event.deployment)
     }
 }
@@ -162,7 +165,9 @@ pub(super) struct Batch {
 pub(super) async fn some_after(app: &App, cursor: u64, most: u32) -> Result<Batch, Problem> {
     let (known, log) = app.mirror.with_ring(|ring| {
         let events = ring.after(cursor, most as usize);
-        let is_last = events.as_ref().is_some_and(|events| events.len() < most as usize);
+        let is_last = events
+            .as_ref()
+            .is_some_and(|events| events.len() < most as usize);
         let end = is_last.then(|| ring.end());
         let known = events.map(|events| {
             let last = events.last().map_or(cursor, |it| it.event.cursor);
@@ -179,7 +184,9 @@ pub(super) async fn some_after(app: &App, cursor: u64, most: u32) -> Result<Batc
     let link = app.mirror.link().filter(|_| !log.is_empty());
     let link = link.ok_or_else(|| Problem::unavailable("cpe has not told its event log yet"))?;
     let (events, next) = link.query(&log, cursor, most, Fields::new()).await?;
-    let events = events.into_iter().map(|event| Arc::new(Logged::from(event)));
+    let events = events
+        .into_iter()
+        .map(|event| Arc::new(Logged::from(event)));
     Ok(Batch {
         events: events.collect(),
         next,

@@ -44,7 +44,10 @@ pub(super) async fn alive(_: AsJson) -> axum::Json<Health> {
 /// Whether cpe answers, and what is known is not old.
 #[utoipa::path(get, path = "/readyz", tag = "open",
     responses((status = 200, description = "It does", body = Health)))]
-pub(super) async fn ready(_: AsJson, State(app): State<Arc<App>>) -> Result<axum::Json<Health>, Problem> {
+pub(super) async fn ready(
+    _: AsJson,
+    State(app): State<Arc<App>>,
+) -> Result<axum::Json<Health>, Problem> {
     let health = app.mirror.health();
     let age_ms = health.age.map(super::deployments::milliseconds);
     if health.is_ready() {
@@ -55,7 +58,9 @@ pub(super) async fn ready(_: AsJson, State(app): State<Arc<App>>) -> Result<axum
     }
     let detail = match age_ms {
         None => "cpe has not answered yet (`systemctl status cpe`)".to_owned(),
-        Some(age) => format!("cpe does not answer (`systemctl status cpe`); it last did {age} ms ago"),
+        Some(age) => {
+            format!("cpe does not answer (`systemctl status cpe`); it last did {age} ms ago")
+        }
     };
     Err(Problem::unavailable(detail))
 }

@@ -206,7 +206,10 @@ async fn ask(session: &Session, deployment: &str, subject: &Subject) -> cpe_bus:
 fn fingerprint(told: &Value, generation: u64) -> String {
     let text = json!([generation, told["actions"], told["blocked"]]).to_string();
     let hash = Sha256::digest(text.as_bytes());
-    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hash.iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn options(order: &Order) -> Fields {
@@ -377,8 +380,17 @@ mod tests {
     #[test]
     fn other_actions_have_another_fingerprint() {
         let told = |action: &str| json!({"actions": [{"action": action}], "warnings": [action]});
-        assert_eq!(fingerprint(&told("start"), 1), fingerprint(&told("start"), 1));
-        assert_ne!(fingerprint(&told("start"), 1), fingerprint(&told("stop"), 1));
-        assert_ne!(fingerprint(&told("start"), 1), fingerprint(&told("start"), 2));
+        assert_eq!(
+            fingerprint(&told("start"), 1),
+            fingerprint(&told("start"), 1)
+        );
+        assert_ne!(
+            fingerprint(&told("start"), 1),
+            fingerprint(&told("stop"), 1)
+        );
+        assert_ne!(
+            fingerprint(&told("start"), 1),
+            fingerprint(&told("start"), 2)
+        );
     }
 }

@@ -66,7 +66,13 @@ pub(super) async fn explain(
     put(&mut options, "scores", how.scores);
     let ask = app.sessions.ask(&who.name, |session| {
         let (name, options) = (name.clone(), options.clone());
-        async move { session.deployment(&name).await?.get_explanation(options).await }
+        async move {
+            session
+                .deployment(&name)
+                .await?
+                .get_explanation(options)
+                .await
+        }
     });
     let mut told: Value = from_json(&ask.await?)?;
     let explanations = match told["explanations"].take() {

@@ -74,9 +74,10 @@ pub(super) async fn follow(
         Some(cursor) => cursor,
         None => app.mirror.with_ring(crate::mirror::Ring::end),
     };
-    let place = app.streams.enter(&who.name).ok_or_else(|| {
-        Problem::too_many("too many streams are open: close some, or wait", 5)
-    })?;
+    let place = app
+        .streams
+        .enter(&who.name)
+        .ok_or_else(|| Problem::too_many("too many streams are open: close some, or wait", 5))?;
     let (pieces, mut taken) = mpsc::unbounded_channel::<String>();
     let room = Arc::new(Semaphore::new(BEHIND));
     let free = Arc::clone(&room);
@@ -119,9 +120,8 @@ fn begin(asked: &From, headers: &HeaderMap) -> Result<Option<u64>, Problem> {
         (_, Some(from)) => from,
     };
     let cursor = text.parse().map(Some);
-    cursor.map_err(|_| {
-        Problem::bad_request("from: `now` or a cursor, and Last-Event-ID is a cursor")
-    })
+    cursor
+        .map_err(|_| Problem::bad_request("from: `now` or a cursor, and Last-Event-ID is a cursor"))
 }
 
 struct Stream {

@@ -61,7 +61,9 @@ pub(super) async fn list(
     app.seen_by(&who, &name).await?;
     let link = app.mirror.link();
     let link = link.ok_or_else(|| Problem::unavailable("there is no connection to the bus"))?;
-    let (log, end) = app.mirror.with_ring(|ring| (ring.log().to_owned(), ring.end()));
+    let (log, end) = app
+        .mirror
+        .with_ring(|ring| (ring.log().to_owned(), ring.end()));
     let mut cursor = end.saturating_sub(LOOK_BACK);
     let mut events = Vec::new();
     while cursor < end {

@@ -1,0 +1,15 @@
+//! The gateway against a double of cpe's bus service, on a real bus: what it answers, to whom, and
+//! what it does when things restart.
+
+#[path = "../../../cpectl/tests/support/bus.rs"]
+mod bus;
+mod changes;
+mod contract;
+mod double;
+mod harness;
+mod hostile;
+mod plans;
+mod reading;
+mod restarts;
+mod sockets;
+mod streams;

@@ -1,0 +1,153 @@
+//! Plans: what is applied is what was seen.
+
+use serde_json::json;
+
+use crate::double::document;
+use crate::harness::{Answer, Setting};
+
+async fn planned(setting: &Setting, who: &str, wish: &serde_json::Value) -> Answer {
+    setting
+        .ask(who, "POST", "/v1/plans")
+        .json(wish)
+        .send(setting)
+        .await
+}
+
+async fn apply(setting: &Setting, who: &str, plan: &Answer) -> Answer {
+    let path = format!("/v1/plans/{}/apply", plan.json()["id"].as_str().unwrap());
+    setting.ask(who, "POST", &path).send(setting).await
+}
+
+#[tokio::test]
+async fn a_planned_document_is_stored_once() {
+    let setting = Setting::new().await;
+    let make = || {
+        setting
+            .ask("owner", "POST", "/v1/plans")
+            .xml(&document("shop", "planned"))
+    };
+    let plan = make().send(&setting).await;
+    assert_eq!(plan.status, 201, "{plan:?}");
+    assert_eq!(plan.json()["generation"], 1);
+    let shown = setting
+        .get("owner", plan.header("location"))
+        .send(&setting)
+        .await;
+    assert_eq!(shown.json()["id"], plan.json()["id"]);
+    setting
+        .get("viewer", plan.header("location"))
+        .send(&setting)
+        .await
+        .is_problem(404, "not-found");
+    let done = apply(&setting, "owner", &plan).await;
+    assert_eq!((done.status, &done.json()["generation"]), (202, &json!(2)));
+    let again = apply(&setting, "owner", &plan).await;
+    assert_eq!((again.status, again.json()), (202, done.json()));
+    assert_eq!(setting.double.lock().documents["shop"].len(), 2);
+}
+
+#[tokio::test]
+async fn a_plan_that_is_not_so_any_more_is_not_applied() {
+    let setting = Setting::new().await;
+    let plan = setting
+        .ask("owner", "POST", "/v1/plans")
+        .xml(&document("shop", "planned"));
+    let plan = plan.send(&setting).await;
+    setting.double.lock().action = "stop".into();
+    let outdated = apply(&setting, "owner", &plan).await;
+    outdated.is_problem(409, "plan-outdated");
+    assert_eq!(
+        setting.double.lock().documents["shop"].len(),
+        1,
+        "nothing was stored"
+    );
+    let new = outdated.json()["plan"].take();
+    assert_eq!(new["plan"]["actions"][0]["action"], "stop");
+    let path = format!("/v1/plans/{}/apply", new["id"].as_str().unwrap());
+    assert_eq!(
+        setting
+            .ask("owner", "POST", &path)
+            .send(&setting)
+            .await
+            .status,
+        202
+    );
+}
+
+#[tokio::test]
+async fn orders_are_given_as_they_were_planned() {
+    let setting = Setting::new().await;
+    let wish = json!({"deployment": "shop", "verb": "restart", "service": "web"});
+    let plan = planned(&setting, "operator", &wish).await;
+    assert_eq!(plan.json()["fingerprint"], "of start");
+    let seen = planned(&setting, "viewer", &wish).await;
+    apply(&setting, "viewer", &seen)
+        .await
+        .is_problem(403, "forbidden");
+    assert_eq!(apply(&setting, "operator", &plan).await.status, 202);
+    assert_eq!(
+        apply(&setting, "operator", &plan).await.status,
+        202,
+        "as before"
+    );
+    assert_eq!(setting.double.lock().orders, ["restart web"]);
+    let ban = json!({"deployment": "shop", "verb": "ban", "service": "web", "assembly": "web1"});
+    let ban = planned(&setting, "operator", &ban).await;
+    apply(&setting, "operator", &ban)
+        .await
+        .is_problem(409, "refused");
+    let plan = planned(&setting, "operator", &wish).await;
+    setting.double.lock().action = "stop".into();
+    let outdated = apply(&setting, "operator", &plan).await;
+    outdated.is_problem(409, "plan-outdated");
+    assert_eq!(outdated.json()["plan"]["fingerprint"], "of stop");
+    assert_eq!(setting.double.lock().orders.len(), 1);
+}
+
+#[tokio::test]
+async fn standby_is_planned_too() {
+    let setting = Setting::new().await;
+    let wish = json!({"deployment": "shop", "verb": "standby", "assembly": "web1"});
+    let plan = planned(&setting, "operator", &wish).await;
+    assert_eq!(apply(&setting, "operator", &plan).await.status, 202);
+    assert_eq!(setting.double.lock().orders, ["standby web1 true"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_planned_is_refused() {
+    let setting = Setting::new().await;
+    for wish in [
+        json!({}),
+        json!({"deployment": "shop"}),
+        json!({"deployment": "shop", "verb": "move"}),
+        json!({"deployment": "shop", "generation": 1, "verb": "move", "service": "web"}),
+        json!({"deployment": "shop", "generation": 0}),
+        json!({"deployment": "shop", "generation": -1}),
+        json!({"deployment": "shop", "colour": "red"}),
+        json!([]),
+    ] {
+        let answer = planned(&setting, "owner", &wish).await;
+        answer.is_problem(400, "bad-request");
+    }
+    let hidden = json!({"deployment": "mail", "verb": "restart", "service": "web"});
+    planned(&setting, "owner", &hidden)
+        .await
+        .is_problem(404, "not-found");
+    let path = "/v1/plans/5a0c2c5e-0000-4000-8000-000000000000/apply";
+    setting
+        .ask("owner", "POST", path)
+        .send(&setting)
+        .await
+        .is_problem(404, "not-found");
+    setting
+        .get("owner", "/v1/plans/x")
+        .send(&setting)
+        .await
+        .is_problem(404, "not-found");
+    let text = setting
+        .ask("owner", "POST", "/v1/plans")
+        .header("content-type", "text/plain");
+    text.send(&setting)
+        .await
+        .is_problem(415, "unsupported-media-type");
+}
