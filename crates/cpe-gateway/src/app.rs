@@ -16,6 +16,8 @@ use crate::settings::Settings;
 const WRONG_TOKENS: u32 = 5;
 /// Plans, explanations and checks at once: of one principal, and in all.
 const SIMULATIONS: (usize, usize) = (2, 4);
+/// Documents of requests in memory at once.
+const DOCUMENTS: (usize, usize) = (4, 8);
 /// Streams of events at once.
 const STREAMS: (usize, usize) = (8, 256);
 
@@ -34,6 +36,7 @@ pub struct App {
     pub(crate) requests: Rate,
     pub(crate) wrong_tokens: Rate,
     pub(crate) streams: Arc<Places>,
+    pub(crate) documents: Arc<Places>,
     /// Whoever creates a deployment.
     pub(crate) creating: tokio::sync::Mutex<()>,
     simulations: Arc<Places>,
@@ -52,6 +55,7 @@ impl App {
             requests: Rate::new(f64::from(limits.requests_per_second), limits.burst),
             wrong_tokens: Rate::new(f64::from(WRONG_TOKENS) / 60.0, WRONG_TOKENS),
             streams: Places::new(STREAMS.0, STREAMS.1),
+            documents: Places::new(DOCUMENTS.0, DOCUMENTS.1),
             simulations: Places::new(SIMULATIONS.0, SIMULATIONS.1),
             creating: tokio::sync::Mutex::default(),
             settings,

@@ -108,8 +108,8 @@ fn accepts(headers: &HeaderMap, kind: &str) -> Result<(), Problem> {
     ))
 }
 
-/// A document: the body, in UTF-8.
-pub(crate) struct Document(pub(crate) String);
+/// A document: the body, in UTF-8. Some are in memory at a time, each with its place.
+pub(crate) struct Document(pub(crate) String, pub(crate) crate::limits::Place);
 
 impl FromRequest<std::sync::Arc<crate::app::App>> for Document {
     type Rejection = Problem;
@@ -119,13 +119,19 @@ impl FromRequest<std::sync::Arc<crate::app::App>> for Document {
         app: &std::sync::Arc<crate::app::App>,
     ) -> Result<Self, Problem> {
         is_sent_as(request.headers(), &["application/xml", "text/xml"])?;
+        let who = request.extensions().get::<Principal>();
+        let who = who.ok_or_else(unauthorized)?;
+        let place = app.documents.enter(&who.name);
+        let place = place.ok_or_else(|| {
+            Problem::too_many("too many documents are being sent: one after another", 1)
+        })?;
         let bytes = body(request, app.settings.limits.document).await?;
         let text = String::from_utf8(bytes);
         let text = text.map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             Problem::bad_request(format!("byte {at} of the document is not UTF-8"))
         })?;
-        Ok(Document(text))
+        Ok(Document(text, place))
     }
 }
 

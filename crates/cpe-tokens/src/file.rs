@@ -82,7 +82,8 @@ impl Tokens {
         let failed = |error| Error::File(path.display().to_string(), error);
         let text = toml::to_string(self)
             .map_err(|error| Error::Invalid(path.display().to_string(), error.to_string()))?;
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = path.parent().filter(|it| *it != Path::new(""));
+        let folder = folder.unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
         file.write_all(HEAD.as_bytes()).map_err(failed)?;
         file.write_all(text.as_bytes()).map_err(failed)?;

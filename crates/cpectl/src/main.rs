@@ -1,7 +1,7 @@
 //! `cpectl`, the administrator's command line of the Cloud Policy Engine.
 //!
 //! Everything it does goes over the bus API that other programs use too; only `validate`, `import`,
-//! `pki` and `guest` work without a daemon. Text for people goes through [`output`], programs get
+//! `pki`, `token` and `guest` work without a daemon. Text for people goes through [`output`], programs get
 //! the records of the bus as JSON, and every way to fail has an exit status of its own
 //! ([`failure`]).
 
@@ -59,13 +59,14 @@ async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
         administer, agents, attribute, check, debug, deploy, destroy, edit, events, explain,
         fencing, guest, history, import, list, man, orders, owner, pki, plan, report, rollback,
-        sinks, status, ticket, transitions, upkeep, validate, wait,
+        sinks, status, ticket, token, transitions, upkeep, validate, wait,
     };
     let bus = options.bus;
     match options.command {
         Command::Validate(arguments) => return validate::run(&arguments, output),
         Command::Import(arguments) => return import::run(&arguments, output),
         Command::Pki(arguments) => return pki::run(&arguments, &bus, output).await,
+        Command::Token(arguments) => return token::run(&arguments, output),
         Command::Guest(arguments) => return guest::run(&arguments, output),
         Command::Completions { shell } => return man::completions(shell),
         Command::Man { directory } => return man::pages(&directory),
@@ -121,6 +122,7 @@ async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
         | Command::Diff(_)
         | Command::Import(_)
         | Command::Pki(_)
+        | Command::Token(_)
         | Command::Guest(_)
         | Command::Completions { .. }
         | Command::Man { .. } => Ok(()),

@@ -7,6 +7,7 @@ mod orders;
 mod owner;
 mod report;
 mod sinks;
+mod token;
 mod transitions;
 mod upkeep;
 mod wait;
@@ -25,6 +26,7 @@ pub(crate) use self::orders::{Ban, Clear, How, Move, Of, Plain};
 pub(crate) use self::owner::Chown;
 pub(crate) use self::report::Report;
 pub(crate) use self::sinks::{Sinks, SinksCommand};
+pub(crate) use self::token::{Token, TokenCommand};
 pub(crate) use self::transitions::{Input, Transitions};
 pub(crate) use self::upkeep::{Cleanup, Planned, Refresh, Standby, Unstandby};
 pub(crate) use self::wait::{Condition, Role, Wait};
@@ -236,6 +238,8 @@ pub(crate) enum Command {
     /// Whoever has a certificate of an assembly is believed to be its agent, and whoever has one of
     /// a DPE is obeyed as root in the guests of its deployment. The files are root's.
     Pki(Pki),
+    /// Makes, lists and revokes tokens with which programs call cpe-gateway; needs no daemon
+    Token(Token),
     /// Prepares guests; needs no daemon
     Guest(Guest),
     /// Prints completions for a shell

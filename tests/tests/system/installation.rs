@@ -1,5 +1,6 @@
 //! Installing and uninstalling.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use end_to_end::{Lab, System, project_dir};
@@ -41,8 +42,8 @@ fn it_is_installed_activated_and_uninstalled_with_make() {
     make(&lab, &["uninstall"]);
     let left = lab.sh(OURS).stdout;
     assert_eq!(
-        left.trim(),
-        "/etc/cpe/cpe.toml",
+        left.split_whitespace().collect::<BTreeSet<_>>(),
+        BTreeSet::from(["/etc/cpe/cpe.toml", "/etc/cpe/gateway.toml"]),
         "only the configuration stays"
     );
 }

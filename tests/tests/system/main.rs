@@ -24,6 +24,7 @@ mod escalation;
 mod explanations;
 mod fencing;
 mod flows;
+mod gateway;
 mod history;
 mod installation;
 mod killed_agents;

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::bus::Link;
+use crate::problem::Problem;
 
 pub use ring::{Logged, Ring};
 
@@ -136,6 +137,18 @@ impl Mirror {
     /// Looks at the newest events.
     pub fn with_ring<T>(&self, look: impl FnOnce(&Ring) -> T) -> T {
         look(&self.read().ring)
+    }
+
+    /// The event log, and where it ends.
+    ///
+    /// # Errors
+    /// As long as cpe has not told.
+    pub fn log(&self) -> Result<(String, u64), Problem> {
+        let (log, end) = self.with_ring(|ring| (ring.log().to_owned(), ring.end()));
+        match log.is_empty() {
+            true => Err(Problem::unavailable("cpe has not told its event log yet")),
+            false => Ok((log, end)),
+        }
     }
 
     /// To wait for new ones.

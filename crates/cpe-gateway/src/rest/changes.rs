@@ -54,7 +54,7 @@ pub(super) async fn store(
     Place(name): Place<String>,
     headers: HeaderMap,
     State(app): State<Arc<App>>,
-    Document(text): Document,
+    Document(text, _sent): Document,
 ) -> Result<Response, Problem> {
     app.seen_by(&who, &name).await?;
     let from = precondition(&headers)?;

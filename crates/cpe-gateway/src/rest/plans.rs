@@ -114,7 +114,7 @@ pub(super) async fn make(
             (deployment, wished(&app, &who, wish).await?)
         }
         false => {
-            let Document(text) = Document::from_request(request, &app).await?;
+            let Document(text, _sent) = Document::from_request(request, &app).await?;
             (String::new(), Subject::Document(text.into()))
         }
     };

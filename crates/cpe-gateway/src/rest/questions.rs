@@ -183,7 +183,7 @@ pub(super) async fn validate(
     _: AsJson,
     Caller(who): Caller,
     State(app): State<Arc<App>>,
-    Document(text): Document,
+    Document(text, _sent): Document,
 ) -> Result<Json<Validation>, Problem> {
     let _place = app.simulation(&who)?;
     let text = Arc::<str>::from(text);

@@ -70,10 +70,9 @@ pub(super) async fn follow(
     State(app): State<Arc<App>>,
 ) -> Result<Response, Problem> {
     let session = app.sessions.of(&who.name).await?;
-    let cursor = match begin(&asked, &headers)? {
-        Some(cursor) => cursor,
-        None => app.mirror.with_ring(crate::mirror::Ring::end),
-    };
+    let cursor = begin(&asked, &headers)?;
+    let (log, end) = app.mirror.log()?;
+    let cursor = cursor.unwrap_or(end);
     let place = app
         .streams
         .enter(&who.name)
@@ -91,6 +90,7 @@ pub(super) async fn follow(
             service: asked.service,
             kind: asked.kind,
         },
+        log,
         cursor,
         pieces,
         room,
@@ -129,6 +129,8 @@ struct Stream {
     who: Principal,
     rights: Rights,
     filter: Filter,
+    /// The log that the cursor is of.
+    log: String,
     cursor: u64,
     pieces: mpsc::UnboundedSender<String>,
     /// Bytes that may still wait for the reader.
@@ -181,10 +183,12 @@ impl Stream {
 
     /// Says what follows.
     async fn advance(&mut self) -> Result<Step, Gone> {
-        let end = self.app.mirror.with_ring(crate::mirror::Ring::end);
-        if self.cursor > end && !self.app.mirror.with_ring(|ring| ring.log().is_empty()) {
+        let Ok((log, end)) = self.app.mirror.log() else {
+            return Ok(Step::AtEnd);
+        };
+        if self.cursor > end || log != self.log {
             // Of a log that is lost: the present one is read from its beginning.
-            self.cursor = 0;
+            (self.log, self.cursor) = (log, 0);
             return self.gap(1).await;
         }
         let batch = match some_after(&self.app, self.cursor, BATCH).await {

@@ -30,6 +30,7 @@ pub(crate) mod rollback;
 pub(crate) mod sinks;
 pub(crate) mod status;
 pub(crate) mod ticket;
+pub(crate) mod token;
 pub(crate) mod transitions;
 pub(crate) mod upkeep;
 pub(crate) mod validate;
