@@ -174,7 +174,7 @@ impl From<Error> for Problem {
             Error::NotFound(_) => Problem::not_found(text),
             Error::AccessDenied(_) => Problem::forbidden(text),
             Error::OtherLog(_) => {
-                let status = StatusCode::GONE;
+                let status = StatusCode::NOT_FOUND;
                 Problem::new(status, "other-log", "Another event log", text)
             }
             Error::NotReady(_) => Problem::unavailable(text),

@@ -35,7 +35,7 @@ impl Stored {
 }
 
 /// Creates a deployment (`If-None-Match: *`), or changes it from what `If-Match` says; for owners.
-#[utoipa::path(put, path = "/v1/deployments/{name}/document", tag = "documents",
+#[utoipa::path(put, path = "/v1/deployments/{name}/document", operation_id = "store_document", tag = "documents",
     params(("name" = String, Path, description = "The deployment"),
         ("If-Match" = Option<String>, Header, description = "The ETag of the document that the change was made from"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: there is no such deployment yet")),
@@ -166,9 +166,9 @@ pub(super) enum Services {
 }
 
 /// Ends a deployment; for owners.
-#[utoipa::path(delete, path = "/v1/deployments/{name}", tag = "deployments",
+#[utoipa::path(delete, path = "/v1/deployments/{name}", operation_id = "destroy_deployment", tag = "deployments",
     params(("name" = String, Path, description = "The deployment"),
-        ("If-Match" = Option<String>, Header, description = "The ETag of its document"), Ending),
+        ("If-Match" = String, Header, description = "The ETag of its document"), Ending),
     responses(
         (status = 202, description = "Its end is stored; event deployment.destroyed tells when it is there", body = Stored),
         (status = 404, description = "There is no such deployment"),
@@ -235,9 +235,9 @@ pub(super) struct Back {
 }
 
 /// Stores an older document as the next generation; for owners.
-#[utoipa::path(post, path = "/v1/deployments/{name}/rollback", tag = "documents",
+#[utoipa::path(post, path = "/v1/deployments/{name}/rollback", operation_id = "roll_back", tag = "documents",
     params(("name" = String, Path, description = "The deployment"),
-        ("If-Match" = Option<String>, Header, description = "The ETag of the present document")),
+        ("If-Match" = String, Header, description = "The ETag of the present document")),
     request_body = Back,
     responses(
         (status = 202, description = "It is stored, and is being carried out", body = Stored),

@@ -68,7 +68,7 @@ pub(super) struct Which {
 }
 
 /// Deployments at a glance.
-#[utoipa::path(get, path = "/v1/deployments", tag = "deployments", params(Which),
+#[utoipa::path(get, path = "/v1/deployments", operation_id = "list_deployments", tag = "deployments", params(Which),
     responses((status = 200, description = "Those that the caller may see", body = Deployments)))]
 pub(super) async fn list(
     _: AsJson,
@@ -158,7 +158,7 @@ pub(super) struct Deployment {
 }
 
 /// A deployment: what runs where, what failed, what is done about it.
-#[utoipa::path(get, path = "/v1/deployments/{name}", tag = "deployments",
+#[utoipa::path(get, path = "/v1/deployments/{name}", operation_id = "get_deployment", tag = "deployments",
     params(("name" = String, Path, description = "The deployment")),
     responses((status = 200, description = "Its status", body = Deployment), (status = 404, description = "There is none")))]
 pub(super) async fn one(

@@ -60,7 +60,7 @@ pub(super) struct Differences {
 }
 
 /// What differs between two generations, by meaning; for owners.
-#[utoipa::path(get, path = "/v1/deployments/{name}/generations/{from}/diff/{to}", tag = "documents",
+#[utoipa::path(get, path = "/v1/deployments/{name}/generations/{from}/diff/{to}", operation_id = "compare_generations", tag = "documents",
     params(("name" = String, Path, description = "The deployment"),
         ("from" = u64, Path, description = "A generation", minimum = 1),
         ("to" = u64, Path, description = "Another one", minimum = 1)),

@@ -27,7 +27,7 @@ pub(super) struct Which {
 }
 
 /// The document; for owners.
-#[utoipa::path(get, path = "/v1/deployments/{name}/document", tag = "documents",
+#[utoipa::path(get, path = "/v1/deployments/{name}/document", operation_id = "get_document", tag = "documents",
     params(("name" = String, Path, description = "The deployment"), Which),
     responses(
         (status = 200, description = "The document", body = String, content_type = "application/xml",
@@ -105,7 +105,7 @@ pub(super) struct Generations {
 }
 
 /// Who changed the document, and when; for owners.
-#[utoipa::path(get, path = "/v1/deployments/{name}/generations", tag = "documents",
+#[utoipa::path(get, path = "/v1/deployments/{name}/generations", operation_id = "list_generations", tag = "documents",
     params(("name" = String, Path, description = "The deployment")),
     responses((status = 200, description = "The generations that are kept", body = Generations), (status = 404, description = "There is no such deployment")))]
 pub(super) async fn generations(

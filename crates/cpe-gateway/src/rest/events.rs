@@ -83,10 +83,10 @@ pub(super) struct Events {
 }
 
 /// Events of the log, oldest first.
-#[utoipa::path(get, path = "/v1/events", tag = "events", params(Page),
+#[utoipa::path(get, path = "/v1/events", operation_id = "list_events", tag = "events", params(Page),
     responses((status = 200, description = "A page", body = Events,
             headers(("Link" = String, description = "`rel=next`: how to go on"))),
-        (status = 410, description = "The cursor is of another log: read it from its beginning")))]
+        (status = 404, description = "The cursor is of another log: read it from its beginning")))]
 pub(super) async fn page(
     _: AsJson,
     Caller(who): Caller,

@@ -23,7 +23,7 @@ pub(super) struct Health {
 }
 
 /// This contract.
-#[utoipa::path(get, path = "/openapi.json", tag = "open",
+#[utoipa::path(get, path = "/openapi.json", operation_id = "contract", tag = "open",
     responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json")))]
 pub(super) async fn contract(_: AsJson) -> Response {
     static TEXT: OnceLock<String> = OnceLock::new();
@@ -32,7 +32,7 @@ pub(super) async fn contract(_: AsJson) -> Response {
 }
 
 /// Whether the gateway answers.
-#[utoipa::path(get, path = "/healthz", tag = "open",
+#[utoipa::path(get, path = "/healthz", operation_id = "is_alive", tag = "open",
     responses((status = 200, description = "It does", body = Health)))]
 pub(super) async fn alive(_: AsJson) -> axum::Json<Health> {
     axum::Json(Health {
@@ -42,7 +42,7 @@ pub(super) async fn alive(_: AsJson) -> axum::Json<Health> {
 }
 
 /// Whether cpe answers, and what is known is not old.
-#[utoipa::path(get, path = "/readyz", tag = "open",
+#[utoipa::path(get, path = "/readyz", operation_id = "is_ready", tag = "open",
     responses((status = 200, description = "It does", body = Health)))]
 pub(super) async fn ready(
     _: AsJson,

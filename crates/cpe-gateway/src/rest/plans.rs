@@ -87,7 +87,7 @@ impl Planned {
 }
 
 /// Plans a document (XML), a rollback or an order (JSON); nothing is changed.
-#[utoipa::path(post, path = "/v1/plans", tag = "plans",
+#[utoipa::path(post, path = "/v1/plans", operation_id = "make_plan", tag = "plans",
     request_body(content((String = "application/xml"), (Wish = "application/json")), description = "A document, or what else is to be planned"),
     responses(
         (status = 201, description = "The plan, kept for ten minutes", body = Planned),
@@ -240,7 +240,7 @@ fn find(app: &App, who: &Principal, id: &str) -> Result<Arc<Plan>, Problem> {
 }
 
 /// A plan of the caller's.
-#[utoipa::path(get, path = "/v1/plans/{id}", tag = "plans",
+#[utoipa::path(get, path = "/v1/plans/{id}", operation_id = "get_plan", tag = "plans",
     params(("id" = String, Path, description = "The plan")),
     responses((status = 200, description = "The plan", body = Planned), (status = 404, description = "There is none")))]
 pub(super) async fn one(
@@ -265,7 +265,7 @@ pub(super) struct Applied {
 }
 
 /// Does what a plan says, if that is still what would be done. A plan is applied once: a repeat is answered as before.
-#[utoipa::path(post, path = "/v1/plans/{id}/apply", tag = "plans",
+#[utoipa::path(post, path = "/v1/plans/{id}/apply", operation_id = "apply_plan", tag = "plans",
     params(("id" = String, Path, description = "The plan")),
     responses(
         (status = 202, description = "It is stored, and is being carried out", body = Applied),

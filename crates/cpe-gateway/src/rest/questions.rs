@@ -46,7 +46,7 @@ pub(super) struct Explanation {
 }
 
 /// Why a service is where it is and not elsewhere, and what is done about it.
-#[utoipa::path(get, path = "/v1/deployments/{name}/services/{service}/explain", tag = "deployments",
+#[utoipa::path(get, path = "/v1/deployments/{name}/services/{service}/explain", operation_id = "explain_service", tag = "deployments",
     params(("name" = String, Path, description = "The deployment"), ("service" = String, Path, description = "A service, an instance, or a group"), How),
     responses((status = 200, description = "The explanation", body = Explanation), (status = 404, description = "There is no such deployment, service or assembly")))]
 pub(super) async fn explain(
@@ -108,7 +108,7 @@ pub(super) struct Inputs {
 }
 
 /// What the policy engine was given for the last transitions; for owners.
-#[utoipa::path(get, path = "/v1/deployments/{name}/inputs", tag = "history",
+#[utoipa::path(get, path = "/v1/deployments/{name}/inputs", operation_id = "list_inputs", tag = "history",
     params(("name" = String, Path, description = "The deployment")),
     responses((status = 200, description = "The inputs that are kept", body = Inputs), (status = 404, description = "There is no such deployment")))]
 pub(super) async fn inputs(
@@ -140,7 +140,7 @@ async fn kept(app: &App, who: &Principal, name: &str) -> Result<KeptInputList, P
 }
 
 /// What the policy engine was given, as a CIB that policy-simulate can replay; for owners.
-#[utoipa::path(get, path = "/v1/deployments/{name}/inputs/{input}", tag = "history",
+#[utoipa::path(get, path = "/v1/deployments/{name}/inputs/{input}", operation_id = "get_input", tag = "history",
     params(("name" = String, Path, description = "The deployment"),
         ("input" = String, Path, description = "The number of a transition, the name of a refused decision, or `current`: what it would be given now")),
     responses((status = 200, description = "The CIB", body = String, content_type = "application/xml"), (status = 404, description = "There is no such deployment, or the input is not kept")))]
@@ -176,7 +176,7 @@ pub(super) struct Validation {
 }
 
 /// Checks a document; nothing is stored.
-#[utoipa::path(post, path = "/v1/validations", tag = "documents",
+#[utoipa::path(post, path = "/v1/validations", operation_id = "validate_document", tag = "documents",
     request_body(content = String, content_type = "application/xml", description = "The document"),
     responses((status = 200, description = "What is to be said of it", body = Validation)))]
 pub(super) async fn validate(

@@ -29,7 +29,7 @@ pub(super) struct About {
 }
 
 /// Who the caller is, and what it may do.
-#[utoipa::path(get, path = "/v1", tag = "gateway",
+#[utoipa::path(get, path = "/v1", operation_id = "about", tag = "gateway",
     responses((status = 200, description = "Versions, principal and roles", body = About)))]
 pub(super) async fn about(
     _: AsJson,

@@ -49,7 +49,7 @@ pub(super) struct Transitions {
 }
 
 /// The last transitions.
-#[utoipa::path(get, path = "/v1/deployments/{name}/transitions", tag = "history",
+#[utoipa::path(get, path = "/v1/deployments/{name}/transitions", operation_id = "list_transitions", tag = "history",
     params(("name" = String, Path, description = "The deployment")),
     responses((status = 200, description = "The last 20 at most", body = Transitions), (status = 404, description = "There is no such deployment")))]
 pub(super) async fn list(

@@ -28,9 +28,12 @@ async fn every_operation_of_the_contract_is_there_and_says_which_refusals_it_has
     let contract: Value = serde_json::from_str(&text).unwrap();
     assert!(contract["openapi"].as_str().unwrap().starts_with("3.1"));
     let mut operations = 0;
+    let mut ids = std::collections::BTreeSet::new();
     for (path, item) in contract["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             operations += 1;
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(ids.insert(id), "two operations are called {id}");
             for status in ["400", "403", "405", "406", "429", "500", "503"] {
                 let schema = &operation["responses"][status]["content"]["application/problem+json"]
                     ["schema"];

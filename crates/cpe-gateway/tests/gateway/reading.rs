@@ -297,5 +297,5 @@ async fn pages_of_events_end_where_the_log_does_and_leave_out_what_is_hidden() {
         .get("viewer", "/v1/events?after=999")
         .send(&setting)
         .await
-        .is_problem(410, "other-log");
+        .is_problem(404, "other-log");
 }

@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::time::Duration;
 
 use cpe_terminal::{Cell, Table};
 use cpe_tokens::{Error, GATEWAY_GROUP, Tokens};
@@ -37,7 +36,7 @@ pub(crate) fn run(token: &Token, output: &Output) -> Result<(), Failure> {
     };
     let tokens = Tokens::load(&token.file)?;
     match &token.command {
-        TokenCommand::New { id, expires, note } => new(token, tokens, (id, *expires, note), output),
+        TokenCommand::New { id, days, note } => new(token, tokens, (id, *days, note), output),
         TokenCommand::List => list(&tokens, output),
         TokenCommand::Revoke { id } => revoke(token, tokens, id, output),
     }
@@ -56,12 +55,12 @@ fn turn(file: &Path) -> Result<File, Failure> {
 fn new(
     token: &Token,
     mut tokens: Tokens,
-    (id, expires, note): (&str, Duration, &str),
+    (id, days, note): (&str, u32, &str),
     output: &Output,
 ) -> Result<(), Failure> {
     let now = Timestamp::now();
-    let too_long = |_| Failure::new(Kind::Usage, "--expires: that is too long");
-    let life = SignedDuration::try_from(expires).map_err(too_long)?;
+    let life = SignedDuration::from_hours(24 * i64::from(days));
+    let too_long = |_| Failure::new(Kind::Usage, "--days: that is too long");
     let end = now.checked_add(life).map_err(too_long)?;
     let made = tokens.add(id, now, Some(end), note)?;
     save(token, &tokens, output)?;

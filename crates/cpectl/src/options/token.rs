@@ -1,11 +1,9 @@
 //! Commands about the gateway's tokens.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
+use clap::builder::RangedI64ValueParser;
 use clap::{Args, Subcommand};
-
-use crate::times;
 
 #[derive(Debug, Args)]
 pub(crate) struct Token {
@@ -25,9 +23,9 @@ pub(crate) enum TokenCommand {
     New {
         /// Its id: 1 to 63 characters a-z, 0-9 and -
         id: String,
-        /// It ends after this time, such as 90d
-        #[arg(long, value_name = "TIME", value_parser = times::duration, default_value = "365d")]
-        expires: Duration,
+        /// It ends after so many days
+        #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = RangedI64ValueParser::<u32>::new().range(1..=36_500))]
+        days: u32,
         /// What it is for
         #[arg(long, value_name = "TEXT", default_value = "")]
         note: String,
