@@ -221,6 +221,7 @@ fn an_alert_agent_of_pacemakers_writes_its_lines_for_nodes_fencing_and_resources
         .ok();
     let alert = "type = \"exec\"\ncommand = [\"/usr/share/pacemaker/alerts/alert_file.sh\"]\n\
                  recipient = \"/var/log/cpe-notify/alerts.log\"\ndeployments = [\"shop\"]\n";
+    mail(&lab);
     start(&lab, alert);
     lab.wait("the sink is there", 30, || {
         sink(&lab, "pager")["state"] == "idle"
@@ -244,4 +245,26 @@ fn an_alert_agent_of_pacemakers_writes_its_lines_for_nodes_fencing_and_resources
     assert!(has(&["Fencing", "shop: "]), "{log}");
     assert!(has(&["Resource", "start", "db", "ok"]), "{log}");
     assert_eq!(sink(&lab, "pager")["dead"], 0);
+    wait_for_all(&lab, "mail");
+    let mails = lab.sh("cat /var/log/cpe-notify/mails").ok();
+    let subject = format!("Node '{place}' is now 'lost'");
+    assert!(
+        mails.contains(&subject) && mails.contains("To: ops@example.org"),
+        "{mails}"
+    );
+}
+
+/// The agent that writes mails, over a fake of the program that sends them.
+#[track_caller]
+fn mail(lab: &Lab) {
+    lab.write(
+        "/usr/local/bin/sendmail",
+        "#!/bin/sh\nexec cat >> /var/log/cpe-notify/mails # a fake\n",
+    );
+    lab.write(
+        "/etc/cpe/sinks.d/mail.toml",
+        "type = \"exec\"\ncommand = [\"/srv/alerts/alert_smtp.sh.sample\"]\nrecipient = \"ops@example.org\"\n\
+         kinds = [\"assembly.*\"]\nenvironment = { email_sender = \"ha@example.org\" }\n",
+    );
+    lab.sh("chmod 0755 /usr/local/bin/sendmail").ok();
 }
