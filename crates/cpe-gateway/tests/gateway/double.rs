@@ -171,6 +171,8 @@ impl CpeDouble {
                 generation: generations.len() as u64,
                 state: DeploymentState::Active,
                 path: deployment_path(name),
+                owner: "root".into(),
+                group: String::new(),
             });
         entries.map(|entry| entry.to_fields()).collect()
     }
