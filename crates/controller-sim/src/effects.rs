@@ -12,18 +12,6 @@ use crate::time::{MS, SECOND};
 use crate::world::World;
 use crate::zones;
 
-/// A guest or a device is to do something.
-fn is_order(effect: &Effect) -> bool {
-    matches!(
-        effect,
-        Effect::Execute { .. }
-            | Effect::Cancel { .. }
-            | Effect::Forget { .. }
-            | Effect::Restart { .. }
-            | Effect::Fence(_)
-    )
-}
-
 impl World {
     pub(crate) fn carry_out(&mut self, effect: Effect) {
         if self.options.trace
@@ -35,9 +23,7 @@ impl World {
             let text = brief(&format!("{effect:?}"));
             self.say(|| format!("  out {text}"));
         }
-        if is_order(&effect) {
-            self.shell.in_vain = (0, 0);
-        }
+        self.note_order(&effect);
         match effect {
             Effect::Persist(changes) => self.persist(changes),
             Effect::Connect(connect) => {
@@ -96,6 +82,21 @@ impl World {
             // As if that took for ever: it decides nothing. Tests of the controller answer it.
             Effect::StatusChanged { .. } | Effect::CheckRoom(_) => {}
             Effect::Unloaded => self.note_end(),
+        }
+    }
+
+    /// A guest or a device may be to do something.
+    fn note_order(&mut self, effect: &Effect) {
+        let does = matches!(
+            effect,
+            Effect::Execute { .. }
+                | Effect::Cancel { .. }
+                | Effect::Forget { .. }
+                | Effect::Restart { .. }
+                | Effect::Fence(_)
+        );
+        if does {
+            self.shell.in_vain = (0, 0);
         }
     }
 

@@ -97,8 +97,8 @@ impl World {
     }
 
     /// Nothing starts that is disabled, left alone or stopped for its restart, and nothing where it
-    /// is banned, or is promoted there, by what is saved when the controller wants it. What waits for a slow disk
-    /// then is not taken back by what people want meanwhile.
+    /// is banned, or is promoted there, by what is saved when the controller wants it. What waits
+    /// for a slow disk then is not taken back by what people want meanwhile.
     pub(crate) fn check_orders(&mut self, assembly: &AssemblyId, operation: &Operation) {
         let action = &operation.action;
         let resource = &operation.resource;

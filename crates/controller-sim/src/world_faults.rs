@@ -382,8 +382,8 @@ impl World {
         self.after(2 * SECOND, SimEvent::Request(self.load_request()));
     }
 
-    /// Services were left by a document that the DPE was given, and people have changed it since: it
-    /// has another assembly at some of the addresses. They see to those guests first, as
+    /// Services were left by a document that the DPE was given, and people have changed it since:
+    /// it has another assembly at some of the addresses. They see to those guests first, as
     /// docs/safety.md asks of them.
     fn end_left_before_others(&mut self) {
         let before = &self.shell.owners;
