@@ -244,9 +244,7 @@ fn saying(rows: Rows, row: &Row, value: &str) -> String {
                 "group" => format!(
                     "<resources><group id=\"g\">{set}<primitive id=\"p\" class=\"lsb\" type=\"t\"/></group></resources>"
                 ),
-                _ => format!(
-                    "<resources><clone id=\"c\">{set}<primitive id=\"p\" class=\"lsb\" type=\"t\"/></clone></resources>"
-                ),
+                _ => clone_with(&name, &set),
             },
         );
     }
@@ -285,6 +283,20 @@ fn saying(rows: Rows, row: &Row, value: &str) -> String {
         );
     }
     document("", &element_document(&name))
+}
+
+/// A clone with a set, promotable if only such a clone reads that.
+fn clone_with(name: &str, set: &str) -> String {
+    let promotes = ["promoted", "master"].iter().any(|it| name.starts_with(it));
+    let promotable = match promotes {
+        true => {
+            "<meta_attributes id=\"p-m\"><nvpair id=\"p-n\" name=\"promotable\" value=\"true\"/></meta_attributes>"
+        }
+        false => "",
+    };
+    format!(
+        "<resources><clone id=\"c\">{set}{promotable}<primitive id=\"p\" class=\"lsb\" type=\"t\"/></clone></resources>"
+    )
 }
 
 /// A configuration with an element that is refused, or that has what means nothing.

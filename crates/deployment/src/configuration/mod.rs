@@ -6,6 +6,7 @@
 //! words is put in those of the newest first.
 
 mod check;
+mod clones;
 mod devices;
 mod grammar;
 mod hosts;
@@ -88,6 +89,7 @@ fn read_newest(
     let devices = devices::read(element, &deployment.name, problems);
     topology::assign(element, &devices, &links, deployment, problems);
     roles::check(element, deployment, problems);
+    clones::check(element, problems);
     deployment.devices = devices.into_iter().map(|found| found.device).collect();
     deployment.raw = raw(element);
     if let Some(wanted) = wanted {

@@ -50,18 +50,11 @@ impl Resources {
         let groups = deployment.groups.iter();
         let groups = groups.map(|it| resource_id(&it.id, it.instances));
         let mut never: HashSet<String> = services.chain(groups).collect();
-        let mut sets = HashMap::new();
-        let mut is_default = false;
-        configuration.visit(&mut |element| {
-            if element.name == "meta_attributes" {
-                sets.extend(element.value("id").map(|id| (id, element)));
-            }
-            is_default |= element.name == "rsc_defaults" && says_promotable(element, &sets);
-        });
+        let promotable = Promotable::of(configuration);
         let sections = configuration.children.iter();
-        let sections = sections.filter(|it| it.name == "resources" && !is_default);
+        let sections = sections.filter(|it| it.name == "resources" && !promotable.by_default);
         for resource in sections.flat_map(|section| &section.children) {
-            if !(resource.name == "clone" && says_promotable(resource, &sets)) {
+            if !(resource.name == "clone" && promotable.may_be(resource)) {
                 resource.visit(&mut |inner| {
                     if matches!(inner.name, "primitive" | "group" | "clone") {
                         never.extend(inner.value("id").map(str::to_owned));
@@ -74,6 +67,31 @@ impl Resources {
 
     fn is_never_promoted(&self, id: Option<&str>) -> bool {
         id.is_some_and(|id| self.never.contains(id))
+    }
+}
+
+/// Which clones may be promotable.
+pub(super) struct Promotable<'e> {
+    sets: HashMap<&'e str, &'e Element<'e>>,
+    by_default: bool,
+}
+
+impl<'e> Promotable<'e> {
+    pub(super) fn of(configuration: &'e Element<'e>) -> Promotable<'e> {
+        let mut sets = HashMap::new();
+        let mut by_default = false;
+        configuration.visit(&mut |element| {
+            if element.name == "meta_attributes" {
+                sets.extend(element.value("id").map(|id| (id, element)));
+            }
+            by_default |= element.name == "rsc_defaults" && says_promotable(element, &sets);
+        });
+        Promotable { sets, by_default }
+    }
+
+    /// Whether a clone is promotable, under whatever rule.
+    pub(super) fn may_be(&self, clone: &Element<'_>) -> bool {
+        self.by_default || says_promotable(clone, &self.sets)
     }
 }
 
