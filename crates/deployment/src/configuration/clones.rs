@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_promotable_clones_read_is_told_of_others() {
+    fn what_only_promotable_clones_read_is_warned_of_in_others() {
         for name in super::OF_PROMOTABLE {
             let found = warnings(&[(name, "2")], "");
             assert_eq!(found.len(), 1, "{found:#?}");
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn more_instances_in_an_assembly_than_there_can_be_are_told() {
+    fn more_instances_in_an_assembly_than_there_can_be_are_warned_of() {
         let found = warnings(&[("globally-unique", "false"), ("clone-node-max", "2")], "");
         assert_eq!(found.len(), 1, "{found:#?}");
         assert!(
