@@ -11,6 +11,7 @@ use super::Controller;
 use super::cib::{self, Node, NodeState};
 use super::living::waits_of;
 use super::resolve::{self, Given};
+use super::status::some_of;
 use crate::machines::arrivals::NO_ARRIVALS;
 use crate::machines::history::History;
 use crate::vocabulary::{
@@ -226,7 +227,7 @@ impl Controller {
             format!(
                 "the cpe-agent of {} is of a version that does not run what <configure> of {} says: a service with one is \
                  stopped by this change and does not start again there; install this version there first",
-                old.join(", "),
+                some_of(&old),
                 service.id
             )
         })

@@ -160,3 +160,27 @@ fn a_plan_warns_of_guests_that_would_not_start_again_what_the_change_stops() {
     );
     assert_eq!(lab.plan(&lab.document).warnings, [] as [String; 0]);
 }
+
+#[test]
+fn a_summary_and_a_warning_name_some_of_very_many_guests() {
+    let mut lab = Lab::of(&assemblies(&[""; 12]), "");
+    let names = "n1, n10, n11, n12, n2, n3, n4, n5 and 4 more";
+    assert_eq!(
+        lab.status().summary,
+        format!("waiting for the agents of {names}")
+    );
+    lab.capabilities.clear();
+    for number in 1..=12 {
+        lab.answers(&format!("n{number}"), Vec::new());
+    }
+    let document = lab.document.replacen(
+        "</assembly>",
+        r#"<services><service name="web" class="ocf" provider="sim" type="Simulated"><configure>exit 0</configure></service></services></assembly>"#,
+        1,
+    );
+    let warnings = lab.plan(&document).warnings;
+    assert!(
+        warnings[0].starts_with(&format!("the cpe-agent of {names} is of a version")),
+        "{warnings:?}"
+    );
+}

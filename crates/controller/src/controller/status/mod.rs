@@ -14,6 +14,19 @@ use crate::machines::announcement::Announced;
 use crate::machines::assembly::Life;
 use crate::vocabulary::{AssemblyId, FenceDevice, Fencing, Holder, SECOND, Spec, Time};
 
+/// The most names of a list that a sentence has.
+const NAMED: usize = 8;
+
+/// Names in a sentence, which may be very many.
+pub(super) fn some_of(names: &[&str]) -> String {
+    match names.split_at_checked(NAMED) {
+        Some((first, rest)) if !rest.is_empty() => {
+            format!("{} and {} more", first.join(", "), rest.len())
+        }
+        _ => names.join(", "),
+    }
+}
+
 impl Controller {
     /// The state.
     pub fn state(&self) -> DpeState {
@@ -66,7 +79,7 @@ impl Controller {
             .map(|(name, _)| name.as_str())
             .collect();
         if !unknown.is_empty() {
-            return format!("waiting for the agents of {}", unknown.join(", "));
+            return format!("waiting for the agents of {}", some_of(&unknown));
         }
         let mut problems = self.problems();
         match (problems.next(), self.execution.transition()) {
