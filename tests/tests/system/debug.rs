@@ -34,8 +34,13 @@ fn runs_in(lab: &Lab, guest: &str) -> bool {
     told.ok().contains("yes")
 }
 
+/// Where it runs, managed or not.
 fn believed(lab: &Lab) -> Option<String> {
-    lab.status("shop").assembly_of("db")
+    let status = lab.status("shop");
+    let rows = status.0["services"].as_array()?;
+    let row = rows.iter().find(|row| row["name"] == "db")?;
+    let assembly = row["assembly"].as_str().unwrap_or_default();
+    (!assembly.is_empty()).then(|| assembly.to_owned())
 }
 
 fn debugged(lab: &Lab) -> usize {

@@ -248,3 +248,28 @@ fn a_guest_agent_that_may_run_nothing_is_told_once() {
         "{told:?}"
     );
 }
+
+#[test]
+fn an_agent_is_run_once_in_a_guest_without_ours() {
+    let lab = boot("without-agent-debug");
+    lab.write("/srv/document.xml", &document().xml());
+    lab.cpectl(&["deploy", "/srv/document.xml"]).ok();
+    lab.wait("everything runs", 90, || runs(&lab));
+    let home = lab.status("shop").assembly_of("db").unwrap();
+    let debug = |verb: &str| {
+        lab.cpectl(&["debug", verb, "shop", "db", "--on", &home])
+            .ok()
+    };
+    assert!(debug("monitor").contains("exit code 0 (ok)"));
+    lab.cpectl(&["unmanage", "shop", "db", "--wait"]).ok();
+    let stopped = debug("stop");
+    let believed = format!("it believes now: db is not running on {home}");
+    assert!(stopped.contains(&believed), "{stopped}");
+    assert!(lab.sleepers(SLEEPER).is_empty());
+    let started = debug("start");
+    let believed = format!("it believes now: db is running on {home}");
+    assert!(started.contains(&believed), "{started}");
+    assert_eq!(lab.sleepers(SLEEPER).len(), 1);
+    lab.cpectl(&["manage", "shop", "db", "--wait"]).ok();
+    assert!(runs(&lab));
+}
