@@ -173,7 +173,9 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     if options.fault.is_none() && ORDERING.contains(&(seed % 9)) {
         world.plan_upkeep(Random::new(seed ^ (u64::MAX >> 8)));
     }
-    if options.fault.is_none() && seed % DEBUGGING.0 == DEBUGGING.1 {
+    // Mistakes that are made on purpose are found without that.
+    let on_purpose = options.fault.is_some() || options.mutant.is_some();
+    if !on_purpose && seed % DEBUGGING.0 == DEBUGGING.1 {
         world.plan_debugging(Random::new(seed ^ (u64::MAX >> 9)));
     }
     if follows {
