@@ -12,8 +12,8 @@ use crate::clock;
 
 /// How long an answer for somebody who waits may take: the CPE gives a DPE a minute.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long the answer for status and events may take: nobody waits, and the host has other work.
-const LEISURE: Duration = Duration::from_secs(10);
+/// How long the answer for status and events may take: nobody waits, and a busy host is slow.
+const LEISURE: Duration = Duration::from_secs(60);
 
 /// Answers with reasons and remedies, for somebody who waits.
 ///
