@@ -16,7 +16,7 @@ pub struct Problem {
     #[serde(rename = "type")]
     pub kind: String,
     /// The kind, in words.
-    pub title: String,
+    pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
     /// What it was this time.
@@ -28,7 +28,7 @@ pub struct Problem {
     /// Of `plan-outdated`: what would be done now.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub plan: Option<Value>,
+    pub plan: Option<Box<Value>>,
     /// Seconds after which trying again is sensible.
     #[serde(skip)]
     pub retry_after: Option<u64>,
@@ -60,10 +60,15 @@ impl From<ProblemRecord> for Mistake {
 
 impl Problem {
     /// A problem of a kind, which is the last part of its `type`.
-    pub fn new(status: StatusCode, kind: &str, title: &str, detail: impl Into<String>) -> Problem {
+    pub fn new(
+        status: StatusCode,
+        kind: &str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Problem {
         Problem {
             kind: format!("/problems/{kind}"),
-            title: title.to_owned(),
+            title,
             status: status.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),

@@ -116,7 +116,7 @@ pub struct Presented<'a> {
 }
 
 impl<'a> Presented<'a> {
-    /// Reads `cpe_ID_SECRET`; `None` if it is none.
+    /// Reads `cpe_ID_SECRET`; `None` if the text is something else.
     pub fn read(text: &'a str) -> Option<Presented<'a>> {
         let (id, secret) = text.strip_prefix(PREFIX)?.rsplit_once('_')?;
         let is_secret = secret.len() == 2 * SECRET && secret.bytes().all(|b| b.is_ascii_hexdigit());

@@ -1,8 +1,8 @@
 //! `cpectl`, the administrator's command line of the Cloud Policy Engine.
 //!
 //! Everything it does goes over the bus API that other programs use too; only `validate`, `import`,
-//! `pki`, `token` and `guest` work without a daemon. Text for people goes through [`output`], programs get
-//! the records of the bus as JSON, and every way to fail has an exit status of its own
+//! `pki`, `token` and `guest` work without a daemon. Text for people goes through [`output`],
+//! programs get the records of the bus as JSON, and every way to fail has an exit status of its own
 //! ([`failure`]).
 
 mod cells;

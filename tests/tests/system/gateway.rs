@@ -124,6 +124,48 @@ fn with_tls(lab: &Lab) -> String {
     lab.cpectl(&["token", "new", "ci"]).ok().trim().to_owned()
 }
 
+fn a_head_that_does_not_end_is_not_waited_for(lab: &Lab) {
+    let slow = r#"import socket, time
+s = socket.socket(socket.AF_UNIX); s.connect("/run/cpe-gateway/http.sock"); s.sendall(b"GET /v1 HTTP/1.1\r\n")
+begin = time.time(); s.settimeout(1)
+while time.time() - begin < 40:
+    try:
+        if not s.recv(100): break
+    except TimeoutError: pass
+    try: s.sendall(b"X-Slow: 1\r\n")
+    except OSError: break
+print(int(time.time() - begin))"#;
+    lab.write("/srv/slow.py", slow);
+    let took: u64 = lab
+        .sh("runuser -u alice -- python3 /srv/slow.py")
+        .ok()
+        .trim()
+        .parse()
+        .unwrap();
+    assert!(
+        (9..30).contains(&took),
+        "a head that does not end was waited for {took} s"
+    );
+}
+
+fn a_flood_is_told_when_to_come_again(lab: &Lab) {
+    // One after another on one connection: faster than a program for each.
+    let many = r#"import socket
+s = socket.socket(socket.AF_UNIX); s.connect("/run/cpe-gateway/http.sock"); s.settimeout(20)
+one = b"GET /v1 HTTP/1.1\r\nHost: localhost\r\n%s\r\n"
+s.sendall(one % b"" * 99 + one % b"Connection: close\r\n")
+told = b""
+while True:
+    piece = s.recv(65536)
+    if not piece: break
+    told += piece
+print(told.decode())"#;
+    lab.write("/srv/many.py", many);
+    let many = lab.sh("runuser -u alice -- python3 /srv/many.py").ok();
+    assert!(many.contains("HTTP/1.1 429"), "{many}");
+    assert!(many.to_lowercase().contains("retry-after: "), "{many}");
+}
+
 #[test]
 fn hostile_requests_get_nowhere() {
     let lab = lab("gateway-hostile");
@@ -174,42 +216,8 @@ fn hostile_requests_get_nowhere() {
         "-X PUT {own} -H 'If-Match: \"g1\"' -H 'Content-Type: application/xml' -H 'Expect:' --data-binary @/srv/long"
     );
     assert_eq!(ask(&lab, &format!("{put} {shop}/document")).0, "413");
-    let slow = r#"import socket, time
-s = socket.socket(socket.AF_UNIX); s.connect("/run/cpe-gateway/http.sock"); s.sendall(b"GET /v1 HTTP/1.1\r\n")
-begin = time.time(); s.settimeout(1)
-while time.time() - begin < 40:
-    try:
-        if not s.recv(100): break
-    except TimeoutError: pass
-    try: s.sendall(b"X-Slow: 1\r\n")
-    except OSError: break
-print(int(time.time() - begin))"#;
-    lab.write("/srv/slow.py", slow);
-    let took: u64 = lab
-        .sh("runuser -u alice -- python3 /srv/slow.py")
-        .ok()
-        .trim()
-        .parse()
-        .unwrap();
-    assert!(
-        (9..30).contains(&took),
-        "a head that does not end was waited for {took} s"
-    );
-    // One after another on one connection: faster than a program for each.
-    let many = r#"import socket
-s = socket.socket(socket.AF_UNIX); s.connect("/run/cpe-gateway/http.sock"); s.settimeout(20)
-one = b"GET /v1 HTTP/1.1\r\nHost: localhost\r\n%s\r\n"
-s.sendall(one % b"" * 99 + one % b"Connection: close\r\n")
-told = b""
-while True:
-    piece = s.recv(65536)
-    if not piece: break
-    told += piece
-print(told.decode())"#;
-    lab.write("/srv/many.py", many);
-    let many = lab.sh("runuser -u alice -- python3 /srv/many.py").ok();
-    assert!(many.contains("HTTP/1.1 429"), "{many}");
-    assert!(many.to_lowercase().contains("retry-after: "), "{many}");
+    a_head_that_does_not_end_is_not_waited_for(&lab);
+    a_flood_is_told_when_to_come_again(&lab);
     assert_eq!(
         lab.status("shop").state(),
         "active",

@@ -1,5 +1,5 @@
-//! The gateway's own connection: deployments, their status and their events, as everybody on the bus
-//! may see them.
+//! The gateway's own connection: deployments, their status and their events, as everybody on the
+//! bus may see them.
 
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 //!
 //! On a fresh connection the gateway says once whose it is (`Assume`); cpe remembers that for as
 //! long as the connection lives, and cannot be told otherwise. So no mistake here can have one
-//! principal's call made with the rights of another. Calls go to the very process that was told: one
-//! that takes its place knows nothing of it, and is asked on a new connection.
+//! principal's call made with the rights of another. Calls go to the very process that was told: its
+//! successor knows nothing of it, and is asked on a new connection.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -243,8 +243,8 @@ impl Sessions {
     }
 }
 
-/// What is shown to somebody of whom cpe was not told: to users of this host what the bus would tell
-/// them, to others nothing.
+/// What is shown to somebody of whom cpe was not told: to users of this host what the bus would
+/// tell them, to others nothing.
 fn without_assume(principal: &str) -> Rights {
     match principal.starts_with("user:") {
         true => Rights::viewer_of_all(),

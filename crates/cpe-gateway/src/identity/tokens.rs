@@ -24,7 +24,7 @@ impl TokenFile {
         }
     }
 
-    /// The id of the token that somebody shows; `None` if it is none, or not any more.
+    /// The id of the token that somebody shows; `None`: there is no such token, or not any more.
     pub fn check(&self, shown: &str) -> Option<String> {
         let presented = Presented::read(shown)?;
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);

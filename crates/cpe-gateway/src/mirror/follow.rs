@@ -1,7 +1,7 @@
 //! Following the event log, without a gap, whatever restarts meanwhile.
 //!
-//! A signal says that there is something new, no more: what it is, is read from the log, from the last
-//! cursor on. So it does not matter which signals arrive, or when cpe or the bus restarts.
+//! A signal says that there is something new, no more: what it is, is read from the log, from the
+//! last cursor on. So it does not matter which signals arrive, or when cpe or the bus restarts.
 
 use std::sync::Arc;
 use std::time::Duration;

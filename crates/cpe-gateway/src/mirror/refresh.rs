@@ -26,17 +26,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is to be fetched.
 #[derive(Debug, Default)]
-pub(super) struct Wanted(Mutex<Wishes>);
+pub(super) struct Wanted(Mutex<ToDo>);
 
 #[derive(Debug, Default)]
-struct Wishes {
+struct ToDo {
     /// Which deployments there are.
     list: bool,
     names: BTreeSet<String>,
 }
 
 impl Wanted {
-    fn lock(&self) -> MutexGuard<'_, Wishes> {
+    fn lock(&self) -> MutexGuard<'_, ToDo> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

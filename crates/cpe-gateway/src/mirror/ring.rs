@@ -43,7 +43,7 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Begins anew at the cursor of a log.
+    /// Begins again at the cursor of a log.
     pub(super) fn reset(&mut self, log: &str, cursor: u64) {
         *self = Ring {
             log: log.to_owned(),

@@ -29,14 +29,14 @@ use crate::problem::Problem;
 /// What is to be planned, if it is no new document.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wish {
+pub(super) struct Proposal {
     /// The deployment.
     deployment: String,
     /// Back to the document of this generation.
     #[schema(minimum = 1)]
     generation: Option<u64>,
-    /// `move`, `ban`, `clear`, `disable`, `enable`, `unmanage`, `manage` or `restart` of a service; `standby` or `unstandby` of an
-    /// assembly, or without one of all.
+    /// `move`, `ban`, `clear`, `disable`, `enable`, `unmanage`, `manage` or `restart` of a service;
+    /// `standby` or `unstandby` of an assembly, or without one of all.
     verb: Option<String>,
     /// The service.
     service: Option<String>,
@@ -88,7 +88,7 @@ impl Planned {
 
 /// Plans a document (XML), a rollback or an order (JSON); nothing is changed.
 #[utoipa::path(post, path = "/v1/plans", operation_id = "make_plan", tag = "plans",
-    request_body(content((String = "application/xml"), (Wish = "application/json")), description = "A document, or what else is to be planned"),
+    request_body(content((String = "application/xml"), (Proposal = "application/json")), description = "A document, or what else is to be planned"),
     responses(
         (status = 201, description = "The plan, kept for ten minutes", body = Planned),
         (status = 404, description = "There is no such deployment, service, assembly or generation"),
@@ -108,10 +108,10 @@ pub(super) async fn make(
     let is_json = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     let (deployment, subject) = match is_json {
         true => {
-            let http::Json(wish) = http::Json::<Wish>::from_request(request, &app).await?;
-            app.seen_by(&who, &wish.deployment).await?;
-            let deployment = wish.deployment.clone();
-            (deployment, wished(&app, &who, wish).await?)
+            let http::Json(proposal) = http::Json::<Proposal>::from_request(request, &app).await?;
+            app.seen_by(&who, &proposal.deployment).await?;
+            let deployment = proposal.deployment.clone();
+            (deployment, proposed(&app, &who, proposal).await?)
         }
         false => {
             let Document(text, _sent) = Document::from_request(request, &app).await?;
@@ -125,24 +125,28 @@ pub(super) async fn make(
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], told).into_response())
 }
 
-async fn wished(app: &App, who: &Principal, wish: Wish) -> Result<Subject, Problem> {
-    match (wish.generation, wish.verb.as_deref(), &wish.service) {
+async fn proposed(app: &App, who: &Principal, proposal: Proposal) -> Result<Subject, Problem> {
+    match (
+        proposal.generation,
+        proposal.verb.as_deref(),
+        &proposal.service,
+    ) {
         (Some(0), None, _) => Err(Problem::bad_request("generations are counted from 1")),
         (Some(generation), None, None) => {
-            let (text, _) = document(app, who, &wish.deployment, generation).await?;
+            let (text, _) = document(app, who, &proposal.deployment, generation).await?;
             Ok(Subject::Document(text.into()))
         }
         (None, Some(verb @ ("standby" | "unstandby")), None) => {
-            Ok(Subject::Standby(wish.assembly, verb == "standby"))
+            Ok(Subject::Standby(proposal.assembly, verb == "standby"))
         }
         (None, Some(verb), Some(service)) => Ok(Subject::Order(Order {
             verb: verb.to_owned(),
             service: service.clone(),
-            assembly: wish.assembly,
-            promoted: wish.promoted.unwrap_or(false),
-            lifetime: wish.lifetime,
-            for_ms: wish.for_ms,
-            force: wish.force.unwrap_or(false),
+            assembly: proposal.assembly,
+            promoted: proposal.promoted.unwrap_or(false),
+            lifetime: proposal.lifetime,
+            for_ms: proposal.for_ms,
+            force: proposal.force.unwrap_or(false),
         })),
         _ => Err(Problem::bad_request(
             "say a `generation` to go back to; or a `verb` and a `service`; or `standby` or `unstandby` as the verb",
@@ -264,7 +268,9 @@ pub(super) struct Applied {
     cursor: u64,
 }
 
-/// Does what a plan says, if that is still what would be done. A plan is applied once: a repeat is answered as before.
+/// Does what a plan says, if that is still what would be done.
+///
+/// A plan is applied once: a repeat is answered as before.
 #[utoipa::path(post, path = "/v1/plans/{id}/apply", operation_id = "apply_plan", tag = "plans",
     params(("id" = String, Path, description = "The plan")),
     responses(
@@ -368,7 +374,7 @@ async fn outdated(app: &App, now: Plan) -> Problem {
     let detail = "nothing was changed; look at the new plan, and apply that";
     let problem = Problem::new(StatusCode::CONFLICT, "plan-outdated", title, detail);
     Problem {
-        plan: Some(json!(Planned::of(&now).await)),
+        plan: Some(Box::new(json!(Planned::of(&now).await))),
         ..problem
     }
 }

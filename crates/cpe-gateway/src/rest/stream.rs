@@ -58,7 +58,10 @@ pub(super) struct From {
     kind: Option<String>,
 }
 
-/// Events as they happen. `id` is the cursor, `data` a CloudEvent; `event: gap` has the first cursor that is kept where older ones are gone.
+/// Events as they happen.
+///
+/// `id` is the cursor, `data` a CloudEvent; `event: gap` has the first cursor that is kept where
+/// older ones are gone.
 #[utoipa::path(get, path = "/v1/events/stream", operation_id = "follow_events", tag = "events",
     params(From, ("Last-Event-ID" = Option<u64>, Header, description = "Goes on after this cursor")),
     responses((status = 200, description = "Server-sent events, without an end", body = String, content_type = "text/event-stream")))]

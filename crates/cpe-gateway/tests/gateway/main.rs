@@ -1,6 +1,12 @@
 //! The gateway against a double of cpe's bus service, on a real bus: what it answers, to whom, and
 //! what it does when things restart.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 #[path = "../../../cpectl/tests/support/bus.rs"]
 mod bus;
 mod changes;

@@ -5,10 +5,10 @@ use serde_json::json;
 use crate::double::document;
 use crate::harness::{Answer, Setting};
 
-async fn planned(setting: &Setting, who: &str, wish: &serde_json::Value) -> Answer {
+async fn planned(setting: &Setting, who: &str, proposal: &serde_json::Value) -> Answer {
     setting
         .ask(who, "POST", "/v1/plans")
-        .json(wish)
+        .json(proposal)
         .send(setting)
         .await
 }
@@ -77,10 +77,10 @@ async fn a_plan_that_is_not_so_any_more_is_not_applied() {
 #[tokio::test]
 async fn orders_are_given_as_they_were_planned() {
     let setting = Setting::new().await;
-    let wish = json!({"deployment": "shop", "verb": "restart", "service": "web"});
-    let plan = planned(&setting, "operator", &wish).await;
+    let proposal = json!({"deployment": "shop", "verb": "restart", "service": "web"});
+    let plan = planned(&setting, "operator", &proposal).await;
     assert_eq!(plan.json()["fingerprint"], "of start");
-    let seen = planned(&setting, "viewer", &wish).await;
+    let seen = planned(&setting, "viewer", &proposal).await;
     apply(&setting, "viewer", &seen)
         .await
         .is_problem(403, "forbidden");
@@ -96,7 +96,7 @@ async fn orders_are_given_as_they_were_planned() {
     apply(&setting, "operator", &ban)
         .await
         .is_problem(409, "refused");
-    let plan = planned(&setting, "operator", &wish).await;
+    let plan = planned(&setting, "operator", &proposal).await;
     setting.double.lock().action = "stop".into();
     let outdated = apply(&setting, "operator", &plan).await;
     outdated.is_problem(409, "plan-outdated");
@@ -107,8 +107,8 @@ async fn orders_are_given_as_they_were_planned() {
 #[tokio::test]
 async fn standby_is_planned_too() {
     let setting = Setting::new().await;
-    let wish = json!({"deployment": "shop", "verb": "standby", "assembly": "web1"});
-    let plan = planned(&setting, "operator", &wish).await;
+    let proposal = json!({"deployment": "shop", "verb": "standby", "assembly": "web1"});
+    let plan = planned(&setting, "operator", &proposal).await;
     assert_eq!(apply(&setting, "operator", &plan).await.status, 202);
     assert_eq!(setting.double.lock().orders, ["standby web1 true"]);
 }
@@ -116,7 +116,7 @@ async fn standby_is_planned_too() {
 #[tokio::test]
 async fn what_cannot_be_planned_is_refused() {
     let setting = Setting::new().await;
-    for wish in [
+    for proposal in [
         json!({}),
         json!({"deployment": "shop"}),
         json!({"deployment": "shop", "verb": "move"}),
@@ -126,7 +126,7 @@ async fn what_cannot_be_planned_is_refused() {
         json!({"deployment": "shop", "colour": "red"}),
         json!([]),
     ] {
-        let answer = planned(&setting, "owner", &wish).await;
+        let answer = planned(&setting, "owner", &proposal).await;
         answer.is_problem(400, "bad-request");
     }
     let hidden = json!({"deployment": "mail", "verb": "restart", "service": "web"});
