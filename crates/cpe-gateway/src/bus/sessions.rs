@@ -1,9 +1,9 @@
 //! A connection to cpe for each principal, which is that principal for cpe.
 //!
 //! On a fresh connection the gateway says once whose it is (`Assume`); cpe remembers that for as
-//! long as the connection lives, and cannot be told otherwise. So no mistake here can have a call of
-//! one principal made with the rights of another. Calls go to the very process that was told: its
-//! successor knows nothing of it, and is asked on a new connection.
+//! long as the connection lives, and cannot be told otherwise. So no mistake here can have a call
+//! of one principal made with the rights of another. Calls go to the very process that was told:
+//! its successor knows nothing of it, and is asked on a new connection.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
