@@ -51,12 +51,12 @@ test: lab ## every test
 	./tests/lab/demo.sh vm || [ $$? = 77 ]
 
 .PHONY: deb
-deb: build ## Debian packages, in target/packages: cpe, cpe-agent, cpectl
+deb: build ## Debian packages, in target/packages: cpe, cpe-agent, cpe-gateway, cpectl
 	@rm -rf target/packages/tree && $(MAKE) --no-print-directory install DESTDIR=target/packages/tree > /dev/null
 	@mk/deb.sh target/packages/tree target/packages
 
 .PHONY: rpm
-rpm: build ## RPM packages, in target/packages: cpe, cpe-agent, cpectl
+rpm: build ## RPM packages, in target/packages: cpe, cpe-agent, cpe-gateway, cpectl
 	@rm -rf target/packages/tree && $(MAKE) --no-print-directory install DESTDIR=target/packages/tree > /dev/null
 	@mk/rpm.sh target/packages/tree target/packages
 

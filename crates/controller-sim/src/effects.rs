@@ -14,15 +14,7 @@ use crate::zones;
 
 impl World {
     pub(crate) fn carry_out(&mut self, effect: Effect) {
-        if self.options.trace
-            && !matches!(
-                effect,
-                Effect::Renew { .. } | Effect::Persist(_) | Effect::KeepInput { .. }
-            )
-        {
-            let text = brief(&format!("{effect:?}"));
-            self.say(|| format!("  out {text}"));
-        }
+        self.trace_effect(&effect);
         self.note_order(&effect);
         match effect {
             Effect::Persist(changes) => self.persist(changes),
@@ -82,6 +74,17 @@ impl World {
             // As if that took for ever: it decides nothing. Tests of the controller answer it.
             Effect::StatusChanged { .. } | Effect::CheckRoom(_) => {}
             Effect::Unloaded => self.note_end(),
+        }
+    }
+
+    fn trace_effect(&mut self, effect: &Effect) {
+        let dull = matches!(
+            effect,
+            Effect::Renew { .. } | Effect::Persist(_) | Effect::KeepInput { .. }
+        );
+        if self.options.trace && !dull {
+            let text = brief(&format!("{effect:?}"));
+            self.say(|| format!("  out {text}"));
         }
     }
 

@@ -56,11 +56,7 @@ async fn run(options: Options, output: &Output) -> Result<ExitCode, Failure> {
 }
 
 async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
-    use commands::{
-        administer, agents, attribute, check, debug, deploy, destroy, edit, events, explain,
-        fencing, guest, history, import, list, man, orders, owner, pki, plan, report, rollback,
-        sinks, status, ticket, token, transitions, upkeep, validate, wait,
-    };
+    use commands::{guest, import, man, pki, token, validate};
     let bus = options.bus;
     match options.command {
         Command::Validate(arguments) => return validate::run(&arguments, output),
@@ -72,8 +68,17 @@ async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
         Command::Man { directory } => return man::pages(&directory),
         _ => {}
     }
-    let client = Client::connect(&bus).await?;
-    match options.command {
+    ask(Client::connect(&bus).await?, options.command, output).await
+}
+
+/// What takes a daemon.
+async fn ask(client: Client, command: Command, output: &Output) -> Result<(), Failure> {
+    use commands::{
+        administer, agents, attribute, check, debug, deploy, destroy, edit, events, explain,
+        fencing, history, list, orders, owner, plan, report, rollback, sinks, status, ticket,
+        transitions, upkeep, wait,
+    };
+    match command {
         Command::Deploy(arguments) => deploy::run(&client, &arguments, output).await,
         Command::Plan(arguments) => plan::run(&client, &arguments, output).await,
         Command::Status(arguments) => status::run(client, &arguments, output).await,

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+#[allow(dead_code, reason = "only the inputs of the cases are used here")]
 mod fixture;
 
 use std::path::Path;

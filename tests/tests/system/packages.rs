@@ -134,7 +134,7 @@ fn bring(lab: &Lab, folder: &Folder, version: &str) {
 
 fn install_on_host(lab: &Lab, version: &str) -> end_to_end::Output {
     lab.sh(&format!(
-        "cd /srv/shared/{version} && dpkg -i cpectl.deb cpe.deb 2>&1"
+        "cd /srv/shared/{version} && dpkg -i cpectl.deb cpe.deb cpe-gateway.deb 2>&1"
     ))
 }
 
@@ -224,7 +224,7 @@ fn packages_are_installed_upgraded_refused_removed_and_purged() {
                 .contains("0.1.0 is installed, and 0.0.9 cannot read"),
         "{downgrade:#?}"
     );
-    let removal = lab.sh("dpkg -r cpe 2>&1");
+    let removal = lab.sh("dpkg -r cpe-gateway cpe 2>&1");
     assert!(
         removal.code != 0 && removal.stdout.contains("cpe: there are deployments: shop"),
         "{removal:#?}"
@@ -232,7 +232,7 @@ fn packages_are_installed_upgraded_refused_removed_and_purged() {
     assert!(lab.status("shop").is_settled() && lab.sleepers(100_501).len() == 1);
 
     lab.cpectl(&["destroy", "--wait", "shop"]).ok();
-    lab.sh("dpkg -r cpe && test -e /etc/cpe/cpe.toml && ! systemctl is-active cpe.service && dpkg -P cpe cpectl")
+    lab.sh("dpkg -r cpe-gateway cpe && test -e /etc/cpe/cpe.toml && ! systemctl is-active cpe.service && dpkg -P cpe-gateway cpe cpectl")
         .ok();
     let left = lab.sh("find /usr /etc /var/lib -name '*cpe*' -o -name '*dpe*' | sort | comm -13 /srv/before -; systemctl list-unit-files --no-legend 'cpe*' 'dpe*' || :");
     assert_eq!(left.stdout.trim(), "", "something is left");
