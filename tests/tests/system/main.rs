@@ -25,6 +25,7 @@ mod explanations;
 mod fencing;
 mod flows;
 mod gateway;
+mod granted;
 mod history;
 mod installation;
 mod killed_agents;

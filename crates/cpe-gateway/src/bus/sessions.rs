@@ -30,17 +30,6 @@ const REPLY: Duration = Duration::from_secs(90);
 /// How long becoming a principal may take.
 const OPENING: Duration = Duration::from_secs(10);
 
-/// What cpe is told on a fresh connection.
-#[zbus::proxy(
-    interface = "org.cloudpolicy.Cpe1.Manager",
-    default_path = "/org/cloudpolicy/cpe1",
-    async_name = "AssumeProxy"
-)]
-trait Assume {
-    /// This connection is that principal's from now on; which roles it has, for which deployments.
-    fn assume(&self, principal: &str) -> cpe_bus::Result<Vec<(String, String)>>;
-}
-
 /// A principal's connection.
 #[derive(Debug)]
 pub struct Session {
@@ -206,7 +195,7 @@ impl Sessions {
         let bus = DBusProxy::new(&connection).await?;
         let cpe = bus.get_name_owner(CPE_NAME.try_into()?).await;
         let cpe = cpe.map_err(|error| Error::ZBus(error.into()))?.to_string();
-        let assume = AssumeProxy::builder(&connection)
+        let assume = CpeManagerProxy::builder(&connection)
             .destination(cpe.clone())
             .cache_properties(CacheProperties::No)
             .build()
