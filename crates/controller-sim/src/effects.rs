@@ -72,7 +72,8 @@ impl World {
                 InputName::Refused(_) => self.say(|| "  a decision is refused".to_owned()),
             },
             // As if that took for ever: it decides nothing. Tests of the controller answer it.
-            Effect::StatusChanged { .. } | Effect::CheckRoom(_) => {}
+            Effect::CheckRoom(_) => self.shell.rooms += 1,
+            Effect::StatusChanged { .. } => {}
             Effect::Unloaded => self.note_end(),
         }
     }

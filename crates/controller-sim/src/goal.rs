@@ -337,6 +337,7 @@ impl World {
             return;
         }
         let (ticks, transitions) = (self.shell.ticks, self.shell.transitions);
+        let rooms = self.shell.rooms;
         let executed = self.checker.executed.len();
         self.run_for(REST_S);
         let rechecks = match self.scenario.recheck_s {
@@ -354,8 +355,10 @@ impl World {
             true => DEVICES.len() as u64 * (REST_S / MONITOR_S + 1),
             false => 0,
         };
+        // Some time after the last change it asks whether there is room after a loss.
+        let rooms = self.shell.rooms - rooms;
         if done
-            || self.shell.ticks > ticks + rechecks + checks
+            || self.shell.ticks > ticks + rechecks + checks + rooms
             || self.shell.transitions > transitions + rechecks
         {
             let (ticks, transitions) = (

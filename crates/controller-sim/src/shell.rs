@@ -59,6 +59,8 @@ pub(crate) struct Shell {
     pub unacknowledged: Vec<Event>,
     pub planned_tick_us: Option<u64>,
     pub ticks: u64,
+    /// How often it was asked whether there is room after a loss.
+    pub rooms: u64,
     pub transitions: u64,
     /// Of these, the last ones after which nobody was told to do anything, and since when, µs.
     pub in_vain: (u64, u64),

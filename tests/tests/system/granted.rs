@@ -112,9 +112,9 @@ fn documents_are_changed_from_what_was_seen_and_by_owners_only() {
 #[test]
 fn what_is_applied_is_what_was_planned() {
     let rest = rest("gateway-plans");
-    let plan = |wish: &str| {
+    let plan = |want: &str| {
         let arguments =
-            format!("-H 'Content-Type: application/json' -d '{wish}' http://localhost/v1/plans");
+            format!("-H 'Content-Type: application/json' -d '{want}' http://localhost/v1/plans");
         let (status, body) = rest.ask(&rest.owner, &arguments);
         assert_eq!(status, "201", "{body}");
         serde_json::from_str::<Value>(&body).unwrap()
@@ -128,10 +128,10 @@ fn what_is_applied_is_what_was_planned() {
     };
     let home = rest.lab.status("shop").assembly_of("db").unwrap();
     let away = if home == "a" { "b" } else { "a" };
-    let wish =
+    let want =
         format!(r#"{{"deployment":"shop","verb":"move","service":"db","assembly":"{away}"}}"#);
-    let outdated = plan(&wish);
-    let good = plan(&wish);
+    let outdated = plan(&want);
+    let good = plan(&want);
     let (status, body) = apply(&good);
     assert_eq!(status, "202", "{body}");
     rest.lab.wait("db is there", 60, || {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use end_to_end::{Document, Lab, System, layer, project_dir};
 
@@ -41,6 +42,7 @@ fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program)
         .args(arguments)
         .current_dir(project_dir())
+        .env("COMPRESSION", "-Zxz -z0")
         .output()
         .unwrap_or_else(|error| panic!("{program}: {error}: `make packages` installs it"));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -52,9 +54,13 @@ fn run(program: &str, arguments: &[&str]) -> String {
     text
 }
 
+/// One at a time: each reads and packs some hundred MB.
+static PACKING: Mutex<()> = Mutex::new(());
+
 /// Packages of a version, made of the tree that the lab has.
 #[track_caller]
 fn pack(script: &str, folder: &Folder, version: &str) {
+    let _packing = PACKING.lock();
     let (tree, out) = (layer(), &folder.0);
     run(
         script,
