@@ -7,7 +7,7 @@ use policy_engine::model::{NodeId, Resource, ResourceId, Role};
 use policy_engine::xml::{Document, Element, ElementId};
 use policy_engine::{Cib, RunOptions, Schedule, Zone, simulation};
 
-use crate::vocabulary::{AssemblyId, ServiceId, Zones};
+use crate::vocabulary::{AssemblyId, ServiceId, Zones, does_nothing};
 
 /// Transitions that are followed. One moves what a loss has stopped; further ones move what had to
 /// wait for it. More than some show a configuration that does not come to rest.
@@ -149,12 +149,18 @@ impl World {
     }
 
     /// Follows what the policy engine decides to its end.
-    pub(super) fn settle(mut self) -> Settled {
+    pub(super) fn settle(self) -> Settled {
+        self.follow(|_| {})
+    }
+
+    /// As [`World::settle`]; `carried_out` sees each decision before it is carried out.
+    fn follow(mut self, mut carried_out: impl FnMut(&Schedule)) -> Settled {
         let mut schedule = self.decide(false);
         for _ in 1..MOST_ROUNDS {
-            if schedule.graph.synapses.is_empty() {
+            if does_nothing(&schedule.graph) {
                 break;
             }
+            carried_out(&schedule);
             let Schedule { cluster, graph, .. } = &schedule;
             simulation::execute(&mut self.cib, cluster, graph, &[], self.now_s);
             schedule = self.decide(false);
@@ -316,4 +322,61 @@ fn add_assembly(document: &mut Document, amounts: &Amounts) {
     let history = document.append(state, "lrm");
     document.set(history, "id", ONE_MORE);
     document.append(history, "lrm_resources");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocabulary::only_utc;
+
+    /// Two assemblies with memory, and a service that takes some.
+    const WITH_MEMORY: &str = r#"<cib admin_epoch="1" epoch="1" num_updates="0" validate-with="pacemaker-4.0" have-quorum="true">
+      <configuration>
+        <crm_config><cluster_property_set id="o">
+          <nvpair id="o-1" name="placement-strategy" value="balanced"/>
+          <nvpair id="o-2" name="stonith-enabled" value="false"/>
+        </cluster_property_set></crm_config>
+        <nodes>
+          <node id="n1" uname="n1"><utilization id="u1"><nvpair id="m1" name="memory" value="4096"/></utilization></node>
+          <node id="n2" uname="n2"><utilization id="u2"><nvpair id="m2" name="memory" value="4096"/></utilization></node>
+        </nodes>
+        <resources><primitive id="web" class="ocf" provider="sim" type="Simulated">
+          <utilization id="u3"><nvpair id="m3" name="memory" value="2048"/></utilization>
+        </primitive></resources>
+        <constraints/>
+      </configuration>
+      <status>
+        <node_state id="n1" uname="n1" in_ccm="true" crmd="online" join="member" expected="member">
+          <lrm id="n1"><lrm_resources/></lrm>
+        </node_state>
+        <node_state id="n2" uname="n2" in_ccm="true" crmd="online" join="member" expected="member">
+          <lrm id="n2"><lrm_resources/></lrm>
+        </node_state>
+      </status>
+    </cib>"#;
+
+    #[test]
+    fn a_world_with_capacities_comes_to_rest() {
+        let world = World::parse(WITH_MEMORY, 1_800_000_000, only_utc).unwrap();
+        let mut carried_out = 0;
+        let settled = world.follow(|_| carried_out += 1);
+        assert_eq!(carried_out, 1, "it looks and starts, and that is all");
+        let runs = settled.of(&"web".into());
+        assert_eq!((runs.instances, runs.promoted), (1, 0));
+        // What orders others is in the decision still: it changes nothing to carry that out.
+        let Schedule { cluster, graph, .. } = &settled.schedule;
+        assert!(!graph.synapses.is_empty());
+        let mut further = settled.world.clone();
+        simulation::execute(&mut further.cib, cluster, graph, &[], further.now_s);
+        assert_eq!(super::runs(&further.decide(false)), settled.runs);
+
+        carried_out = 0;
+        for name in ["n1", "n2"] {
+            let mut lost = settled.world.clone();
+            lost.lose(&[name.into()]);
+            let after = lost.follow(|_| carried_out += 1);
+            assert_eq!(after.of(&"web".into()).instances, 1, "{name}");
+        }
+        assert_eq!(carried_out, 1, "one of the losses moves it");
+    }
 }
