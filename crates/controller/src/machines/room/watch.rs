@@ -97,7 +97,8 @@ impl RoomWatch {
 
 impl RoomTold {
     /// The next event, if there is one, and what is told then. Of an answer that is not complete
-    /// only what is missing is told.
+    /// only is told that something is missing, and only where no event has said so yet: how much of
+    /// it there is depends on the time that there was, so that it is no news when it differs.
     pub(crate) fn next(self, report: &RoomReport) -> Option<(RoomTold, EventDraft)> {
         let lines = lines(report);
         if lines.is_empty() {
@@ -105,6 +106,9 @@ impl RoomTold {
             let event = EventDraft::new(EventKind::DeploymentRoomRegained)
                 .reason("every service would run if any one assembly were lost");
             return regained.then_some((RoomTold::Enough, event));
+        }
+        if report.not_looked_at > 0 && self != RoomTold::Enough {
+            return None;
         }
         let told = RoomTold::Missing(hash(&lines));
         let count = lines.len();
@@ -225,5 +229,27 @@ mod tests {
         let (told, event) = told.next(&report(&[])).unwrap();
         assert_eq!(event.kind, EventKind::DeploymentRoomRegained);
         assert_eq!(told, RoomTold::Enough);
+    }
+
+    #[test]
+    fn answers_that_were_cut_short_tell_once_that_something_is_missing() {
+        let cut_short = |services: &[&str]| RoomReport {
+            not_looked_at: 1,
+            ..report(services)
+        };
+        let (told, event) = RoomTold::Enough.next(&cut_short(&["db"])).unwrap();
+        assert_eq!(event.kind, EventKind::DeploymentRoomMissing);
+        for services in [&["db", "web"][..], &["web"], &["db"], &[]] {
+            let next = told.next(&cut_short(services));
+            assert!(next.is_none(), "{services:?}");
+        }
+        assert!(told.next(&report(&["db"])).is_none(), "that was all of it");
+        let (told, event) = told.next(&report(&["db", "web"])).unwrap();
+        assert_eq!(event.kind, EventKind::DeploymentRoomMissing);
+        assert!(told.next(&cut_short(&["db"])).is_none(), "a part of it");
+        assert!(told.next(&report(&["db", "web"])).is_none());
+        let (told, event) = told.next(&report(&[])).unwrap();
+        assert_eq!(event.kind, EventKind::DeploymentRoomRegained);
+        assert!(told.next(&cut_short(&["db"])).is_some());
     }
 }
