@@ -28,10 +28,8 @@ impl Controller {
                 "no document is loaded: load one first".into(),
             ));
         };
-        let mut losses = self.losses(spec, question)?;
+        let (losses, not_looked_at) = self.losses(spec, question)?;
         self.may_plan()?;
-        let not_looked_at = losses.len().saturating_sub(MOST_LOSSES);
-        losses.truncate(MOST_LOSSES);
         let services = spec.services.iter().map(|service| &service.id);
         let services = services.filter(|id| spec.device(id).is_none());
         Ok(RoomInput {
@@ -54,27 +52,16 @@ impl Controller {
         })
     }
 
-    /// What is to be looked at, in the document's order.
-    fn losses(&self, spec: &Spec, question: &RoomQuestion) -> Result<Vec<Loss>, Refusal> {
+    /// What is to be looked at, in the document's order, and how many losses are not.
+    fn losses(&self, spec: &Spec, question: &RoomQuestion) -> Result<(Vec<Loss>, usize), Refusal> {
         let is_there = |name: &&AssemblyId| {
             let own = self.assemblies.get(*name);
             own.is_some_and(|own| own.life() != Life::Safe)
         };
         let there: Vec<&AssemblyId> = spec.order.iter().filter(is_there).collect();
-        let of = |assemblies: &[&AssemblyId]| Loss {
-            assemblies: assemblies.iter().map(|name| (*name).clone()).collect(),
-            host: String::new(),
-        };
-        Ok(match question {
-            RoomQuestion::Any => there.iter().map(|name| of(&[name])).collect(),
-            RoomQuestion::Two => {
-                let pairs = there.iter().enumerate();
-                let pairs = pairs.flat_map(|(at, one)| {
-                    let others = there[at + 1..].iter();
-                    others.map(move |other| [*one, *other])
-                });
-                pairs.map(|pair| of(&pair)).collect()
-            }
+        let mut losses = match question {
+            RoomQuestion::Any => there.iter().map(|name| loss_of(&[name])).collect(),
+            RoomQuestion::Two => return Ok(of_two(&there)),
             RoomQuestion::AnyHost => of_hosts(spec, &there)?,
             RoomQuestion::These(names) => {
                 if names.is_empty() {
@@ -87,9 +74,12 @@ impl Controller {
                 let mut named: Vec<&AssemblyId> = names.iter().collect();
                 named.sort();
                 named.dedup();
-                vec![of(&named)]
+                vec![loss_of(&named)]
             }
-        })
+        };
+        let not_looked_at = losses.len().saturating_sub(MOST_LOSSES);
+        losses.truncate(MOST_LOSSES);
+        Ok((losses, not_looked_at))
     }
 
     /// The commands that end constraints that are not of the document.
@@ -142,6 +132,27 @@ impl Controller {
     }
 }
 
+fn loss_of(assemblies: &[&AssemblyId]) -> Loss {
+    Loss {
+        assemblies: assemblies.iter().map(|name| (*name).clone()).collect(),
+        host: String::new(),
+    }
+}
+
+/// The first pairs of the assemblies that are there, and how many further ones there are: of some
+/// thousand assemblies there are millions, so that those are never made.
+fn of_two(there: &[&AssemblyId]) -> (Vec<Loss>, usize) {
+    let pairs = there.iter().enumerate().flat_map(|(at, one)| {
+        let others = there[at + 1..].iter();
+        others.map(move |other| [*one, *other])
+    });
+    let losses: Vec<Loss> = pairs.take(MOST_LOSSES).map(|pair| loss_of(&pair)).collect();
+    let (count, others) = (there.len(), there.len().saturating_sub(1));
+    let all = count.saturating_mul(others) / 2;
+    let not_looked_at = all.saturating_sub(losses.len());
+    (losses, not_looked_at)
+}
+
 /// The assemblies that are there, by the hosts that the document says they run on.
 fn of_hosts(spec: &Spec, there: &[&AssemblyId]) -> Result<Vec<Loss>, Refusal> {
     let mut losses: Vec<Loss> = Vec::new();
@@ -165,4 +176,41 @@ fn of_hosts(spec: &Spec, there: &[&AssemblyId]) -> Result<Vec<Loss>, Refusal> {
         ));
     }
     Ok(losses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(count: usize) -> Vec<AssemblyId> {
+        let names = (1..=count).map(|number| format!("n{number}").as_str().into());
+        names.collect()
+    }
+
+    #[test]
+    fn of_very_many_pairs_only_those_are_made_that_are_looked_at() {
+        let names = names(3000);
+        let there: Vec<&AssemblyId> = names.iter().collect();
+        let (losses, not_looked_at) = of_two(&there);
+        assert_eq!(losses.len(), MOST_LOSSES);
+        assert_eq!(not_looked_at, 3000 * 2999 / 2 - MOST_LOSSES);
+        assert!(losses.capacity() < 2 * MOST_LOSSES, "no more were made");
+        assert_eq!(losses[0], loss_of(&[&names[0], &names[1]]));
+        assert_eq!(losses[999], loss_of(&[&names[0], &names[1000]]));
+    }
+
+    #[test]
+    fn every_pair_is_looked_at_where_there_are_few() {
+        for (count, pairs) in [(0, 0), (1, 0), (2, 1), (3, 3), (45, 990)] {
+            let names = names(count);
+            let there: Vec<&AssemblyId> = names.iter().collect();
+            let (losses, not_looked_at) = of_two(&there);
+            assert_eq!((losses.len(), not_looked_at), (pairs, 0), "{count}");
+        }
+        let names = names(46);
+        let there: Vec<&AssemblyId> = names.iter().collect();
+        let (losses, not_looked_at) = of_two(&there);
+        assert_eq!((losses.len(), not_looked_at), (1000, 35));
+        assert_eq!(losses[999].assemblies.len(), 2);
+    }
 }
