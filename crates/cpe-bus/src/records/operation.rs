@@ -501,6 +501,8 @@ fn said(reader: &Reader<'_>, fields: &Fields) -> Result<Option<Said>> {
 
 #[cfg(test)]
 mod tests {
+    use cpe_status::limits::MAX_CONFIGURE;
+
     use super::*;
 
     fn operation() -> Operation {
@@ -597,7 +599,7 @@ mod tests {
         };
         let long = Configure::Content {
             interpreter: "/bin/sh".into(),
-            text: "x".repeat(MAX_VALUE + 1),
+            text: "x".repeat(MAX_CONFIGURE + 2),
         };
         for wrong in [
             start(Configure::Path("x".into())),
