@@ -4,7 +4,7 @@
 use end_to_end::{Document, Lab, Output, System};
 
 /// Not in group `cpe`, any of them.
-const USERS: &str = "groupadd ops; for u in alice bob cpe-gateway; do useradd --system --user-group $u; done; \
+const USERS: &str = "groupadd ops; for u in alice bob; do useradd --system --user-group $u; done; \
                      useradd --system --user-group --groups ops carl; useradd --system --groups cpe dora";
 
 const ACCESS: &str = r#"
