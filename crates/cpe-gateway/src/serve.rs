@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
@@ -37,10 +37,13 @@ const WRITE: Duration = Duration::from_secs(30);
 const MAX_HEAD: usize = 64 * 1024;
 /// Pause after a connection could not be accepted: there are too many files, perhaps.
 const PAUSE: Duration = Duration::from_millis(100);
+/// A connection takes requests for so long: who has lost its certificate shows that on the next.
+const AGE: Duration = Duration::from_secs(60);
 /// At the end, what is being answered is waited for so long.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// What the loops share.
+/// What the loops of one kind of socket share. Strangers elsewhere take no place of this host's
+/// users.
 #[derive(Clone)]
 struct Doors {
     router: Router,
@@ -49,7 +52,7 @@ struct Doors {
     is_ending: watch::Receiver<bool>,
 }
 
-/// A connection's place.
+/// A connection's place, also of what is still being done for one that was given up.
 struct Inside {
     _one: OwnedSemaphorePermit,
     _of_peer: Place,
@@ -64,25 +67,30 @@ pub async fn serve(
     is_ending: watch::Receiver<bool>,
 ) {
     let mut ending = is_ending.clone();
-    let doors = Doors {
-        router,
+    let doors = || Doors {
+        router: router.clone(),
         all: Arc::new(Semaphore::new(limits.connections)),
         peers: Places::new(limits.connections_per_peer, limits.connections),
-        is_ending,
+        is_ending: is_ending.clone(),
     };
+    let (users, remote) = (doors(), doors());
     let mut loops = JoinSet::new();
     for socket in sockets.http {
-        loops.spawn(accept_users(socket, doors.clone()));
+        loops.spawn(accept_users(socket, users.clone()));
     }
     for socket in sockets.https {
         if let Some(tls) = &tls {
-            loops.spawn(accept_remote(socket, Arc::clone(tls), doors.clone()));
+            loops.spawn(accept_remote(socket, Arc::clone(tls), remote.clone()));
         }
     }
     ended(&mut ending).await;
     loops.shutdown().await;
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-    let _ = timeout(GRACE, doors.all.acquire_many(all)).await;
+    let done = async {
+        let _ = users.all.acquire_many(all).await;
+        let _ = remote.all.acquire_many(all).await;
+    };
+    let _ = timeout(GRACE, done).await;
 }
 
 /// Comes when the end does.
@@ -181,11 +189,22 @@ impl Doors {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(WRITE));
         let router = self.router.clone();
+        let inside = Arc::new(inside);
+        let place = Arc::clone(&inside);
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer.clone());
-            let router = router.clone();
-            router.oneshot(request)
+            let (router, place) = (router.clone(), Arc::clone(&place));
+            // Who hangs up does not cancel what was begun: it is done to its end, and recorded.
+            let done = tokio::spawn(async move {
+                let answer = router.oneshot(request).await;
+                drop(place);
+                answer
+            });
+            async move {
+                let Ok(answer) = done.await?;
+                Ok::<_, JoinError>(answer)
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -196,6 +215,10 @@ impl Doors {
         let outcome = tokio::select! {
             outcome = connection.as_mut() => outcome,
             () = ended(&mut self.is_ending) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+            () = tokio::time::sleep(AGE) => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

@@ -10,7 +10,7 @@ use tokio_rustls::rustls::pki_types::{
     CertificateDer, CertificateRevocationListDer, PrivateKeyDer,
 };
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
-use tokio_rustls::rustls::server::{NoClientAuth, WebPkiClientVerifier};
+use tokio_rustls::rustls::server::{NoClientAuth, NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::files::Stamp;
@@ -81,6 +81,10 @@ fn read(settings: &settings::Tls) -> anyhow::Result<ServerConfig> {
             )
         })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Each connection shows its certificate anew: one that was taken up again would keep what has
+    // expired or was revoked since.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     Ok(config)
 }
 
@@ -104,6 +108,9 @@ fn verifier(
         let lists = CertificateRevocationListDer::pem_file_iter(crl)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|error| anyhow!("{}: {error}", crl.display()))?;
+        if lists.is_empty() {
+            bail!("{} has no revocation list", crl.display());
+        }
         builder = builder.with_crls(lists).only_check_end_entity_revocation();
     }
     Ok(builder.build()?)
@@ -117,4 +124,44 @@ fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
         bail!("{} has no certificate", path.display());
     }
     Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    fn settings(at: &Path) -> settings::Tls {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        std::fs::write(at.join("certificate.pem"), &pem).unwrap();
+        std::fs::write(at.join("key.pem"), key.serialize_pem()).unwrap();
+        std::fs::write(at.join("crl.pem"), "no list\n").unwrap();
+        settings::Tls {
+            certificate: at.join("certificate.pem"),
+            key: at.join("key.pem"),
+            client_ca: Some(at.join("certificate.pem")),
+            client_crl: None,
+        }
+    }
+
+    #[test]
+    fn no_connection_is_taken_up_again() {
+        let at = tempfile::tempdir().unwrap();
+        let config = read(&settings(at.path())).unwrap();
+        assert!(!config.session_storage.can_cache());
+        assert_eq!(config.send_tls13_tickets, 0);
+        assert!(!config.ticketer.enabled());
+    }
+
+    #[test]
+    fn a_file_without_a_revocation_list_is_refused() {
+        let at = tempfile::tempdir().unwrap();
+        let mut settings = settings(at.path());
+        settings.client_crl = Some(at.path().join("crl.pem"));
+        let error = read(&settings).unwrap_err().to_string();
+        assert!(error.ends_with("crl.pem has no revocation list"), "{error}");
+    }
 }

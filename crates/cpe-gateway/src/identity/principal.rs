@@ -16,7 +16,14 @@ impl Peer {
     pub fn key(&self) -> String {
         match self {
             Peer::User(uid) => format!("uid {uid}"),
-            Peer::Remote(address, _) => address.to_string(),
+            Peer::Remote(address, _) => match address.to_canonical() {
+                IpAddr::V4(address) => address.to_string(),
+                // Whoever has one address there has them all.
+                IpAddr::V6(address) => {
+                    let [a, b, c, d, ..] = address.segments();
+                    format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+                }
+            },
         }
     }
 }
@@ -28,4 +35,18 @@ pub struct Principal {
     pub name: String,
     /// It comes from the connection alone, so that a page in the caller's browser has it, too.
     pub is_ambient: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_addresses_of_one_network_count_as_one_peer() {
+        let key = |address: &str| Peer::Remote(address.parse().unwrap(), None).key();
+        assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"));
+        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+    }
 }
