@@ -16,7 +16,7 @@ use super::{About, Link, failed, store};
 use crate::authorisation::Caller;
 use crate::host::Host;
 use crate::rights::{Interface, Role, Strangers};
-use crate::store::{Filter, Handle};
+use crate::store::{Filter, Handle, Page};
 
 /// Events per reply, at most and by default.
 const MOST: u32 = 10_000;
@@ -57,13 +57,22 @@ impl EventsObject {
         if let Some(sender) = header.sender()
             && link::sees_something(&look, &look.policy, &look.who)
         {
-            look.readers.reads(sender, &look.who);
+            look.readers.reads(sender, &look.who, &look.policy);
         }
-        let page = look.core.store.query(after_cursor, limit, filter).await;
-        let page = page.map_err(|error| failed(&error))?;
-        let seen = page.events.iter();
-        let seen = seen.filter(|event| look.sees(&event.deployment));
-        Ok((seen.map(Event::to_fields).collect(), page.next))
+        // How many hidden events there are, the next cursor must not tell.
+        let looked_at = match look.policy.looks(&look.who) {
+            true => limit,
+            false => MOST,
+        };
+        let page = look
+            .core
+            .store
+            .query(after_cursor, looked_at, filter)
+            .await
+            .map_err(|error| failed(&error))?;
+        let page = shown(page, limit, |event| look.sees(&event.deployment));
+        let events = page.events.iter().map(Event::to_fields);
+        Ok((events.collect(), page.next))
     }
 
     #[zbus(out_args("cursor"))]
@@ -94,6 +103,20 @@ impl EventsObject {
 
     #[zbus(signal)]
     async fn recorded(emitter: &SignalEmitter<'_>, event: Fields) -> zbus::Result<()>;
+}
+
+/// What of a page may be seen, at most `limit` events.
+fn shown(page: Page, limit: u32, may_see: impl Fn(&Event) -> bool) -> Page {
+    let mut events = page.events;
+    events.retain(may_see);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let is_cut = events.len() > limit;
+    events.truncate(limit);
+    let next = match events.last() {
+        Some(last) if is_cut => last.cursor,
+        _ => page.next,
+    };
+    Page { events, next }
 }
 
 /// Refuses a recorder that is not the DPE of the deployment that its event is about: all DPEs are
@@ -212,13 +235,41 @@ async fn signal(host: &Host, event: &Event) -> zbus::Result<()> {
     if policy.strangers == Strangers::Look {
         return EventsObject::recorded(&emitter, event.to_fields()).await;
     }
-    let readers = host
-        .readers
-        .those(|who| link::sees(host, &policy, who, &event.deployment));
+    let readers = host.readers.those(&policy, |who| {
+        link::sees(host, &policy, who, &event.deployment)
+    });
     for reader in readers {
         let reader = UniqueName::try_from(reader)?;
         let emitter = emitter.clone().set_destination(reader.into());
         EventsObject::recorded(&emitter, event.to_fields()).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use cpe_bus::EventKind;
+
+    use super::*;
+
+    #[test]
+    fn the_next_cursor_does_not_count_what_is_hidden() {
+        let page = || {
+            let event = |cursor: u64, deployment: &str| Event {
+                cursor,
+                ..Event::new(EventKind::DeploymentCreated, deployment, 1)
+            };
+            let events = vec![event(3, "shop"), event(4, "wiki"), event(7, "shop")];
+            Page { events, next: 9 }
+        };
+        let next = |limit: u32| {
+            let page = shown(page(), limit, |event| event.deployment == "shop");
+            let cursors: Vec<u64> = page.events.iter().map(|event| event.cursor).collect();
+            (cursors, page.next)
+        };
+        assert_eq!(next(1), (vec![3], 3));
+        assert_eq!(next(2), (vec![3, 7], 9));
+        assert_eq!(next(3), (vec![3, 7], 9));
+        assert_eq!(shown(page(), 1, |event| event.deployment == "mail").next, 9);
+    }
 }

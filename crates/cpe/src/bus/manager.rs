@@ -52,6 +52,9 @@ impl ManagerObject {
         let by = audit::details(host, caller).await;
         let created = {
             let _changes = host.core.changes.lock().await;
+            // It may have been taken away, or given to somebody else, meanwhile.
+            let about = About::Document(&name);
+            let permit = self.link.permit(&header, about).await?;
             conflicts::check(host, &accepted, |name| permit.sees(name)).await?;
             let (stored, text) = (name.clone(), accepted.text);
             let uuid = accepted.uuid.unwrap_or_else(|| Uuid::new_v4().to_string());
@@ -102,6 +105,8 @@ impl ManagerObject {
         let by = audit::details(host, caller).await;
         let updated = {
             let _changes = host.core.changes.lock().await;
+            let about = About::Deployment(&name);
+            let permit = self.link.permit(&header, about).await?;
             conflicts::check(host, &accepted, |name| permit.sees(name)).await?;
             let (stored, text, uuid) = (name.clone(), accepted.text, accepted.uuid);
             let updated = store(host, move |store| {
@@ -151,7 +156,7 @@ impl ManagerObject {
         } else {
             Destroying::LeaveServices
         };
-        let outcome = destroy(&host, &name, how).await;
+        let outcome = self.destroy(&header, &host, &name, how).await;
         let services = match how {
             Destroying::StopServices => "stop services",
             Destroying::LeaveServices => "keep services",
@@ -240,19 +245,28 @@ impl ManagerObject {
     }
 }
 
-async fn destroy(host: &Arc<Host>, name: &str, how: Destroying) -> Result<()> {
-    if reconciliation::before_destroy(host, name, how).await? == Orphan::Stopped {
-        return Ok(());
-    }
-    let _changes = host.core.changes.lock().await;
-    let stored = name.to_owned();
-    let row = store(host, move |store| store.destroy(&stored, how)).await?;
-    match (row, host.core.registry.get(name)) {
-        (Some(row), Some(deployment)) => {
-            deployment.set_row(row);
-            Ok(())
+impl ManagerObject {
+    async fn destroy(
+        &self,
+        header: &Header<'_>,
+        host: &Arc<Host>,
+        name: &str,
+        how: Destroying,
+    ) -> Result<()> {
+        if reconciliation::before_destroy(host, name, how).await? == Orphan::Stopped {
+            return Ok(());
         }
-        _ => Err(not_found(name)),
+        let _changes = host.core.changes.lock().await;
+        self.link.permit(header, About::Deployment(name)).await?;
+        let stored = name.to_owned();
+        let row = store(host, move |store| store.destroy(&stored, how)).await?;
+        match (row, host.core.registry.get(name)) {
+            (Some(row), Some(deployment)) => {
+                deployment.set_row(row);
+                Ok(())
+            }
+            _ => Err(not_found(name)),
+        }
     }
 }
 
