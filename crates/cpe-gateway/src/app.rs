@@ -10,6 +10,7 @@ use crate::limits::{Place, Places, Rate};
 use crate::mirror::Mirror;
 use crate::plans::Plans;
 use crate::problem::Problem;
+use crate::rights::Role;
 use crate::settings::Settings;
 
 /// Wrong tokens from one address in a minute.
@@ -74,6 +75,26 @@ impl App {
         }
     }
 
+    /// Refuses who may not change a deployment, before what it sends is read.
+    pub(crate) async fn owned_by(&self, who: &Principal, name: &str) -> Result<(), Problem> {
+        let session = self.seen_by(who, name).await?;
+        session.is_assumed()?;
+        match session.rights.role(name) >= Some(Role::Owner) {
+            true => Ok(()),
+            false => Err(refused(format!("it takes role `owner` of `{name}`"))),
+        }
+    }
+
+    /// Refuses who may not ask about documents, before what it sends is read.
+    pub(crate) async fn asked_by(&self, who: &Principal) -> Result<(), Problem> {
+        let session = self.sessions.of(&who.name).await?;
+        session.is_assumed()?;
+        match session.rights.0.is_empty() {
+            true => Err(refused("it takes a role for some deployment".to_owned())),
+            false => Ok(()),
+        }
+    }
+
     /// A place for what takes long.
     ///
     /// # Errors
@@ -87,6 +108,10 @@ impl App {
             Problem::too_many(detail, 1)
         })
     }
+}
+
+fn refused(takes: String) -> Problem {
+    cpe_bus::Error::AccessDenied(format!("{takes}, by access.toml or ownership")).into()
 }
 
 /// There is no such deployment, as far as the caller may know.

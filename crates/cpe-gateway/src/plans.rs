@@ -14,7 +14,7 @@ pub(crate) const LIFE: Duration = Duration::from_secs(600);
 const MOST_EACH: usize = 16;
 /// Plans in all.
 const MOST: usize = 256;
-/// Bytes of their documents.
+/// Bytes of their documents and of what they tell.
 const MOST_BYTES: usize = 64 << 20;
 
 /// What a plan is about.
@@ -53,6 +53,8 @@ pub(crate) struct Plan {
     pub fingerprint: String,
     /// As it is shown.
     pub told: Value,
+    /// What that takes in memory, in bytes.
+    pub told_bytes: usize,
     pub made: Instant,
     /// What came of it, if it was applied: it is done once.
     pub applied: tokio::sync::Mutex<Option<Value>>,
@@ -60,10 +62,11 @@ pub(crate) struct Plan {
 
 impl Plan {
     fn bytes(&self) -> usize {
-        match &self.subject {
+        let subject = match &self.subject {
             Subject::Document(text) => text.len(),
             Subject::Order(_) | Subject::Standby(..) => 0,
-        }
+        };
+        subject + self.told_bytes
     }
 }
 
@@ -119,6 +122,7 @@ mod tests {
             generation: 1,
             fingerprint: String::new(),
             told: Value::Null,
+            told_bytes: 0,
             made: Instant::now(),
             applied: tokio::sync::Mutex::default(),
         }
@@ -147,5 +151,11 @@ mod tests {
         plans.keep(plan("b", MOST_BYTES - 8));
         assert!(plans.get(&ids[1], "a").is_none());
         assert!(plans.get(&ids[MOST_EACH], "a").is_some());
+        let long = Plan {
+            told_bytes: MOST_BYTES,
+            ..plan("c", 1)
+        };
+        plans.keep(long);
+        assert!(plans.get(&ids[MOST_EACH], "a").is_none());
     }
 }

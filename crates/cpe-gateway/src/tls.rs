@@ -81,7 +81,7 @@ fn read(settings: &settings::Tls) -> anyhow::Result<ServerConfig> {
             )
         })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // Each connection shows its certificate anew: one that was taken up again would keep what has
+    // Each connection shows its certificate again: a session that is resumed would keep what has
     // expired or was revoked since.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

@@ -54,6 +54,14 @@ impl Session {
             .ok_or_else(|| Error::AccessDenied(self.remark.clone().unwrap_or_default()))
     }
 
+    /// Whether more than looking is possible.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`] if cpe was not told who this is.
+    pub(crate) fn is_assumed(&self) -> Result<()> {
+        self.assumed().map(drop)
+    }
+
     /// To create, change and plan deployments, as the principal.
     ///
     /// # Errors
@@ -210,30 +218,32 @@ impl Sessions {
             }
             Err(error) => error,
         };
-        let remark = match (&refused, refused.foreign_name().as_deref()) {
+        let (rights, remark) = match (&refused, refused.foreign_name().as_deref()) {
             (_, Some("org.freedesktop.DBus.Error.UnknownMethod")) => {
-                "this cpe takes nobody's word for who calls (it has no Assume): the gateway can only look"
-                    .to_owned()
+                let remark = "this cpe takes nobody's word for who calls (it has no Assume): the gateway can only look";
+                (without_assume(principal), remark.to_owned())
             }
             (Error::AccessDenied(_), _) | (_, Some("org.freedesktop.DBus.Error.AccessDenied")) => {
-                format!(
-                    "cpe does not take the gateway's word for who calls (`delegates` of /etc/cpe/access.toml): it can only look ({})",
+                let remark = format!(
+                    "cpe does not take the gateway's word for who calls (`delegates` of /etc/cpe/access.toml): it shows nothing ({})",
                     refused.message()
-                )
+                );
+                // What this principal may see cpe does not say; strangers may be to see nothing.
+                (Rights::default(), remark)
             }
             _ => return Err(refused),
         };
         tracing::warn!(principal, "{remark}");
         Ok(Session {
-            rights: without_assume(principal),
+            rights,
             remark: Some(remark),
             assumed: None,
         })
     }
 }
 
-/// What is shown to somebody of whom cpe was not told: to users of this host what the bus would
-/// tell them, to others nothing.
+/// What is shown to somebody of whom cpe cannot be told, since it knows no rights: to users of this
+/// host what the bus would tell them, to others nothing.
 fn without_assume(principal: &str) -> Rights {
     match principal.starts_with("user:") {
         true => Rights::viewer_of_all(),

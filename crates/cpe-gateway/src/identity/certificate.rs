@@ -1,11 +1,12 @@
 //! Whom a caller's certificate names.
 
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
 
 /// Longest name in bytes: it goes into events.
 const LONGEST: usize = 200;
 
-/// Its URI, else its subject. `None` if it has several URIs, or no name that is short enough.
+/// Its URI, else its subject. `None` if it has several URIs, or no name that is short and clear
+/// enough.
 pub fn name_of(certificate: &[u8]) -> Option<String> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let names = certificate.subject_alternative_name().ok()?;
@@ -17,13 +18,23 @@ pub fn name_of(certificate: &[u8]) -> Option<String> {
         })
         .collect();
     let name = match uris[..] {
-        [] => certificate.subject().to_string(),
+        [] => subject(certificate.subject())?,
         [uri] => uri.to_owned(),
         // Which of them is meant nobody knows.
         _ => return None,
     };
     let is_plain = name.chars().all(|c| !c.is_control());
     (!name.is_empty() && name.len() <= LONGEST && is_plain).then_some(name)
+}
+
+/// As text, if it is that of no other subject: none of its values looks like several, or cannot be
+/// written.
+fn subject(name: &X509Name<'_>) -> Option<String> {
+    let is_clear = name.iter_attributes().all(|attribute| {
+        let value = attribute.as_str();
+        value.is_ok_and(|value| !value.contains([',', '+', '=', '<', '>', '"', '\\', ';', '#']))
+    });
+    is_clear.then(|| name.to_string())
 }
 
 #[cfg(test)]
@@ -53,6 +64,9 @@ mod tests {
         assert!(subject.contains("bob"), "{subject}");
         assert_eq!(name_of(&made(&["urn:a", "urn:b"], "bob")), None);
         assert_eq!(name_of(&made(&[], &"x".repeat(300))), None);
+        for subject in ["bob, O=ops", "bob + OU=ops", "a=b", "\\2c", "\"bob\""] {
+            assert_eq!(name_of(&made(&[], subject)), None, "{subject}");
+        }
         assert_eq!(name_of(b"no certificate"), None);
     }
 }

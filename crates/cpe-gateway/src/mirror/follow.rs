@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use cpe_bus::{BusSelection, Error, Event, Fields, Result};
 use cpe_daemon::Pauses;
+use tokio::time::timeout;
 
 use super::Mirror;
 use crate::bus::{Link, New, PAGE};
@@ -17,6 +18,9 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Pause before a cpe that does not answer is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The log is looked at so often without a signal: cpe forgets to whom it sends them when it takes
+/// up other rights.
+const LOOK_EVERY: Duration = Duration::from_secs(20);
 
 /// Follows for as long as the process lives.
 pub(super) async fn run(mirror: Arc<Mirror>, bus: BusSelection) {
@@ -56,10 +60,10 @@ async fn follow(mirror: &Mirror, bus: &BusSelection, pauses: &mut Pauses) -> Res
             }
             continue;
         }
-        match news.next().await {
-            New::Events => {}
-            New::Owner => mirror.look_at_all(),
-            New::End => return Ok(()),
+        match timeout(LOOK_EVERY, news.next()).await {
+            Ok(New::Events) | Err(_) => {}
+            Ok(New::Owner) => mirror.look_at_all(),
+            Ok(New::End) => return Ok(()),
         }
         is_behind = true;
     }

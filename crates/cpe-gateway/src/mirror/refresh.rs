@@ -17,8 +17,11 @@ use crate::bus::Link;
 const AT_MOST_EVERY: Duration = Duration::from_millis(500);
 /// All are asked at least so often.
 const ALL_EVERY: Duration = Duration::from_secs(60);
-/// So many are asked at once.
-const AT_ONCE: usize = 8;
+/// So many are asked at once: cpe takes 8 calls of one caller at a time, and the follower and
+/// requests make some too.
+const AT_ONCE: usize = 4;
+/// Pause before a deployment whose status could not be had is asked again.
+const LATER: Duration = Duration::from_secs(5);
 /// Pause before a cpe that did not answer is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// A status that is not there by then is fetched later.
@@ -78,6 +81,8 @@ impl Mirror {
         let mut known = std::mem::take(&mut state.deployments);
         for entry in entries {
             let before = known.remove(&entry.name);
+            // Another deployment may have that name now.
+            let before = before.filter(|it| it.entry.uuid == entry.uuid);
             if before.is_none() {
                 self.wanted.want(&entry.name);
             }
@@ -109,6 +114,8 @@ impl Mirror {
 struct Work {
     asked: BTreeMap<String, Instant>,
     under_way: BTreeSet<String>,
+    /// Those that could not be had, with when they are tried again.
+    later: BTreeMap<String, Instant>,
     tasks: JoinSet<(String, Result<DeploymentStatus>)>,
 }
 
@@ -133,8 +140,13 @@ pub(super) async fn run(mirror: Arc<Mirror>) {
                 work.under_way.remove(&name);
                 match answer {
                     Ok(status) => mirror.fetched(&name, status),
-                    // A later event, or the next look at all, has it tried again.
-                    Err(error) => tracing::debug!("no status of {name}: {}", error.message()),
+                    Err(error) => {
+                        tracing::debug!("no status of {name}: {}", error.message());
+                        // Else a later event, or the next look at all, has it tried again.
+                        if error.is_temporary() {
+                            work.later.insert(name, Instant::now() + LATER);
+                        }
+                    }
                 }
             },
         }
@@ -161,10 +173,16 @@ impl Work {
     /// Begins what may begin now; when the next may.
     fn begin(&mut self, mirror: &Mirror, link: &Link) -> Option<Instant> {
         let now = Instant::now();
+        self.later.retain(|name, due| {
+            if *due <= now {
+                mirror.wanted.want(name);
+            }
+            *due > now
+        });
         let names: Vec<String> = mirror.wanted.lock().names.iter().cloned().collect();
         let known = |name: &str| mirror.read().deployments.contains_key(name);
         self.asked.retain(|_, asked| now - *asked < ALL_EVERY);
-        let mut next = None;
+        let mut next = self.later.values().min().copied();
         for name in names {
             let due = self.asked.get(&name).map(|asked| *asked + AT_MOST_EVERY);
             match due.filter(|due| *due > now) {
@@ -183,6 +201,7 @@ impl Work {
     }
 
     fn fetch(&mut self, name: String, link: Link, now: Instant) {
+        self.later.remove(&name);
         self.asked.insert(name.clone(), now);
         self.under_way.insert(name.clone());
         self.tasks.spawn(async move {

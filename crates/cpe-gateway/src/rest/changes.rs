@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cpe_bus::{Error, Fields};
@@ -52,12 +52,12 @@ pub(super) async fn store(
     _: AsJson,
     Caller(who): Caller,
     Place(name): Place<String>,
-    headers: HeaderMap,
     State(app): State<Arc<App>>,
-    Document(text, _sent): Document,
+    request: Request,
 ) -> Result<Response, Problem> {
-    app.seen_by(&who, &name).await?;
-    let from = precondition(&headers)?;
+    app.owned_by(&who, &name).await?;
+    let from = precondition(request.headers())?;
+    let Document(text, _sent) = Document::from_request(request, &app).await?;
     let stored = store_from(&app, &who, &name, from, text).await?;
     let status = match from {
         Precondition::Absent => StatusCode::CREATED,

@@ -26,6 +26,11 @@ use crate::identity::Principal;
 use crate::plans::{LIFE, Order, Plan, Subject};
 use crate::problem::Problem;
 
+/// Bytes of a plan, at most.
+const LONGEST: usize = 8 << 20;
+/// A plan that is read takes so many times the bytes of its text, some of them.
+const READ: usize = 4;
+
 /// What is to be planned, if it is no new document.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +109,7 @@ pub(super) async fn make(
         request.headers(),
         &["application/xml", "text/xml", "application/json"],
     )?;
+    app.asked_by(&who).await?;
     let kind = request.headers().get(header::CONTENT_TYPE);
     let is_json = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     let (deployment, subject) = match is_json {
@@ -166,13 +172,27 @@ async fn planned(
         let (deployment, subject) = (deployment.to_owned(), subject.clone());
         async move { ask(&session, &deployment, &subject).await }
     });
-    let told: Value = from_json(&ask.await?)?;
+    let text = ask.await?;
+    if text.len() > LONGEST {
+        return Err(Problem::too_large(format!(
+            "the plan has {} bytes, at most {LONGEST} are kept: make it with cpectl",
+            text.len()
+        )));
+    }
+    let told: Value = from_json(&text)?;
     let deployment = told["deployment"].as_str().unwrap_or(deployment).to_owned();
-    let from = app.sessions.ask(&who.name, |session| {
-        let deployment = deployment.clone();
-        async move { generation(&session, &deployment).await }
-    });
-    let generation = from.await?.unwrap_or(0);
+    let generation = match (told["generation"].as_u64(), &subject) {
+        // Read now, it could be a later one, that the plan knows nothing of.
+        (Some(generation), _) => generation,
+        (None, Subject::Document(_)) => 0,
+        (None, _) => {
+            let from = app.sessions.ask(&who.name, |session| {
+                let deployment = deployment.clone();
+                async move { generation(&session, &deployment).await }
+            });
+            from.await?.unwrap_or(0)
+        }
+    };
     let fingerprint = match told["fingerprint"].as_str() {
         Some(fingerprint) => fingerprint.to_owned(),
         None => fingerprint(&told, generation),
@@ -185,6 +205,7 @@ async fn planned(
         generation,
         fingerprint,
         told,
+        told_bytes: text.len() * READ,
         made: Instant::now(),
         applied: tokio::sync::Mutex::default(),
     })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequest, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use cpe_bus::Fields;
@@ -183,8 +183,10 @@ pub(super) async fn validate(
     _: AsJson,
     Caller(who): Caller,
     State(app): State<Arc<App>>,
-    Document(text, _sent): Document,
+    request: Request,
 ) -> Result<Json<Validation>, Problem> {
+    app.asked_by(&who).await?;
+    let Document(text, _sent) = Document::from_request(request, &app).await?;
     let _place = app.simulation(&who)?;
     let text = Arc::<str>::from(text);
     let ask = app.sessions.ask(&who.name, |session| {

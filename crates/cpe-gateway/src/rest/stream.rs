@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A stream ends after so long, and the caller resumes it: what was taken away counts then.
 const LIFE: Duration = Duration::from_secs(600);
 /// What the caller may see is looked at again so often.
-const RIGHTS: Duration = Duration::from_secs(60);
+const RIGHTS: Duration = Duration::from_secs(5);
 /// Pause before a cpe that did not answer is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Events that are taken at once.

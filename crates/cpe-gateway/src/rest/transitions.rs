@@ -19,6 +19,8 @@ use crate::problem::Problem;
 const LAST: usize = 20;
 /// How far back they are looked for: as far as cpe looks in one call.
 const LOOK_BACK: u64 = 50_000;
+/// Events that are kept meanwhile, the last ones.
+const MOST_EVENTS: usize = 2000;
 
 /// A transition.
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,6 +74,7 @@ pub(super) async fn list(
         put(&mut filter, "kind", "transition.*");
         let (page, next) = link.query(&log, cursor, crate::bus::PAGE, filter).await?;
         events.extend(page);
+        events.drain(..events.len().saturating_sub(MOST_EVENTS));
         if next == cursor {
             break;
         }

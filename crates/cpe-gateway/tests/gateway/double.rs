@@ -34,6 +34,10 @@ pub(crate) struct Known {
     pub orders: Vec<String>,
     /// It has no Assume, as an old cpe.
     pub is_old: bool,
+    /// It takes nobody's word for who calls.
+    pub is_wary: bool,
+    /// Plans are made from this generation; `None`: from the present one.
+    pub planned_from: Option<u64>,
 }
 
 /// The double; all copies know the same.
@@ -152,6 +156,12 @@ impl CpeDouble {
         }
     }
 
+    fn planned_from(&self, name: &str) -> u64 {
+        let known = self.lock();
+        let present = known.documents.get(name).map_or(0, Vec::len) as u64;
+        known.planned_from.unwrap_or(present)
+    }
+
     fn plan(&self) -> Vec<PlanAction> {
         vec![PlanAction {
             action: self.lock().action.clone(),
@@ -212,6 +222,9 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Vec<(String, String)>> {
         let mut known = self.0.lock();
+        if known.is_wary {
+            return Err(Error::AccessDenied("you are no delegate".into()));
+        }
         let sender = header.sender().map(ToString::to_string).unwrap_or_default();
         let is_new = known.assumed.insert(sender, principal.to_owned()).is_none();
         assert!(is_new, "a connection is told once whose it is");
@@ -293,6 +306,7 @@ impl Manager {
         let deployment = self.0.read(document)?;
         self.0.require("viewer", &deployment, &header)?;
         json::to_json(&Plan {
+            generation: self.0.planned_from(&deployment),
             deployment,
             basis: PlanBasis::Live,
             actions: self.0.plan(),

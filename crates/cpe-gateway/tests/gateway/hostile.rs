@@ -177,3 +177,21 @@ async fn what_is_not_there_and_what_is_not_possible_are_told_apart() {
         .await
         .is_problem(406, "not-acceptable");
 }
+
+#[tokio::test]
+async fn of_who_may_not_send_a_document_it_is_not_read() {
+    let setting = Setting::new().await;
+    let ways = [
+        ("viewer", "PUT", "/v1/deployments/shop/document"),
+        ("operator", "PUT", "/v1/deployments/shop/document"),
+        ("nobody", "POST", "/v1/validations"),
+        ("nobody", "POST", "/v1/plans"),
+    ];
+    for (who, method, path) in ways {
+        // As long as that, it would be refused for its length.
+        let asking = setting.ask(who, method, path).xml("<x/>");
+        let asking = asking.header("if-match", "\"g1\"");
+        let asking = asking.header("content-length", "9999999999");
+        asking.send(&setting).await.is_problem(403, "forbidden");
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::double::document;
+use crate::double::{Known, document};
 use crate::harness::{Answer, Setting};
 
 async fn planned(setting: &Setting, who: &str, proposal: &serde_json::Value) -> Answer {
@@ -150,4 +150,23 @@ async fn what_cannot_be_planned_is_refused() {
     text.send(&setting)
         .await
         .is_problem(415, "unsupported-media-type");
+}
+
+#[tokio::test]
+async fn a_plan_is_of_the_generation_that_it_was_made_from() {
+    let setting = Setting::new().await;
+    setting.double.lock().planned_from = Some(1);
+    // Stored while it was planned.
+    let other = document("shop", "of others");
+    let documents = |known: &mut Known| known.documents.get_mut("shop").unwrap().push(other);
+    documents(&mut setting.double.lock());
+    let plan = setting
+        .ask("owner", "POST", "/v1/plans")
+        .xml(&document("shop", "planned"))
+        .send(&setting)
+        .await;
+    assert_eq!(plan.json()["generation"], 1);
+    let done = apply(&setting, "owner", &plan).await;
+    done.is_problem(412, "precondition-failed");
+    assert_eq!(setting.double.lock().documents["shop"].len(), 2);
 }

@@ -141,3 +141,20 @@ async fn without_assume_nothing_can_be_changed_and_strangers_see_nothing() {
     let list = setting.get("admin", "/v1/deployments").send(&setting).await;
     assert_eq!(list.json()["deployments"], serde_json::json!([]));
 }
+
+#[tokio::test]
+async fn a_cpe_that_refuses_to_be_told_who_calls_has_nothing_shown() {
+    let double = CpeDouble::default();
+    double.lock().is_wary = true;
+    let setting = Setting::of(double).await;
+    let about = setting.get("", "/v1").send(&setting).await.json();
+    let remark = about["remark"].as_str().unwrap();
+    assert!(remark.contains("delegates"), "{about}");
+    let list = setting.get("", "/v1/deployments").send(&setting).await;
+    assert_eq!(list.json()["deployments"], serde_json::json!([]));
+    setting
+        .get("", "/v1/deployments/shop")
+        .send(&setting)
+        .await
+        .is_problem(404, "not-found");
+}

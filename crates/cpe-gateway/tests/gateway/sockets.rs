@@ -100,6 +100,28 @@ async fn a_head_that_does_not_end_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn what_was_begun_for_one_who_hangs_up_is_done() {
+    let mut setting = Setting::new().await;
+    let (begun, mut has_begun) = watch::channel(false);
+    let (done, mut is_done) = watch::channel(false);
+    let slow = move || async move {
+        begun.send_replace(true);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        done.send_replace(true);
+    };
+    setting.router = axum::Router::new().route("/v1", axum::routing::get(slow));
+    let folder = tempfile::tempdir().unwrap();
+    let (_end, _) = serve(&setting, folder.path(), None).await;
+    let path = folder.path().join("http.sock");
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    stream.write_all(ASK).await.unwrap();
+    has_begun.wait_for(|it| *it).await.unwrap();
+    drop(stream);
+    let end = tokio::time::timeout(Duration::from_secs(30), is_done.wait_for(|it| *it)).await;
+    assert!(*end.unwrap().unwrap());
+}
+
+#[tokio::test]
 async fn one_peer_has_not_all_connections() {
     let setting = Setting::new().await;
     let folder = tempfile::tempdir().unwrap();
