@@ -96,17 +96,25 @@ impl Mirror {
         }
     }
 
-    fn fetched(&self, name: &str, status: DeploymentStatus) {
+    fn fetched(&self, asked: &Asked, status: DeploymentStatus) {
         let mut state = self.write();
         let now = Instant::now();
         state.answered = Some(now);
-        if let Some(seen) = state.deployments.get_mut(name) {
+        let seen = state.deployments.get_mut(&asked.name);
+        if let Some(seen) = seen.filter(|seen| seen.entry.uuid == asked.uuid) {
             seen.entry.state = status.state;
             seen.entry.generation = status.generation.max(seen.entry.generation);
             seen.status = Some(Arc::new(status));
             seen.fetched = Some(now);
         }
     }
+}
+
+/// Which deployment is asked.
+struct Asked {
+    name: String,
+    /// A name may be used again meanwhile.
+    uuid: String,
 }
 
 /// What the task is doing.
@@ -116,7 +124,7 @@ struct Work {
     under_way: BTreeSet<String>,
     /// Those that could not be had, with when they are tried again.
     later: BTreeMap<String, Instant>,
-    tasks: JoinSet<(String, Result<DeploymentStatus>)>,
+    tasks: JoinSet<(Asked, Result<DeploymentStatus>)>,
 }
 
 /// Fetches for as long as the process lives.
@@ -136,15 +144,15 @@ pub(super) async fn run(mirror: Arc<Mirror>) {
             _ = mirror.changed.notified() => {}
             _ = tokio::time::sleep_until(due) => {}
             _ = all.tick() => mirror.look_at_all(),
-            Some(done) = work.tasks.join_next() => if let Ok((name, answer)) = done {
-                work.under_way.remove(&name);
+            Some(done) = work.tasks.join_next() => if let Ok((asked, answer)) = done {
+                work.under_way.remove(&asked.name);
                 match answer {
-                    Ok(status) => mirror.fetched(&name, status),
+                    Ok(status) => mirror.fetched(&asked, status),
                     Err(error) => {
-                        tracing::debug!("no status of {name}: {}", error.message());
+                        tracing::debug!("no status of {}: {}", asked.name, error.message());
                         // Else a later event, or the next look at all, has it tried again.
                         if error.is_temporary() {
-                            work.later.insert(name, Instant::now() + LATER);
+                            work.later.insert(asked.name, Instant::now() + LATER);
                         }
                     }
                 }
@@ -180,7 +188,10 @@ impl Work {
             *due > now
         });
         let names: Vec<String> = mirror.wanted.lock().names.iter().cloned().collect();
-        let known = |name: &str| mirror.read().deployments.contains_key(name);
+        let uuid = |name: &str| {
+            let state = mirror.read();
+            state.deployments.get(name).map(|it| it.entry.uuid.clone())
+        };
         self.asked.retain(|_, asked| now - *asked < ALL_EVERY);
         let mut next = self.later.values().min().copied();
         for name in names {
@@ -191,8 +202,8 @@ impl Work {
                 None if self.under_way.contains(&name) || self.under_way.len() >= AT_ONCE => {}
                 None => {
                     mirror.wanted.lock().names.remove(&name);
-                    if known(&name) {
-                        self.fetch(name, link.clone(), now);
+                    if let Some(uuid) = uuid(&name) {
+                        self.fetch(Asked { name, uuid }, link.clone(), now);
                     }
                 }
             }
@@ -200,14 +211,52 @@ impl Work {
         next
     }
 
-    fn fetch(&mut self, name: String, link: Link, now: Instant) {
-        self.later.remove(&name);
-        self.asked.insert(name.clone(), now);
-        self.under_way.insert(name.clone());
+    fn fetch(&mut self, asked: Asked, link: Link, now: Instant) {
+        self.later.remove(&asked.name);
+        self.asked.insert(asked.name.clone(), now);
+        self.under_way.insert(asked.name.clone());
         self.tasks.spawn(async move {
-            let answer = timeout(PATIENCE, link.status(&name)).await;
+            let answer = timeout(PATIENCE, link.status(&asked.name)).await;
             let late = || cpe_bus::Error::NotReady("no answer in time".to_owned());
-            (name, answer.unwrap_or_else(|_| Err(late())))
+            (asked, answer.unwrap_or_else(|_| Err(late())))
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_used_again_has_nothing_of_the_former_deployment() {
+        let mirror = Mirror::default();
+        let list = |uuid: &str| {
+            let entry = DeploymentEntry {
+                name: "shop".to_owned(),
+                uuid: uuid.to_owned(),
+                ..DeploymentEntry::default()
+            };
+            mirror.listed(vec![entry]);
+        };
+        let answer = |uuid: &str| {
+            let asked = Asked {
+                name: "shop".to_owned(),
+                uuid: uuid.to_owned(),
+            };
+            mirror.fetched(&asked, DeploymentStatus::default());
+        };
+        let has_status = || mirror.deployment("shop").unwrap().status.is_some();
+        list("one");
+        answer("one");
+        list("one");
+        assert!(has_status());
+        mirror.wanted.lock().names.clear();
+        list("two");
+        assert!(!has_status());
+        assert!(mirror.wanted.lock().names.contains("shop"));
+        answer("one");
+        assert!(!has_status(), "it is of the former one");
+        answer("two");
+        assert!(has_status());
     }
 }
