@@ -10,11 +10,26 @@ const ALICE: &str = "useradd --system --groups cpe alice";
 const CURL: &str =
     "runuser -u alice -- curl --silent --max-time 20 --unix-socket /run/cpe-gateway/http.sock";
 
+/// What the gateway lets alice do; nothing is granted to anybody else.
+const ACCESS: &str = r#"delegates = ["cpe-gateway"]
+[[grant]]
+principal = ["user:alice"]
+role = "viewer"
+deployments = ["*"]
+[[grant]]
+principal = ["user:alice"]
+role = "owner"
+deployments = ["mail*"]
+"#;
+
 /// A lab with a gateway, and a service in two guests.
 fn lab(name: &str) -> Lab {
     let lab = Lab::boot(name).with_guests(&["a", "b"]);
-    lab.sh(&format!("{ALICE}; systemctl start cpe-gateway.socket"))
-        .ok();
+    lab.write("/etc/cpe/access.toml", ACCESS);
+    lab.sh(&format!(
+        "{ALICE}; systemctl restart cpe.service; systemctl start cpe-gateway.socket"
+    ))
+    .ok();
     lab.deploy(&Document::new("shop", &["a", "b"]).sleeper("db", 100_001));
     lab
 }
@@ -201,7 +216,7 @@ fn hostile_requests_get_nowhere() {
             "403",
         ),
         (format!("-H 'Host: evil.example' {shop}"), "403"),
-        // Without a grant the gateway can change nothing, whoever asks.
+        // Who may look can change nothing.
         (format!("{delete} {own} {shop}"), "403"),
         (format!("{shop}/document"), "403"),
         (
@@ -213,9 +228,12 @@ fn hostile_requests_get_nowhere() {
     }
     lab.sh("head -c 9437184 /dev/zero > /srv/long").ok();
     let put = format!(
-        "-X PUT {own} -H 'If-Match: \"g1\"' -H 'Content-Type: application/xml' -H 'Expect:' --data-binary @/srv/long"
+        "-X PUT {own} -H 'If-None-Match: *' -H 'Content-Type: application/xml' -H 'Expect:' --data-binary @/srv/long"
     );
-    assert_eq!(ask(&lab, &format!("{put} {shop}/document")).0, "413");
+    // It is not read before it is known that the caller may.
+    assert_eq!(ask(&lab, &format!("{put} {shop}/document")).0, "403");
+    let mail = "http://localhost/v1/deployments/mail/document";
+    assert_eq!(ask(&lab, &format!("{put} {mail}")).0, "413");
     a_head_that_does_not_end_is_not_waited_for(&lab);
     a_flood_is_told_when_to_come_again(&lab);
     assert_eq!(
