@@ -17,6 +17,9 @@ use cpe_bus::records::rc;
 use cpe_bus::{Operation, OperationRecord, OperationState, OperationStatus};
 use serde::{Deserialize, Serialize};
 
+/// Annotation of what an administrator has run once.
+const BY_HAND: &str = "debug";
+
 /// A service that may be running though the history does not name it any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
@@ -114,6 +117,12 @@ pub fn is_probe(operation: &Operation) -> bool {
     matches!(operation.action.as_str(), "monitor" | "status") && operation.interval_ms == 0
 }
 
+/// Whether an administrator has a resource agent look once. It counts nowhere: it may ask with
+/// other parameters than those that run.
+pub fn is_look_by_hand(operation: &Operation) -> bool {
+    is_probe(operation) && operation.annotations.contains_key(BY_HAND)
+}
+
 /// What a probe that has ended says.
 fn evidence_of_probe(status: OperationStatus, code: i32) -> Evidence {
     match (status, code) {
@@ -160,6 +169,7 @@ fn evidence(record: &OperationRecord) -> Option<Evidence> {
     let delayed = pending && record.not_before_us > 0 && record.started == 0;
     match operation.action.as_str() {
         _ if record.state == OperationState::Cancelled || delayed => None,
+        _ if is_look_by_hand(operation) => None,
         "stop" if !pending && has_stopped(record.status, record.rc) => Some(Evidence::Stopped),
         "stop" if !pending && absent => Some(Evidence::CannotRun),
         "stop" => Some(Evidence::MayRun),
@@ -288,6 +298,30 @@ mod tests {
         ] {
             let found = !active(&[record(1, "web", action, status, code)]).is_empty();
             assert_eq!(found, expected, "{action} {status:?} {code}");
+        }
+    }
+
+    #[test]
+    fn a_look_by_hand_tells_nothing() {
+        use OperationStatus::Done;
+        for code in [rc::NOT_RUNNING, rc::OK] {
+            let (call_id, mut look) = record(2, "db", "monitor", Done, code);
+            look.operation
+                .annotations
+                .insert(BY_HAND.into(), "root".into());
+            look.operation.parameters.insert("port".into(), "2".into());
+            assert!(!is_decisive(&look), "{code}");
+            let start = record(1, "db", "start", Done, rc::OK);
+            let records = [start, (call_id, look.clone())].into();
+            let left = LeftServices::new();
+            let [known] = active_services(&records, &left)[..] else {
+                panic!("{code}");
+            };
+            assert!(
+                known.parameters.is_empty(),
+                "{code}: it is stopped as it runs"
+            );
+            assert!(active(&[(call_id, look)]).is_empty(), "{code}");
         }
     }
 

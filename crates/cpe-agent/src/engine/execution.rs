@@ -16,6 +16,7 @@ use super::Engine;
 use super::delay::is_overtaken;
 use super::log::log;
 use super::stopping::Phase;
+use crate::activity::is_look_by_hand;
 use crate::classes::OperationOutcome;
 use crate::clock::{boottime_us, wall_us};
 use crate::store::Identity;
@@ -276,6 +277,7 @@ impl Engine {
     }
 
     /// Of completed operations with the same resource, action and interval, only the last counts.
+    /// A look by hand tells nothing, and takes the place of none that does.
     fn drop_superseded(&mut self, record: &OperationRecord) {
         let superseded: Vec<u32> = self
             .records
@@ -283,6 +285,7 @@ impl Engine {
             .filter(|(_, other)| {
                 other.state == OperationState::Complete
                     && is_same(&other.operation, &record.operation)
+                    && is_look_by_hand(&other.operation) == is_look_by_hand(&record.operation)
             })
             .map(|(call_id, _)| *call_id)
             .collect();

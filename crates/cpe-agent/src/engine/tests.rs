@@ -175,3 +175,35 @@ async fn a_call_on_a_superseded_connection_is_not_taken_for_one_of_an_old_epoch(
     assert!(matches!(renew(1, 0), Err(Error::StaleEpoch(_))));
     renew(2, 1).unwrap();
 }
+
+/// Has a resource agent look as an administrator wants it once, or as was decided. The guest's
+/// resource agent is not installed.
+async fn look(engine: &mut Engine, id: &str, by_hand: bool) {
+    let (reply, mut answer) = oneshot::channel();
+    let mut operation = Box::new(operation(0));
+    operation.id = id.to_owned();
+    if by_hand {
+        operation.annotations.insert("debug".into(), "root".into());
+    }
+    engine.handle(Command::Call {
+        peer: 1,
+        epoch: 1,
+        call: Call::Execute { operation, reply },
+    });
+    answer.try_recv().unwrap().unwrap();
+    let completion = engine.completions.recv().await.unwrap();
+    engine.complete(completion);
+}
+
+#[tokio::test]
+async fn a_look_by_hand_takes_the_place_of_none_that_tells() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine(&folder);
+    let (_signals, _close) = take_over(&mut engine, 16);
+    look(&mut engine, "0", false).await;
+    look(&mut engine, "1", true).await;
+    assert_eq!(engine.records.keys().collect::<Vec<_>>(), [&1, &2]);
+    // Only the last of each is kept.
+    look(&mut engine, "2", true).await;
+    assert_eq!(engine.records.keys().collect::<Vec<_>>(), [&1, &3]);
+}
