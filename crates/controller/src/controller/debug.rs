@@ -71,17 +71,23 @@ impl Controller {
             task,
             service: service.clone(),
             assembly: assembly.clone(),
-            basis: self.debug_basis(now),
+            basis: self.debug_basis(now, &id),
         })
     }
 
-    /// What the answer to such a question holds for: what the document and administrators say.
-    fn debug_basis(&self, now: Time) -> String {
+    /// What the answer to such a question holds for: what the document and administrators say, and
+    /// what is known of each assembly.
+    fn debug_basis(&self, now: Time, id: &ServiceId) -> String {
         let Some(spec) = self.document.spec() else {
             return String::new();
         };
         let input = self.cib_input(now, spec);
-        format!("{}{:?}", cib::configuration(&input), input.tickets)
+        let known: Vec<_> = self
+            .assemblies
+            .iter()
+            .map(|(name, own)| (name, own.is_heard(), own.history().service_activity(id)))
+            .collect();
+        format!("{}{:?}{known:?}", cib::configuration(&input), input.tickets)
     }
 
     /// Has an operation run once. `by`: who asks.
@@ -98,19 +104,19 @@ impl Controller {
             ..
         } = &order;
         self.must_be_in_force()?;
-        if order.basis != self.debug_basis(now) {
-            return Err(Refusal::NotReady(
-                "what is wanted has changed meanwhile: say it again".into(),
-            ));
-        }
         let operation = self.debug_operation(*task, assembly, single, &by);
         let id = ServiceId::of_resource(&operation.resource);
+        if order.basis != self.debug_basis(now, &id) {
+            return Err(Refusal::NotReady(
+                "what is wanted, or known, has changed meanwhile: say it again".into(),
+            ));
+        }
         self.can_be_debugged(&id, assembly, *task)?;
         match task {
             DebugTask::Monitor => {}
             DebugTask::Start => {
                 self.must_be_left_alone(&id, *task, single)?;
-                self.runs_nowhere_else(&id, assembly, single)?;
+                self.runs_nowhere(&id, assembly, single)?;
             }
             DebugTask::Stop => self.must_be_left_alone(&id, *task, single)?,
         }
@@ -232,8 +238,11 @@ impl Controller {
             return Some(format!("something is done with {id} on {}", run.assembly));
         }
         let mut marked = self.store.failures().iter();
-        let looked_for = marked.any(|((_, resource), facts)| {
-            facts.is_looked_for() && ServiceId::of_resource(resource) == *id
+        let looked_for = marked.any(|((name, resource), facts)| {
+            let own = self.assemblies.get(name);
+            facts.is_looked_for()
+                && ServiceId::of_resource(resource) == *id
+                && own.is_some_and(|own| !own.is_safe())
         });
         looked_for.then(|| format!("it is being looked at where {id} runs"))
     }
@@ -254,8 +263,9 @@ impl Controller {
         )))
     }
 
-    /// Known is not enough that is only likely: what runs elsewhere, or may, is not started.
-    fn runs_nowhere_else(
+    /// Known is not enough that is only likely: what runs, or may, is not started. Where it runs
+    /// already it would run twice with other parameters.
+    fn runs_nowhere(
         &self,
         id: &ServiceId,
         assembly: &AssemblyId,
@@ -283,15 +293,14 @@ impl Controller {
                 format!("cpectl ticket grant {name} {ticket}, if no other site holds it"),
             );
         }
-        let others = self
-            .assemblies
-            .iter()
-            .filter(|(other, _)| *other != assembly);
-        for (other, own) in others {
+        for (other, own) in &self.assemblies {
             let Some(why) = self.may_run_in(id, other, own, single) else {
                 continue;
             };
             let hint = match own.life() {
+                _ if other == assembly => {
+                    format!("cpectl debug stop {name} {id} --on {other} stops it there first")
+                }
                 Life::Online if self.belief(other, id) == RUNNING => {
                     format!("cpectl debug stop {name} {id} --on {other} stops it there")
                 }
@@ -421,16 +430,23 @@ impl Controller {
     /// An operation of a service that was run once, and changes it, has not ended: nothing else is
     /// begun with it.
     pub(super) fn is_being_debugged(&self, resource: &str) -> bool {
-        let id = ServiceId::of_resource(resource);
-        self.assemblies
-            .values()
-            .filter(|own| !own.is_safe())
-            .any(|own| {
-                let mut records = own
-                    .history()
-                    .of_service(&id)
-                    .flat_map(|(_, all)| all.values());
-                records.any(|it| it.state == RecordState::Pending && it.is_debug())
-            })
+        let mut places = self.assemblies.values();
+        places.any(|own| is_debugged_in(own, resource))
     }
+
+    /// The same in one assembly: a look there would say what was before, and take the place of the
+    /// only trace of it.
+    pub(super) fn is_debugged_on(&self, name: &AssemblyId, resource: &str) -> bool {
+        let own = self.assemblies.get(name);
+        own.is_some_and(|own| is_debugged_in(own, resource))
+    }
+}
+
+fn is_debugged_in(own: &Assembly, resource: &str) -> bool {
+    let id = ServiceId::of_resource(resource);
+    let mut records = own
+        .history()
+        .of_service(&id)
+        .flat_map(|(_, all)| all.values());
+    !own.is_safe() && records.any(|it| it.state == RecordState::Pending && it.is_debug())
 }
