@@ -7,7 +7,7 @@ use super::Controller;
 use crate::machines::execution::Step;
 use crate::machines::transition::Transition;
 use crate::vocabulary::{
-    CONFIGURE, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, ServiceId, Task,
+    AssemblyId, CONFIGURE, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, ServiceId, Task,
     TransitionKey, dispatcher_uuid,
 };
 
@@ -73,7 +73,27 @@ impl Controller {
                 .parameters
                 .clone_from(&running.operation.parameters);
         }
+        self.look_for_what_runs(&mut operation, &step.node);
         operation
+    }
+
+    /// A look at what was done by hand is for what may run, with the parameters that it was started
+    /// with: with others it might find nothing. The policy engine is to see that it has those.
+    fn look_for_what_runs(&self, operation: &mut Operation, node: &AssemblyId) {
+        let looks = operation.action == Task::Monitor && operation.interval_ms == 0;
+        let own = self.assemblies.get(node).filter(|_| looks);
+        let Some(running) = own.and_then(|own| own.history().left_by_hand(&operation.resource))
+        else {
+            return;
+        };
+        let running = &running.operation;
+        operation.parameters.clone_from(&running.parameters);
+        for name in [OP_DIGEST, CONFIGURE] {
+            operation.annotations.remove(name);
+            let value = running.annotations.get_key_value(name);
+            let value = value.map(|(name, value)| (name.clone(), value.clone()));
+            operation.annotations.extend(value);
+        }
     }
 
     /// Has the guest of a service run what the document says before the service starts, or comes by

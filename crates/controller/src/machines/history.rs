@@ -105,7 +105,9 @@ impl History {
         if let Some(known) = records.get(&key) {
             let older = record.call_id < known.call_id;
             let behind = (operation.resource.clone(), key.clone());
-            let starts = operation.action.starts();
+            // A stop by hand must not hide that it was stopped.
+            let by_hand = record.is_debug() || known.is_debug();
+            let starts = operation.action.starts() || by_hand;
             let pending = |record: &Record| record.state == RecordState::Pending;
             if starts && older && pending(known) && record.state != RecordState::Cancelled {
                 let is_result = record.state == RecordState::Complete;
@@ -188,6 +190,15 @@ impl History {
             if records.is_empty() {
                 self.resources.remove(resource);
             }
+        }
+    }
+
+    /// The same, if it is the operation with that id.
+    pub(crate) fn settled_as(&mut self, resource: &str, id: &str) {
+        let sent = self.resources.get(resource);
+        let sent = sent.and_then(|records| records.get(&Slot::Sent));
+        if sent.is_some_and(|record| record.operation.id == id) {
+            self.settled(resource);
         }
     }
 
@@ -301,6 +312,23 @@ impl History {
             .filter(complete)
             .filter(defines)
             .max_by_key(|record| record.call_id)
+    }
+
+    /// The definition of a resource with which it may still run, whatever the document says: somebody
+    /// had it started or stopped by hand last, and it is not known to be stopped by that.
+    pub(crate) fn left_by_hand(&self, resource: &str) -> Option<&Record> {
+        let single = |record: &&Record| {
+            record.operation.interval_ms == 0
+                && record.state == RecordState::Complete
+                && !matches!(
+                    record.operation.action,
+                    Task::Monitor | Task::Notify | Task::MetaData
+                )
+        };
+        let last = self.of(resource).filter(single);
+        let last = last.max_by_key(|record| record.call_id)?;
+        let stopped = last.operation.action == Task::Stop && !last.failed();
+        (last.is_debug() && !stopped).then(|| self.definition(resource))?
     }
 
     /// The promotion by which a resource is promoted, as far as one knows.
