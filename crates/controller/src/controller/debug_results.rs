@@ -33,11 +33,12 @@ impl Controller {
                 let operation = &record.operation;
                 if changes {
                     let history = own.history_mut();
-                    history.settled(&operation.resource);
+                    history.settled_as(&operation.resource, &operation.id);
                     history.take_back(&operation.resource, &operation.id);
                 }
                 let text = "its agent took it back before it began: something else was asked for, or its guest goes down";
                 self.debug_over(now, &operation.id, DebugState::NotRun, text);
+                self.look_after_debug();
             }
             RecordState::Complete => self.debug_ended(now, name, record),
         }
@@ -50,7 +51,7 @@ impl Controller {
         let mut is_news = told.is_some_and(|own| own.is_running());
         if record.changes() {
             if let Some(own) = self.assemblies.get_mut(name) {
-                own.history_mut().settled(resource);
+                own.history_mut().settled_as(resource, &operation.id);
                 own.history_mut().insert(record.clone());
             }
             // Told again, or by another DPE's time.
@@ -136,11 +137,19 @@ impl Controller {
         if session.changes
             && let Some(own) = self.assemblies.get_mut(name)
         {
-            own.history_mut().settled(&resource);
+            own.history_mut().settled_as(&resource, id);
         }
         let text = format!("its agent refused it: {why}");
         self.debug_over(now, id, DebugState::NotRun, &text);
+        self.look_after_debug();
         true
+    }
+
+    /// What was to be looked at has waited for such an operation, which has changed nothing.
+    fn look_after_debug(&mut self) {
+        if self.looks_wait() {
+            self.world_changed("what was to be run by hand was not");
+        }
     }
 
     /// An agent has told its whole history.

@@ -30,7 +30,7 @@ impl Controller {
                 self.done_at_once(index)
             }
             (ActionKind::Cluster, Task::LrmDelete) | (ActionKind::Resource, Task::Delete) => {
-                if !self.can_send(&step.node) {
+                if self.is_being_debugged(&step.resource) || !self.can_send(&step.node) {
                     return false;
                 }
                 self.forget_resource(&step.node, &step.resource);
@@ -82,7 +82,11 @@ impl Controller {
             && !of_device
             && self.may_run_elsewhere(&step.resource, &step.node);
         let looks = step.task == Task::Monitor && number(action, "CRM_meta_interval") == 0;
-        let held = held || (!looks && !of_device && self.is_being_debugged(&step.resource));
+        let by_hand = match looks {
+            true => self.is_debugged_on(&step.node, &step.resource),
+            false => self.is_being_debugged(&step.resource),
+        };
+        let held = held || (!of_device && by_hand);
         if held || !self.can_send(&step.node) || !self.execution.has_room_to_migrate(action) {
             return false;
         }

@@ -21,7 +21,6 @@ use std::collections::BTreeSet;
 
 use super::Controller;
 use crate::machines::assembly::Assembly;
-use crate::machines::failures::FailureFacts;
 use crate::machines::look::{self, Looks};
 use crate::vocabulary::{AssemblyId, EngineInput, Outcome, Refusal, ServiceId, Time};
 
@@ -56,7 +55,7 @@ impl Controller {
         let mut services = BTreeSet::new();
         let waits = !self.execution.is_idle();
         for (name, resource) in targets {
-            if waits {
+            if waits || self.is_being_debugged(&resource) {
                 self.store.failure_mut(&name, &resource).look_later_anyway();
             } else if self.can_be_looked_for(&name, &resource) {
                 self.look_again(&name, &resource);
@@ -76,7 +75,7 @@ impl Controller {
     /// it is seen to otherwise. While something is under way all that is known counts: what fails
     /// meanwhile must not wait for the looks, nor they for it.
     pub(crate) fn look_again(&mut self, name: &AssemblyId, resource: &str) {
-        if !self.execution.is_idle() {
+        if !self.execution.is_idle() || self.is_being_debugged(resource) {
             self.store.failure_mut(name, resource).look_later();
             return;
         }
@@ -87,15 +86,18 @@ impl Controller {
         }
     }
 
-    /// Something is to be looked at when nothing is under way.
+    /// Something is to be looked at when nothing is under way. What somebody has an agent do by
+    /// hand ends first.
     pub(crate) fn looks_wait(&self) -> bool {
-        self.store.failures().values().any(FailureFacts::is_due)
+        let mut marked = self.store.failures().iter();
+        marked.any(|((_, resource), facts)| facts.is_due() && !self.is_being_debugged(resource))
     }
 
     /// Nothing is under way: what was to wait for that is looked at.
     pub(crate) fn look_at_what_waited(&mut self) {
         let due = self.store.failures().iter();
-        let due = due.filter(|(_, facts)| facts.is_due());
+        let due = due
+            .filter(|((_, resource), facts)| facts.is_due() && !self.is_being_debugged(resource));
         for (name, resource) in due.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
             let anyway = self.store.failure_mut(&name, &resource).end_wait();
             let can = anyway && self.can_be_looked_for(&name, &resource);
