@@ -4,7 +4,7 @@ use super::Controller;
 use crate::machines::assembly::fence::Fence;
 use crate::machines::document::Document;
 use crate::machines::phase::Phase;
-use crate::vocabulary::{AssemblyId, Effect, SECOND, Time};
+use crate::vocabulary::{AssemblyId, Effect, RecordState, SECOND, Time};
 
 /// How long the end of a deployment waits for the event log to take the last events. Microseconds.
 const LAST_EVENTS_US: u64 = 10 * SECOND;
@@ -53,7 +53,16 @@ impl Controller {
         };
         let mut runs = self.execution.runs().peekable();
         let stuck = runs.peek().is_some() && runs.all(|(_, run)| waits(&run.assembly));
-        self.everything_known() && (self.idle() || stuck)
+        // What is started by hand would run on without anybody who knows of it.
+        let mut others = self
+            .assemblies
+            .iter()
+            .filter(|(name, own)| !own.is_safe() && !waits(name));
+        let by_hand = others.any(|(_, own)| {
+            let mut records = own.history().records();
+            records.any(|it| it.is_debug() && it.state == RecordState::Pending)
+        });
+        self.everything_known() && !by_hand && (self.idle() || stuck)
     }
 
     /// Lets go of all guests.

@@ -1,7 +1,7 @@
 //! Operations that an administrator has a resource agent do once: they are what the engine's own
 //! would be, count nowhere, and what runs is looked at again afterwards.
 
-use controller::{DebugTask, EventKind, Refusal, Request, ServiceOrder, Task};
+use controller::{DebugTask, EventKind, OP_DIGEST, Refusal, Request, ServiceOrder, Task};
 use cpe_status::DebugState;
 
 use crate::lab::*;
@@ -258,5 +258,97 @@ fn an_instance_is_looked_at_and_not_started() {
     assert!(
         refusal.to_string().contains("several instances"),
         "{refusal}"
+    );
+}
+
+#[test]
+fn nothing_is_started_where_it_runs_already() {
+    let mut lab = running("");
+    unmanage(&mut lab);
+    let text = refused(&mut lab, DebugTask::Start, "n1");
+    assert!(text.contains("it runs there"), "{text}");
+    assert!(text.contains("cpectl debug stop sim db --on n1"), "{text}");
+    assert_eq!(lab.told(), [""; 0]);
+}
+
+#[test]
+fn what_may_run_still_is_looked_for_with_its_own_parameters() {
+    let parameters = |port: &str| {
+        format!(
+            r#"<instance_attributes id="db.p"><nvpair id="db.port" name="port" value="{port}"/></instance_attributes>"#
+        )
+    };
+    let mut lab = Lab::new(2, &resources(&primitive_with("db", "", &parameters("1"))));
+    let home = lab.places("db").remove(0);
+    unmanage(&mut lab);
+    lab.changes(r#"value="1""#, r#"value="2""#);
+    let mut lab = lab.fail(&[&format!("stop db {home}")]);
+    lab.debug(DebugTask::Stop, "db", &home).unwrap();
+    let look = lab.operation(&format!("monitor db {home}"));
+    assert_eq!(look.parameters["port"], "1");
+    let started = lab.operation(&format!("start db {home}"));
+    assert_eq!(look.annotations[OP_DIGEST], started.annotations[OP_DIGEST]);
+}
+
+#[test]
+fn what_is_known_may_change_before_it_begins() {
+    let mut lab = running("");
+    unmanage(&mut lab);
+    lab.debug(DebugTask::Stop, "db", "n1").unwrap();
+    let input = lab
+        .controller
+        .plan_debug(lab.now(), DebugTask::Start, &"db".into(), &"n2".into());
+    let asked = input.unwrap().answer().unwrap();
+    // The guest was booted meanwhile, and nobody has looked there yet.
+    lab = lab.hold("monitor db n1");
+    lab.answers_as("n1", "another", Vec::new());
+    let before = lab.told().len();
+    let refused = lab.order_debug(asked);
+    assert!(matches!(refused, Err(Refusal::NotReady(_))), "{refused:?}");
+    assert_eq!(lab.told_since(before), [""; 0]);
+}
+
+#[test]
+fn no_look_hides_what_is_run_by_hand() {
+    let mut lab = running("");
+    unmanage(&mut lab);
+    lab.debug(DebugTask::Stop, "db", "n1").unwrap();
+    let mut lab = lab.hold("start db n2");
+    lab.debug(DebugTask::Start, "db", "n2").unwrap();
+    let looked = lab.looked_for("db").len();
+    lab.ask(Request::Refresh {
+        service: None,
+        assembly: None,
+    });
+    order(&mut lab, ServiceOrder::Manage);
+    lab.wait(5);
+    assert_eq!(lab.looked_for("db").len(), looked);
+    lab.mended("db n2");
+    let before = lab.told().len();
+    lab.ends("start db n2", 0);
+    assert!(lab.looked_for("db").len() > looked);
+    assert_eq!(lab.told_since(before), [""; 0], "it runs in n2");
+    assert_eq!(lab.places("db"), ["n2"]);
+}
+
+#[test]
+fn a_deployment_does_not_end_beside_what_is_run_by_hand() {
+    let mut lab = running("");
+    unmanage(&mut lab);
+    lab.debug(DebugTask::Stop, "db", "n1").unwrap();
+    let mut lab = lab.hold("start db n2");
+    lab.debug(DebugTask::Start, "db", "n2").unwrap();
+    lab.ask(Request::Unload {
+        stop_services: true,
+    });
+    lab.wait(5);
+    assert!(lab.controller.wanted(&"n2".into()).is_some());
+    lab.mended("db n2");
+    lab.ends("start db n2", 0);
+    lab.wait(20);
+    assert!(
+        lab.told().iter().any(|it| it == "stop db n2"),
+        "{:?}",
+        lab.told()
     );
 }
