@@ -12,7 +12,7 @@
 use cpe_status::{DebugReport, DebugState};
 use policy_engine::{ActionKind, SingleOperation};
 
-use super::debug_results::LOOKED;
+use super::debug_results::{LOOKED, agent};
 use super::{Controller, cib};
 use crate::machines::assembly::{Assembly, Life};
 use crate::machines::debugging::{MOST_RUNNING, Session};
@@ -118,7 +118,10 @@ impl Controller {
                 self.must_be_left_alone(&id, *task, single)?;
                 self.runs_nowhere(&id, assembly, single)?;
             }
-            DebugTask::Stop => self.must_be_left_alone(&id, *task, single)?,
+            DebugTask::Stop => {
+                self.must_be_left_alone(&id, *task, single)?;
+                self.must_be_of_its_agent(assembly, &operation)?;
+            }
         }
         self.begin_debug(now, assembly, operation, by);
         Ok(())
@@ -260,6 +263,27 @@ impl Controller {
         let (name, verb) = (&self.name, task.as_str());
         Err(Refusal::Refused(format!(
             "refused: {id} is managed, and what {verb} brings would be undone or done twice; nothing was run\n  cpectl unmanage {name} {id} leaves it alone first, and cpectl manage {name} {id} ends that"
+        )))
+    }
+
+    /// What was started by another resource agent is not stopped by that of the document.
+    fn must_be_of_its_agent(
+        &self,
+        assembly: &AssemblyId,
+        operation: &Operation,
+    ) -> Result<(), Refusal> {
+        let resource = operation.resource.as_str();
+        let own = self.assemblies.get(assembly);
+        let history = own.map(Assembly::history);
+        let may_run = history.filter(|own| own.activity(resource) != Some(Activity::Inactive));
+        let started = may_run.and_then(|own| own.definition(resource));
+        let Some(started) = started.filter(|own| agent(&own.operation) != agent(operation)) else {
+            return Ok(());
+        };
+        let (before, now) = (agent(&started.operation), agent(operation));
+        let name = &self.name;
+        Err(Refusal::Refused(format!(
+            "refused: {resource} was started on {assembly} by {before}, and the document names {now}, which cannot stop that; nothing was run\n  cpectl rollback {name} brings back the document with the former agent"
         )))
     }
 

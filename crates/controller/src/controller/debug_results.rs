@@ -8,10 +8,10 @@
 use cpe_status::{DebugReport, DebugState};
 
 use super::Controller;
-use crate::machines::debugging::LOOK_WITHIN_US;
+use crate::machines::debugging::{LOOK_WITHIN_US, Session};
 use crate::vocabulary::{
-    AssemblyId, DEBUG, EventDraft, EventKind, Record, RecordState, STATUS_DONE, STATUS_TIMEOUT,
-    ServiceId, Task, Time, exit_code_name,
+    AssemblyId, DEBUG, EventDraft, EventKind, Operation, Record, RecordState, STATUS_DONE,
+    STATUS_TIMEOUT, ServiceId, Task, Time, exit_code_name,
 };
 
 /// What is said when a look has followed.
@@ -48,7 +48,7 @@ impl Controller {
         let operation = &record.operation;
         let resource = operation.resource.as_str();
         let told = self.execution.debugging().find(&operation.id);
-        let mut is_news = told.is_some_and(|own| own.is_running());
+        let mut is_news = told.is_some_and(Session::is_awaited);
         if record.changes() {
             if let Some(own) = self.assemblies.get_mut(name) {
                 own.history_mut().settled_as(resource, &operation.id);
@@ -56,8 +56,11 @@ impl Controller {
             }
             // Told again, or by another DPE's time.
             let known = self.store.failure(name, resource).disbelieved();
-            is_news = known < Some(record.call_id);
-            if is_news {
+            let is_due = known < Some(record.call_id);
+            if is_due && self.has_another_agent(operation) {
+                self.world_changed("what was run by hand is of another agent by now");
+            } else if is_due {
+                is_news = true;
                 let facts = self.store.failure_mut(name, resource);
                 facts.disbelieve(Some(record.call_id));
                 facts.look();
@@ -72,12 +75,20 @@ impl Controller {
         let report = self.report_of(name, record);
         let until_us = now.boottime_us + LOOK_WITHIN_US;
         if let Some(session) = self.execution.debugging_mut().find_mut(&operation.id)
-            && session.is_running()
+            && session.is_awaited()
         {
             let before = std::mem::take(&mut session.report.before);
             session.report = DebugReport { before, ..report };
             session.until_us = until_us;
         }
+    }
+
+    /// The document names another resource agent by now, which cannot look: what was done counts.
+    fn has_another_agent(&self, operation: &Operation) -> bool {
+        let id = ServiceId::of_resource(&operation.resource);
+        let meant = self.document.service(&id).map(|own| own.agent.as_str());
+        // Of a template that does not say, nothing is known.
+        meant.is_some_and(|meant| !meant.ends_with(':') && meant != agent(operation))
     }
 
     fn tell_debugged(&mut self, now: Time, name: &AssemblyId, record: &Record) {
@@ -224,7 +235,7 @@ impl Controller {
             verb: operation.action.to_string(),
             service: operation.resource.clone(),
             assembly: name.to_string(),
-            agent: agent(record),
+            agent: agent(operation),
             timeout_ms: operation.timeout_ms,
             state,
             rc: (ended && record.status == STATUS_DONE).then_some(record.rc),
@@ -240,8 +251,8 @@ impl Controller {
     }
 }
 
-fn agent(record: &Record) -> String {
-    let operation = &record.operation;
+/// The resource agent of an operation, as documents write it.
+pub(super) fn agent(operation: &Operation) -> String {
     match operation.provider.as_str() {
         "" => format!("{}:{}", operation.class, operation.kind),
         provider => format!("{}:{provider}:{}", operation.class, operation.kind),

@@ -42,6 +42,11 @@ impl Session {
         self.report.state == DebugState::Running
     }
 
+    /// A result of it is news, late as it may be.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.is_running() || self.report.state == DebugState::Lost
+    }
+
     pub(crate) fn is_looking(&self) -> bool {
         self.report.state == DebugState::Looking
     }

@@ -220,6 +220,40 @@ fn what_its_agent_never_tells_the_end_of_is_given_up() {
         lab.controller.debugged(&id).unwrap().state,
         DebugState::Lost
     );
+    // It comes late.
+    lab.ends("monitor db n1", 0);
+    let report = lab.controller.debugged(&id).unwrap();
+    assert_eq!((report.state, report.rc), (DebugState::Done, Some(0)));
+}
+
+#[test]
+fn what_another_agent_has_started_is_not_stopped_by_that_of_the_document() {
+    let mut lab = running("");
+    unmanage(&mut lab);
+    lab.changes(r#"type="Simulated""#, r#"type="Other""#);
+    let text = refused(&mut lab, DebugTask::Stop, "n1");
+    assert!(text.contains("by ocf:sim:Simulated"), "{text}");
+    assert_eq!(lab.told(), [""; 0]);
+}
+
+#[test]
+fn what_ends_when_the_document_names_another_agent_counts() {
+    let mut lab = running("");
+    unmanage(&mut lab);
+    lab = lab.hold("stop db n1");
+    lab.fences = false;
+    lab.debug(DebugTask::Stop, "db", "n1").unwrap();
+    lab.changes(r#"type="Simulated""#, r#"type="Other""#);
+    let looked = lab.looked_for("db").len();
+    lab.ends("stop db n1", 1);
+    order(&mut lab, ServiceOrder::Manage);
+    lab.wait(5);
+    assert_eq!(lab.looked_for("db").len(), looked);
+    assert!(
+        !lab.told().iter().any(|it| it == "start db n2"),
+        "{:?}",
+        lab.told()
+    );
 }
 
 #[test]
