@@ -112,16 +112,10 @@ fn documents_are_changed_from_what_was_seen_and_by_owners_only() {
 #[test]
 fn what_is_applied_is_what_was_planned() {
     let rest = rest("gateway-plans");
-<<<<<<< HEAD
-    let plan = |want: &str| {
-        let arguments =
-            format!("-H 'Content-Type: application/json' -d '{want}' http://localhost/v1/plans");
-=======
     let plan = |proposal: &str| {
         let arguments = format!(
             "-H 'Content-Type: application/json' -d '{proposal}' http://localhost/v1/plans"
         );
->>>>>>> 3ef256c (tests: say in the project's words what is planned)
         let (status, body) = rest.ask(&rest.owner, &arguments);
         assert_eq!(status, "201", "{body}");
         serde_json::from_str::<Value>(&body).unwrap()
@@ -135,17 +129,10 @@ fn what_is_applied_is_what_was_planned() {
     };
     let home = rest.lab.status("shop").assembly_of("db").unwrap();
     let away = if home == "a" { "b" } else { "a" };
-<<<<<<< HEAD
-    let want =
-        format!(r#"{{"deployment":"shop","verb":"move","service":"db","assembly":"{away}"}}"#);
-    let outdated = plan(&want);
-    let good = plan(&want);
-=======
     let proposal =
         format!(r#"{{"deployment":"shop","verb":"move","service":"db","assembly":"{away}"}}"#);
     let outdated = plan(&proposal);
     let good = plan(&proposal);
->>>>>>> 3ef256c (tests: say in the project's words what is planned)
     let (status, body) = apply(&good);
     assert_eq!(status, "202", "{body}");
     rest.lab.wait("db is there", 60, || {

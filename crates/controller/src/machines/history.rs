@@ -314,8 +314,8 @@ impl History {
             .max_by_key(|record| record.call_id)
     }
 
-    /// The definition of a resource with which it may still run, whatever the document says: somebody
-    /// had it started or stopped by hand last, and it is not known to be stopped by that.
+    /// The definition of a resource with which it may still run, whatever the document says:
+    /// somebody had it started or stopped by hand last, and it is not known to be stopped by that.
     pub(crate) fn left_by_hand(&self, resource: &str) -> Option<&Record> {
         let single = |record: &&Record| {
             record.operation.interval_ms == 0
@@ -766,6 +766,21 @@ mod tests {
         assert_eq!(history.activity("db"), Some(Activity::Active));
         history.insert(record(Task::Stop, 0, 6, 1));
         assert_eq!(history.activity("db"), Some(Activity::Failed));
+    }
+
+    #[test]
+    fn a_stop_by_hand_that_is_taken_back_does_not_hide_that_it_was_stopped() {
+        let mut history = History::default();
+        history.insert(record(Task::Start, 0, 1, 0));
+        history.insert(record(Task::Stop, 0, 2, 0));
+        let mut by_hand = record(Task::Stop, 0, 3, 193);
+        by_hand.state = RecordState::Pending;
+        let annotations = &mut by_hand.operation.annotations;
+        annotations.insert(crate::vocabulary::DEBUG.into(), "root".into());
+        let id = by_hand.operation.id.clone();
+        history.insert(by_hand);
+        history.take_back("db", &id);
+        assert_eq!(history.activity("db"), Some(Activity::Inactive));
     }
 
     #[test]
