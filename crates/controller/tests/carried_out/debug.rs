@@ -386,3 +386,21 @@ fn a_deployment_does_not_end_beside_what_is_run_by_hand() {
         lab.told()
     );
 }
+
+#[test]
+fn a_look_in_an_assembly_that_has_died_since_is_not_awaited() {
+    // Nothing is fenced while nothing is managed.
+    let text = resources(&(monitored("db", "") + &monitored("web", "")));
+    let mut lab = Lab::running(&text, [started("db"), vec![done("db", Task::Stop, 0, 1)]]);
+    unmanage(&mut lab);
+    lab = lab.hold("monitor db n1");
+    lab.debug(DebugTask::Stop, "db", "n1").unwrap();
+    let refused = lab.debug(DebugTask::Start, "db", "n2");
+    assert!(matches!(refused, Err(Refusal::NotReady(_))), "{refused:?}");
+    lab.falls_silent("n1");
+    lab.wait(60);
+    assert_eq!(lab.fenced.len(), 1);
+    lab.mended("db n2");
+    lab.debug(DebugTask::Start, "db", "n2").unwrap();
+    assert_eq!(lab.places("db"), ["n2"]);
+}
