@@ -8,7 +8,7 @@ use serde_json::Value;
 /// A user of group cpe, as whom everything is asked over the Unix socket.
 const ALICE: &str = "useradd --system --groups cpe alice";
 const CURL: &str =
-    "runuser -u alice -- curl --silent --max-time 20 --unix-socket /run/cpe-gateway/http.sock";
+    "runuser -u alice -- curl --silent --max-time 60 --unix-socket /run/cpe-gateway/http.sock";
 
 /// What the gateway lets alice do; nothing is granted to anybody else.
 const ACCESS: &str = r#"delegates = ["cpe-gateway"]
@@ -22,10 +22,14 @@ role = "owner"
 deployments = ["mail*"]
 "#;
 
-/// A lab with a gateway, and a service in two guests.
 fn lab(name: &str) -> Lab {
+    boot(name, ACCESS)
+}
+
+/// A lab with a gateway that lets its callers do what is granted, and a service in two guests.
+pub(crate) fn boot(name: &str, access: &str) -> Lab {
     let lab = Lab::boot(name).with_guests(&["a", "b"]);
-    lab.write("/etc/cpe/access.toml", ACCESS);
+    lab.write("/etc/cpe/access.toml", access);
     lab.sh(&format!(
         "{ALICE}; systemctl restart cpe.service; systemctl start cpe-gateway.socket"
     ))
@@ -35,7 +39,7 @@ fn lab(name: &str) -> Lab {
 }
 
 /// What is answered: the status, and the body.
-fn ask(lab: &Lab, arguments: &str) -> (String, String) {
+pub(crate) fn ask(lab: &Lab, arguments: &str) -> (String, String) {
     let output = lab.sh(&format!("{CURL} -w '\\n%{{http_code}}' {arguments}"));
     let (body, status) = output.stdout.rsplit_once('\n').unwrap_or(("", "000"));
     (status.to_owned(), body.to_owned())

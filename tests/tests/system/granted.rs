@@ -3,6 +3,8 @@
 use end_to_end::{Document, Lab, System};
 use serde_json::Value;
 
+use crate::gateway;
+
 const ACCESS: &str = r#"delegates = ["cpe-gateway"]
 strangers = "hidden"
 [[grant]]
@@ -22,25 +24,17 @@ struct Rest {
 }
 
 fn rest(name: &str) -> Rest {
-    let lab = Lab::boot(name).with_guests(&["a", "b"]);
-    lab.write("/etc/cpe/access.toml", ACCESS);
+    let lab = gateway::boot(name, ACCESS);
     let token = |id: &str| lab.cpectl(&["token", "new", id]).ok().trim().to_owned();
     let (owner, viewer) = (token("owner"), token("viewer"));
-    lab.sh("useradd --system --groups cpe alice; systemctl restart cpe.service; systemctl start cpe-gateway.socket")
-        .ok();
-    lab.deploy(&Document::new("shop", &["a", "b"]).sleeper("db", 100_001));
     Rest { lab, owner, viewer }
 }
 
 impl Rest {
     /// Status and body of an answer.
     fn ask(&self, token: &str, arguments: &str) -> (String, String) {
-        let curl = "runuser -u alice -- curl --silent --max-time 60 --unix-socket /run/cpe-gateway/http.sock";
-        let output = self.lab.sh(&format!(
-            "{curl} -H 'Authorization: Bearer {token}' -w '\\n%{{http_code}}' {arguments}"
-        ));
-        let (body, status) = output.stdout.rsplit_once('\n').unwrap_or(("", "000"));
-        (status.to_owned(), body.to_owned())
+        let bearer = format!("-H 'Authorization: Bearer {token}' {arguments}");
+        gateway::ask(&self.lab, &bearer)
     }
 
     fn put(&self, tag: &str, file: &str) -> String {
