@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 directory=${1:-target/debug}
-shipped=(cpe cpectl dpe cpe-agent policy-simulate)
+shipped=(cpe dpe cpe-agent cpe-fence cpe-notify cpe-gateway cpectl policy-simulate)
 source=crates/controller-sim/src/mutants.rs
 fail() {
 	echo "$*" >&2

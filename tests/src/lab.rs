@@ -77,8 +77,7 @@ pub fn missing_for_machines() -> Option<String> {
     ];
     let absent = |(part, what): &(&str, &str)| {
         let path = prepared().join(part);
-        (!path.exists())
-            .then(|| format!("{what} ({}): `make demo STAGE=vm` makes it", path.display()))
+        (!path.exists()).then(|| format!("{what} ({}): `make lab` makes it", path.display()))
     };
     let missing = || parts.iter().find_map(absent);
     let tun = || {
@@ -86,6 +85,11 @@ pub fn missing_for_machines() -> Option<String> {
         (!tun.exists()).then(|| "/dev/net/tun, for the machines' network".to_owned())
     };
     missing_prerequisite().or_else(missing).or_else(tun)
+}
+
+/// Why this machine can have no virtual machines at all, as `make lab` found out.
+pub fn no_machines() -> Option<String> {
+    std::fs::read_to_string(prepared().join("no-machines")).ok()
 }
 
 /// A test's system is ended after this time.

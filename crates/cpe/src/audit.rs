@@ -15,9 +15,8 @@ use crate::store::CALLER_PRINCIPAL;
 pub(crate) struct Order<'a> {
     /// `destroy`, `standby`, `standby-of-all`, `maintenance`, `cleanup`, `cleanup-operation`,
     /// `refresh`, `confirm-fenced`, `fence`, `host-failed`, `grant-ticket`, `revoke-ticket`,
-    /// `ticket-standby`, `set-attribute`, `delete-attribute`, `debug-monitor`, `debug-start`,
-    /// `debug-stop`, and the verbs of orders about
-    /// services.
+    /// `ticket-standby`, `set-attribute`, `delete-attribute`, `set-owner`, `debug-monitor`,
+    /// `debug-start`, `debug-stop`, and the verbs of orders about services.
     pub action: &'static str,
     pub deployment: &'a str,
     pub assembly: &'a str,
@@ -101,7 +100,7 @@ pub(crate) async fn refused(host: &Host, caller: &Caller, method: &str, deployme
     }
     let mut details = details(host, caller).await;
     let reason = format!(
-        "{method}, asked for by {}, who has no right to; the same is told again after 10 minutes",
+        "{method}, asked for by {}, who has no right to; the same is not told again for 10 minutes",
         by(&details)
     );
     details.insert("action".into(), method.into());

@@ -125,7 +125,7 @@ pub(crate) enum Command {
     /// The document that is stored when the wait begins, or a later one, has to be in force. Exit
     /// status 8: not within --timeout.
     Wait(Wait),
-    /// Says whose a deployment is
+    /// Gives a deployment to another owner
     ///
     /// Its owner may change it, and the members of its group may give orders, where there is an
     /// /etc/cpe/access.toml. For administrators.

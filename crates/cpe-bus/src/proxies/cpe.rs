@@ -142,7 +142,7 @@ pub trait CpeDeployment {
     fn confirm_fenced(&self, assembly: &str, attempt: &str) -> Result<()>;
     /// Switches the power of an assembly: `off`, `on` or `reboot`.
     fn fence(&self, assembly: &str, action: &str) -> Result<()>;
-    /// Says whose it is: a principal as `user:NAME`; empty: nobody's. `options`: `group`.
+    /// Gives it to another owner: a principal as `user:NAME`; empty: nobody's. `options`: `group`.
     fn set_owner(&self, owner: &str, options: Fields) -> Result<()>;
     /// Grants a ticket to the deployment: no other site holds it.
     fn grant_ticket(&self, ticket: &str) -> Result<()>;
