@@ -60,7 +60,9 @@ mod tests {
         tokens.revoke("ci");
         tokens.save(&path, None).unwrap();
         assert_eq!(file.check(&token), None);
+        let token = tokens.add("ci", Timestamp::now(), None, "").unwrap();
         tokens.save(&path, None).unwrap();
+        assert_eq!(file.check(&token).as_deref(), Some("ci"));
         std::fs::write(&path, "nonsense").unwrap();
         assert_eq!(file.check(&token), None);
     }

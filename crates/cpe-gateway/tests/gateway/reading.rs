@@ -93,7 +93,7 @@ async fn a_deployment_is_shown_with_its_age_and_fetched_again_on_its_events() {
         .await
         .json();
     assert_eq!(few["deployments"], json!([]));
-    // Fifty looks cost the DPE nothing.
+    // Twenty looks cost the DPE nothing.
     let looks = setting.double.lock().looks;
     for _ in 0..20 {
         setting
