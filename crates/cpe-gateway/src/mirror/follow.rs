@@ -43,12 +43,14 @@ async fn follow(mirror: &Mirror, bus: &BusSelection, pauses: &mut Pauses) -> Res
     pauses.reset();
     mirror.write().link = Some(link.clone());
     mirror.look_at_all();
-    let mut is_behind = true;
+    // Whether there may be more in the log, and whether another cpe may answer.
+    let (mut is_behind, mut is_another) = (true, true);
     loop {
         if is_behind {
             match catch_up(mirror, &link).await {
                 Ok(is_at_end) => {
                     is_behind = !is_at_end;
+                    is_another = is_another && !ask_version(mirror, &link).await;
                     mirror.write().is_answering = true;
                 }
                 Err(_) if link.is_closed() => return Ok(()),
@@ -62,10 +64,27 @@ async fn follow(mirror: &Mirror, bus: &BusSelection, pauses: &mut Pauses) -> Res
         }
         match timeout(LOOK_EVERY, news.next()).await {
             Ok(New::Events) | Err(_) => {}
-            Ok(New::Owner) => mirror.look_at_all(),
+            Ok(New::Owner) => {
+                is_another = true;
+                mirror.look_at_all();
+            }
             Ok(New::End) => return Ok(()),
         }
         is_behind = true;
+    }
+}
+
+/// Asks cpe for its version; whether it has told.
+async fn ask_version(mirror: &Mirror, link: &Link) -> bool {
+    match link.version().await {
+        Ok(version) => {
+            mirror.write().version = version;
+            true
+        }
+        Err(error) => {
+            tracing::debug!("cpe does not tell its version: {}", error.message());
+            false
+        }
     }
 }
 
@@ -75,7 +94,6 @@ async fn catch_up(mirror: &Mirror, link: &Link) -> Result<bool> {
     if known.is_empty() {
         let log = link.log_id().await?;
         let newest = link.newest_cursor().await?;
-        mirror.write().version = link.version().await.unwrap_or_default();
         mirror.begin(&log, newest);
         return Ok(false);
     }

@@ -110,8 +110,7 @@ pub(super) async fn make(
         &["application/xml", "text/xml", "application/json"],
     )?;
     app.asked_by(&who).await?;
-    let kind = request.headers().get(header::CONTENT_TYPE);
-    let is_json = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let is_json = http::is_sent_as(request.headers(), &["application/json"]).is_ok();
     let (deployment, subject) = match is_json {
         true => {
             let http::Json(proposal) = http::Json::<Proposal>::from_request(request, &app).await?;

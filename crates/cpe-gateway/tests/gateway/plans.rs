@@ -114,6 +114,19 @@ async fn standby_is_planned_too() {
 }
 
 #[tokio::test]
+async fn a_type_in_capitals_is_the_same_type() {
+    let setting = Setting::new().await;
+    // The first header of a name counts.
+    let plan = setting
+        .ask("operator", "POST", "/v1/plans")
+        .header("content-type", "Application/JSON; charset=UTF-8")
+        .json(&json!({"deployment": "shop", "verb": "standby", "assembly": "web1"}))
+        .send(&setting)
+        .await;
+    assert_eq!(plan.status, 201, "{plan:?}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_planned_is_refused() {
     let setting = Setting::new().await;
     for proposal in [

@@ -158,3 +158,17 @@ async fn a_cpe_that_refuses_to_be_told_who_calls_has_nothing_shown() {
         .await
         .is_problem(404, "not-found");
 }
+
+#[tokio::test]
+async fn the_version_is_that_of_the_cpe_that_answers_now() {
+    let mut setting = Setting::new().await;
+    let is = async |setting: &Setting, version: &str| {
+        let about = setting.get("", "/v1").send(setting).await;
+        about.status == 200 && about.json()["cpe"] == version
+    };
+    until("the first has told", || is(&setting, "double")).await;
+    setting.cpe = None;
+    setting.double.lock().is_old = true;
+    setting.cpe = Some(setting.double.serve(&setting.bus.address()).await);
+    until("the second has told", || is(&setting, "old")).await;
+}
