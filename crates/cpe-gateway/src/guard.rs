@@ -174,7 +174,7 @@ fn is_own(host: &str, headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get(OWN) {
         Some(value) if value == "1" => Ok(()),
         _ => Err(Problem::forbidden(
-            "changes that no token vouches for need the header `X-CPE-Request: 1`",
+            "without a token, all requests but GET and HEAD need the header `X-CPE-Request: 1`",
         )),
     }
 }

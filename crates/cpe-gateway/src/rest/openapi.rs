@@ -32,7 +32,7 @@ pub(super) fn about() -> OpenApi {
         .title("Cloud Policy Engine")
         .description(Some(
             "Deployments of a host: what they do, and how they are changed. Errors are RFC 9457, with lines and columns of documents. \
-             Without a token, changes need the header `X-CPE-Request: 1`.",
+             Without a token, all requests but GET and HEAD need the header `X-CPE-Request: 1`.",
         ))
         .version("1")
         .build();
