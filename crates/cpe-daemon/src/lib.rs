@@ -1,9 +1,10 @@
 //! What the daemons have in common: where their log goes, what they tell systemd, how long they
-//! wait before they try again, what a panic ends, how their man pages are written, which time
-//! zones their host knows.
+//! wait before they try again, what a panic ends, how their man pages are written, what time
+//! it is, which time zones their host knows.
 
 #![warn(missing_docs)]
 
+mod clock;
 mod journal;
 mod log;
 mod man;
@@ -14,6 +15,7 @@ mod pauses;
 mod watchdog;
 mod zones;
 
+pub use clock::now;
 pub use log::start_log;
 pub use man::man_page;
 pub use notify::{State, notify};

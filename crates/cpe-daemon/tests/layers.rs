@@ -5,7 +5,9 @@ use std::path::Path;
 /// The parts, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
     // each for itself
-    &["outlet", "man", "notify", "panics", "pauses", "zones"],
+    &[
+        "clock", "outlet", "man", "notify", "panics", "pauses", "zones",
+    ],
     // the journal; tells systemd that the event loop turns
     &["journal", "watchdog"],
     // where the log goes

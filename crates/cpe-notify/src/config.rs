@@ -7,13 +7,13 @@ mod files;
 mod keys;
 mod read;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cpe_bus::Event;
 use cpe_bus::events::kind_matches;
 use cpe_bus::names::is_deployment_name;
+use cpe_status::RefusedSink;
 use hyper::Uri;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
@@ -98,34 +98,13 @@ pub enum After {
     Cursor(u64),
 }
 
-/// A file that is not a sink.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// The file.
-    pub file: PathBuf,
-    /// `LINE:COLUMN: what is wrong`, or what is wrong with the file.
-    pub reason: String,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // As compilers write places: no blank before a line number.
-        let blank = if self.reason.starts_with(|c: char| c.is_ascii_digit()) {
-            ""
-        } else {
-            " "
-        };
-        write!(f, "{}:{blank}{}", self.file.display(), self.reason)
-    }
-}
-
 /// All that a folder says.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Config {
     /// By name.
     pub sinks: Vec<Sink>,
     /// Files that are not sinks.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<RefusedSink>,
 }
 
 /// Where files are that sinks name.
@@ -153,23 +132,31 @@ impl Config {
         let mut config = Config::default();
         let files = match files::sinks(&places.folder) {
             Ok(files) => files,
-            Err(refused) => {
-                config.refused.push(refused);
+            Err(reason) => {
+                config.refused.push(refused(&places.folder, reason));
                 return config;
             }
         };
         for file in files {
             if config.sinks.len() == MAX_SINKS {
                 let reason = format!("there are {MAX_SINKS} sinks already, which are the most");
-                config.refused.push(Refused { file, reason });
+                config.refused.push(refused(&file, reason));
                 continue;
             }
             match load(&file, places) {
                 Ok(sink) => config.sinks.push(sink),
-                Err(reason) => config.refused.push(Refused { file, reason }),
+                Err(reason) => config.refused.push(refused(&file, reason)),
             }
         }
         config
+    }
+}
+
+/// What is said of a file that is not a sink.
+pub(crate) fn refused(file: &Path, reason: String) -> RefusedSink {
+    RefusedSink {
+        file: file.display().to_string(),
+        reason,
     }
 }
 

@@ -32,5 +32,4 @@ pub mod store;
 pub mod worker;
 
 mod bus;
-mod clock;
 mod text;

@@ -1,15 +1,16 @@
 //! All sinks: each has a worker, and keeps it for as long as its file says the same.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use cpe_bus::{Error, Event, Result};
+use cpe_daemon::now;
 use cpe_status::{DeadLetterList, RefusedSink, SinkList, SinkStatus, SinkTest};
 use tokio::task::JoinHandle;
 
-use crate::clock::now;
-use crate::config::{Config, Places, Refused, Sink};
+use crate::config::{self, Config, Places, Sink};
 use crate::deliver::{Confinement, Deliverer};
 use crate::event_log::EventLog;
 use crate::retry::{Outcome, Patience};
@@ -33,7 +34,7 @@ pub struct Sinks<L> {
 #[derive(Debug, Default)]
 struct Current {
     workers: BTreeMap<String, Employed>,
-    refused: Vec<Refused>,
+    refused: Vec<RefusedSink>,
 }
 
 #[derive(Debug)]
@@ -93,10 +94,10 @@ impl<L: EventLog> Sinks<L> {
         (current.workers.len(), current.refused.len())
     }
 
-    fn employ(&self, sink: Sink) -> std::result::Result<Employed, Refused> {
-        let deliverer = Deliverer::new(&sink, &self.confinement).map_err(|error| Refused {
-            file: self.places.folder.join(format!("{}.toml", sink.name)),
-            reason: format!("{error:#}"),
+    fn employ(&self, sink: Sink) -> std::result::Result<Employed, RefusedSink> {
+        let deliverer = Deliverer::new(&sink, &self.confinement).map_err(|error| {
+            let file = self.places.folder.join(format!("{}.toml", sink.name));
+            config::refused(&file, format!("{error:#}"))
         })?;
         let (sink, post) = (Arc::new(sink), Arc::new(Post::default()));
         let worker = Worker {
@@ -146,13 +147,9 @@ impl<L: EventLog> Sinks<L> {
             let (position, dead) = read.await.map_err(Error::Failed)?;
             sinks.push(status(&sink, activity, position, dead, end.as_ref()));
         }
-        let refused = refused.into_iter().map(|refused| RefusedSink {
-            file: refused.file.display().to_string(),
-            reason: refused.reason,
-        });
         Ok(SinkList {
             sinks,
-            refused: refused.collect(),
+            refused,
             log,
         })
     }
@@ -226,8 +223,8 @@ impl<L: EventLog> Sinks<L> {
 
 fn unknown(name: &str, current: &Current) -> Error {
     let name = cpe_status::limits::bounded(name, 80);
-    let of_file = |own: &&Refused| {
-        own.file
+    let of_file = |own: &&RefusedSink| {
+        Path::new(&own.file)
             .file_stem()
             .is_some_and(|stem| stem == name.as_str())
     };

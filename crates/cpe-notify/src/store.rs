@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use cpe_bus::Event;
+use cpe_daemon::now;
 use cpe_status::{DeadLetter, DeadLetterList};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-
-use crate::clock::now;
 
 /// The database in the state directory.
 const FILE: &str = "notify.db";

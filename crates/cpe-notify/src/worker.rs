@@ -4,11 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cpe_bus::Event;
-use cpe_daemon::Pauses;
+use cpe_daemon::{Pauses, now};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::clock::now;
 use crate::config::{After, Sink};
 use crate::deliver::Deliverer;
 use crate::event_log::{EventLog, LOOK, Page, Unread};
@@ -134,7 +133,7 @@ impl<L: EventLog> Worker<L> {
             }
             return Ok(());
         }
-        self.deal_with(position.cursor, &page).await;
+        self.deal_with(&position, &page).await;
         Ok(())
     }
 
@@ -211,15 +210,15 @@ impl<L: EventLog> Worker<L> {
     }
 
     /// Delivers what it wants of a page, and passes the rest.
-    async fn deal_with(&self, after: u64, page: &Page) {
+    async fn deal_with(&self, position: &Position, page: &Page) {
         // Up to `cursor` all is looked at; `missing` of that is not saved yet.
-        let (mut cursor, mut missing) = (after, 0);
+        let (mut cursor, mut missing) = (position.cursor, 0);
         let gap = |from: u64, to: u64| if from == 0 { 0 } else { to - from };
         for event in &page.events {
             missing += gap(cursor, event.cursor - 1);
             cursor = event.cursor;
             if self.sink.wants(event) {
-                self.deliver(event, missing).await;
+                self.deliver(event, missing, &position.failing).await;
                 missing = 0;
                 // What somebody wants again does not wait for all that is behind.
                 self.redeliver().await;
@@ -237,9 +236,10 @@ impl<L: EventLog> Worker<L> {
         .await;
     }
 
-    /// Tries until the event has arrived or is given up.
-    async fn deliver(&self, event: &Event, missing: u64) {
-        let mut attempts = self.attempts_of(event).await;
+    /// Tries until the event has arrived or is given up. `failing` was tried before, so often.
+    async fn deliver(&self, event: &Event, missing: u64, failing: &(String, u32)) {
+        let (id, before) = failing;
+        let mut attempts = if *id == event.id { *before } else { 0 };
         let (sink, cursor) = (self.sink.name.clone(), event.cursor);
         loop {
             attempts += 1;
@@ -275,19 +275,6 @@ impl<L: EventLog> Worker<L> {
             self.save(move |store| store.failed(&name, &id, attempts, &reason))
                 .await;
             self.wait(pause).await;
-        }
-    }
-
-    /// How often an event was tried before this process.
-    async fn attempts_of(&self, event: &Event) -> u32 {
-        let name = self.sink.name.clone();
-        let known = self.store.run(move |store| store.position(&name)).await;
-        match known {
-            Ok(Some(Position {
-                failing: (id, attempts),
-                ..
-            })) if id == event.id => attempts,
-            _ => 0,
         }
     }
 

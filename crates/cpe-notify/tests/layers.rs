@@ -4,8 +4,8 @@ use std::path::Path;
 
 /// The parts, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
-    // each for itself: times, texts, pauses, signatures, variables of alert agents
-    &["clock", "environment", "retry", "signature", "text"],
+    // each for itself: texts, pauses, signatures, variables of alert agents
+    &["environment", "retry", "signature", "text"],
     // what an administrator writes; what must not be forgotten; where events come from
     &["config", "event_log", "store"],
     // one attempt; the page about sinks

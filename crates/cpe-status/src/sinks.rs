@@ -1,6 +1,8 @@
 //! How the delivery of events stands: what `cpe-notify` says of its sinks. It crosses the bus as
 //! JSON, as a status does.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// All sinks: the answer of List.
@@ -21,8 +23,19 @@ pub struct SinkList {
 pub struct RefusedSink {
     /// Its path.
     pub file: String,
-    /// `LINE:COLUMN: what is wrong`.
+    /// `LINE:COLUMN: what is wrong`, or what is wrong with the file.
     pub reason: String,
+}
+
+impl fmt::Display for RefusedSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // As compilers write places: no blank before a line number.
+        let blank = match self.reason.starts_with(|c: char| c.is_ascii_digit()) {
+            true => "",
+            false => " ",
+        };
+        write!(f, "{}:{blank}{}", self.file, self.reason)
+    }
 }
 
 /// One sink. Times are microseconds since the Unix epoch; 0: never.
@@ -111,4 +124,22 @@ pub struct SinkTest {
     pub error: String,
     /// How long it took, milliseconds.
     pub took_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_written_as_compilers_do() {
+        let said = |reason: &str| {
+            let refused = RefusedSink {
+                file: "a.toml".into(),
+                reason: reason.into(),
+            };
+            refused.to_string()
+        };
+        assert_eq!(said("3:1: unknown field"), "a.toml:3:1: unknown field");
+        assert_eq!(said("cannot be read"), "a.toml: cannot be read");
+    }
 }

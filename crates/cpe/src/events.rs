@@ -1,8 +1,7 @@
 //! Events of the CPE's own, and every event's way into the journal.
 
 use cpe_bus::{Event, EventKind};
-
-use crate::clock::now;
+use cpe_daemon::now;
 
 /// A new event of this daemon.
 pub(crate) fn new(kind: EventKind, deployment: &str) -> Event {

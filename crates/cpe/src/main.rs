@@ -21,7 +21,6 @@ mod audit;
 mod authorisation;
 mod backoff;
 mod bus;
-mod clock;
 mod config;
 mod conflicts;
 mod core;

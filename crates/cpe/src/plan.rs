@@ -47,7 +47,7 @@ pub(crate) async fn plan(host: &Arc<Host>, accepted: Accepted) -> Result<String>
 }
 
 fn from_nothing(accepted: &Accepted) -> Result<String> {
-    let now = crate::clock::now();
+    let now = cpe_daemon::now();
     let now = Time {
         boottime_us: now,
         wall_us: now,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// The modules, lowest first. Those of a floor do not know each other.
 const FLOORS: layers::Floors<'_> = &[
-    &["clock", "sync", "config", "backoff", "facts", "rights"],
+    &["sync", "config", "backoff", "facts", "rights"],
     &[
         "access",
         "authorisation",

@@ -8,25 +8,22 @@ use std::path::{Path, PathBuf};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
-use super::{Places, Refused};
+use super::Places;
 use crate::signature::Secret;
 
 /// Largest file of a sink or a secret, in bytes; of certificates ten times as much.
 const MAX_FILE: u64 = 64 << 10;
 
 /// The files that are sinks, by name.
-pub(super) fn sinks(folder: &Path) -> Result<Vec<PathBuf>, Refused> {
-    let refused = |error: std::io::Error| Refused {
-        file: folder.to_owned(),
-        reason: format!("cannot be read: {error}"),
-    };
+pub(super) fn sinks(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let failed = |error: std::io::Error| format!("cannot be read: {error}");
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(refused)?,
+        entries => entries.map_err(failed)?,
     };
     let mut files = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(refused)?;
+        let entry = entry.map_err(failed)?;
         let name = entry.file_name();
         // Editors leave files such as `.a.toml.swp` and `a.toml~`.
         let is_sink = |name: &str| name.ends_with(".toml") && !name.starts_with('.');

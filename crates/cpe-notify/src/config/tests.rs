@@ -73,7 +73,7 @@ fn a_mistake_is_refused_with_its_place_and_the_others_work() {
     let folder = Folder::with(&files);
     let config = folder.load();
     assert_eq!(config.sinks.len(), 1);
-    let refused: Vec<String> = config.refused.iter().map(Refused::to_string).collect();
+    let refused: Vec<String> = config.refused.iter().map(RefusedSink::to_string).collect();
     assert!(
         refused[0].contains("Z_.toml: the file's name"),
         "{refused:?}"

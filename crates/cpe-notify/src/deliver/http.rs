@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
 use cpe_bus::Event;
 use cpe_bus::cloudevents::to_cloudevent;
+use cpe_daemon::now;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -21,7 +22,6 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 use super::Tls;
-use crate::clock::now;
 use crate::config::{Format, Http};
 use crate::retry::{self, Outcome};
 use crate::{signature, text};

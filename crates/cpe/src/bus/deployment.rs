@@ -163,7 +163,7 @@ impl DeploymentObject {
             generation: current.row.generation,
             owner: current.row.owned.owner,
             group: current.row.owned.group,
-            time: crate::clock::now(),
+            time: cpe_daemon::now(),
             ..DeploymentStatus::default()
         }
     }

@@ -89,7 +89,7 @@ impl EventsObject {
         }
         event.cursor = 0;
         if event.time == 0 {
-            event.time = crate::clock::now();
+            event.time = cpe_daemon::now();
         }
         store(&host, move |store| store.record(event)).await
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use cpe_daemon::now;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{Result, Store, signed, unsigned};
-use crate::clock::now;
 
 /// How many documents of a deployment are kept, the newest first. The current one always is.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cpe_bus::Event;
+use cpe_daemon::now;
 use rusqlite::types::Value;
 use rusqlite::{
     Connection, OptionalExtension, Row as SqlRow, Transaction, params, params_from_iter,
 };
 
 use super::{Result, Store, signed, unsigned};
-use crate::clock::now;
 use crate::events::to_journal;
 
 /// Texts of a page, at most, in bytes: a page crosses the bus in one message, and the bus has a

@@ -15,12 +15,12 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cpe_daemon::now;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{Error, Result, Store, documents};
-use crate::clock::now;
 
 const FILE: &str = "cpe.db";
 /// MESSAGE_ID of the line that says that the database was opened on a full disk.

@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 
+use cpe_daemon::now;
+
 use super::Supervisor;
-use crate::clock::now;
 use crate::store::{Row, Run};
 use crate::systemd::{ActiveState, Unit};
 

@@ -63,17 +63,9 @@ async fn list(daemon: &NotifyProxy<'_>, output: &Output) -> Result<(), Failure> 
             .for_each(|line| output.line(line.as_str()));
     }
     for refused in &list.refused {
-        output.line(format!("refused: {}:{}", refused.file, blank(&refused.reason)).as_str());
+        output.line(format!("refused: {refused}").as_str());
     }
     Ok(())
-}
-
-/// No blank stands before a line's number.
-fn blank(reason: &str) -> String {
-    match reason.starts_with(|c: char| c.is_ascii_digit()) {
-        true => reason.to_owned(),
-        false => format!(" {reason}"),
-    }
 }
 
 /// A row for each sink.
@@ -265,11 +257,5 @@ mod tests {
             ..SinkStatus::default()
         };
         assert_eq!(remarks(&well), [""; 0]);
-    }
-
-    #[test]
-    fn places_are_written_as_compilers_do() {
-        assert_eq!(blank("3:1: unknown field"), "3:1: unknown field");
-        assert_eq!(blank("cannot be read"), " cannot be read");
     }
 }
