@@ -56,6 +56,9 @@ impl World {
         service: &ServiceId,
         assembly: &AssemblyId,
     ) -> Result<String, Refusal> {
+        if self.is_stopped() {
+            return Err(Refusal::NotReady("the DPE does not answer".into()));
+        }
         let now = self.time();
         let controller = self.shell.controller.as_ref();
         let controller = controller.ok_or(Refusal::NotReady("there is no DPE".into()))?;
@@ -69,6 +72,7 @@ impl World {
         };
         let left_alone = status.maintenance || status.overlay.iter().any(unmanaged);
         let order = Box::new(order);
+        self.shell.refused = None;
         self.input(Input::Debug { order, by });
         let last = self.shell.controller.as_ref();
         let last = last.and_then(|own| own.last_debugged());
@@ -80,9 +84,8 @@ impl World {
             ));
         }
         begun.ok_or_else(|| {
-            let told = self.trace.last().cloned().unwrap_or_default();
-            let why = told.split_once("refused: ").map_or("", |(_, why)| why);
-            Refusal::Refused(format!("refused: {}", why.trim_start_matches("refused: ")))
+            let refused = self.shell.refused.take();
+            refused.unwrap_or_else(|| Refusal::NotReady("the DPE died".into()))
         })
     }
 

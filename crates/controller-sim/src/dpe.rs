@@ -231,7 +231,10 @@ impl World {
             self.checker.hands_off.clear();
         }
         match &outcome {
-            Err(refusal) if is_debug => self.say(|| format!("  refused: {refusal}")),
+            Err(refusal) if is_debug => {
+                self.say(|| format!("  refused: {refusal}"));
+                self.shell.refused = Some(refusal.clone());
+            }
             Err(refusal) => {
                 self.note_refusal(request.as_ref(), refusal);
                 self.ask_again(request.as_ref());

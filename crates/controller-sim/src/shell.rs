@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use controller::{AssemblyId, Change, Connect, Effect, Event, Input};
+use controller::{AssemblyId, Change, Connect, Effect, Event, Input, Refusal};
 
 use crate::mutants::Subject;
 use crate::queue::SimEvent;
@@ -20,6 +20,8 @@ pub(crate) struct Shell {
     /// On disk.
     pub table: BTreeMap<String, String>,
     pub inbox: VecDeque<Input>,
+    /// Why the last operation by hand was refused.
+    pub refused: Option<Refusal>,
     pub slow_disk_until_us: u64,
     /// Nothing can be written until then, µs.
     pub disk_full_until_us: u64,
