@@ -96,11 +96,8 @@ impl RoomReport {
     /// The answer in a sentence, as a status has it.
     pub fn text(&self) -> String {
         let all = self.failing().flat_map(|loss| {
-            let worst = loss
-                .services
-                .iter()
-                .filter(|own| !own.outcome.is_bearable());
-            worst.map(move |own| (own, loss))
+            let missing = loss.missing();
+            missing.map(move |own| (own, loss))
         });
         let mut all = all.peekable();
         let Some((first, loss)) = all.next() else {
@@ -129,6 +126,12 @@ impl RoomLoss {
             "" => assemblies,
             host => format!("host {host} ({})", self.assemblies.join(", ")),
         }
+    }
+
+    /// The services that would not be there any more for those who use them.
+    pub fn missing(&self) -> impl Iterator<Item = &RoomService> {
+        let services = self.services.iter();
+        services.filter(|own| !own.outcome.is_bearable())
     }
 }
 

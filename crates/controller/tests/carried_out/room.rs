@@ -130,7 +130,9 @@ fn services_that_must_be_apart_need_one_more_assembly() {
     let lab = Lab::new(2, &text);
     let loss = lab.without("n1");
     assert_eq!(down(&loss), ["b"], "{loss:?}");
-    assert!(loss.services[0].reason.contains("a"), "{loss:?}");
+    let reason = &loss.services[0].reason;
+    let named = reason.contains("colocation apart keeps it away from a");
+    assert!(named, "{loss:?}");
     assert_eq!(remedies(&loss), ["one more assembly"]);
 }
 

@@ -86,11 +86,12 @@ impl RoomInput {
             if told.services.is_empty() {
                 continue;
             }
-            if detail == RoomDetail::Advice {
-                self.explain(&after, &mut told);
-                if !told.holds && advised < MOST_ADVISED {
+            if detail == RoomDetail::Advice && !told.holds {
+                let explained = after.explained();
+                self.explain(&explained, &mut told);
+                if advised < MOST_ADVISED {
                     advised += 1;
-                    told.remedies = self.remedies(loss, &own, &after, &told, goes_on);
+                    told.remedies = self.remedies(loss, &own, &after, &explained, &told, goes_on);
                 }
             }
             report.losses.push(told);

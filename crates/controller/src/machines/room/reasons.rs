@@ -5,7 +5,7 @@ use policy_engine::Schedule;
 use policy_engine::explain::{self, Explanation, Question, Statement, Value};
 
 use super::RoomInput;
-use super::world::{self, Settled};
+use super::world;
 use crate::vocabulary::ServiceId;
 
 /// Services of one loss that are explained: a loss of half of a large deployment has hundreds with
@@ -15,18 +15,14 @@ const MOST_EXPLAINED: usize = 32;
 const LONGEST_REASON: usize = 1024;
 
 impl RoomInput {
-    /// Adds reasons to what a loss takes down.
-    pub(super) fn explain(&self, after: &Settled, told: &mut RoomLoss) {
-        if told.services.iter().all(|own| own.outcome.is_bearable()) {
-            return;
-        }
-        let schedule = after.explained();
+    /// Adds reasons to what a loss takes down. `schedule`: what is decided after it, with reasons.
+    pub(super) fn explain(&self, schedule: &Schedule, told: &mut RoomLoss) {
         let worst = |own: &&mut cpe_status::RoomService| !own.outcome.is_bearable();
         let services = told.services.iter_mut().filter(worst);
         for own in services.take(MOST_EXPLAINED) {
             let service = ServiceId::from(own.service.as_str());
             let idle = own.outcome != RoomOutcome::NotPromoted;
-            let answer = self.explanation(&schedule, &service, idle);
+            let answer = self.explanation(schedule, &service, idle);
             let reason = answer.map(|answer| reason_of(&answer)).unwrap_or_default();
             own.reason = limits::bounded(&reason, LONGEST_REASON);
         }
@@ -51,11 +47,10 @@ impl RoomInput {
     }
 
     /// Constraints that are named where it is said why services do not run.
-    pub(super) fn constraints(&self, after: &Settled, services: &[ServiceId]) -> Vec<String> {
-        let schedule = after.explained();
+    pub(super) fn constraints(&self, schedule: &Schedule, services: &[ServiceId]) -> Vec<String> {
         let mut found = Vec::new();
         for service in services.iter().take(MOST_EXPLAINED) {
-            let Some(answer) = self.explanation(&schedule, service, true) else {
+            let Some(answer) = self.explanation(schedule, service, true) else {
                 continue;
             };
             let nodes = answer.nodes.iter().map(|line| &line.reason);

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cpe_status::{RoomLoss, RoomRemedy};
+use policy_engine::Schedule;
 
 use super::RoomInput;
 use super::world::{Amounts, Change, Settled, World};
@@ -19,26 +20,24 @@ type Try = (Change, String);
 
 impl RoomInput {
     /// Remedies for a loss, those that help most first. `lost`: the world right after the loss;
-    /// `after`: what becomes of it.
+    /// `after`: what becomes of it; `explained`: what is decided then, with reasons.
     pub(super) fn remedies(
         &self,
         loss: &Loss,
         lost: &World,
         after: &Settled,
+        explained: &Schedule,
         told: &RoomLoss,
         goes_on: &mut dyn FnMut() -> bool,
     ) -> Vec<RoomRemedy> {
-        let worst = told
-            .services
-            .iter()
-            .filter(|own| !own.outcome.is_bearable());
-        let before: BTreeMap<ServiceId, u32> = worst
+        let before: BTreeMap<ServiceId, u32> = told
+            .missing()
             .map(|own| (own.service.as_str().into(), own.before))
             .collect();
         let missing: Vec<ServiceId> = before.keys().cloned().collect();
         let mut found = Vec::new();
         for tries in [
-            self.ends(lost, after, &missing),
+            self.ends(lost, explained, &missing),
             self.switches(loss, lost, after),
             self.failures(lost, &missing),
             self.raises(after, &before),
@@ -66,8 +65,8 @@ impl RoomInput {
     }
 
     /// Constraints of administrators and guests that keep services off, and those of the document.
-    fn ends(&self, lost: &World, after: &Settled, missing: &[ServiceId]) -> Vec<Try> {
-        let named = self.constraints(after, missing);
+    fn ends(&self, lost: &World, explained: &Schedule, missing: &[ServiceId]) -> Vec<Try> {
+        let named = self.constraints(explained, missing);
         let own = named.into_iter().filter_map(|id| {
             let location = lost.location(&id)?;
             let is_pin = id.starts_with("pinned.") || id.starts_with("looked-for.");
@@ -187,11 +186,8 @@ fn helped(lost: &World, after: &Settled, told: &RoomLoss, change: &Change) -> Ve
     let mut world = lost.clone();
     world.change(change);
     let with = world.settle();
-    let worst = told
-        .services
-        .iter()
-        .filter(|own| !own.outcome.is_bearable());
-    let missing: BTreeSet<ServiceId> = worst.map(|own| own.service.as_str().into()).collect();
+    let missing = told.missing().map(|own| own.service.as_str().into());
+    let missing: BTreeSet<ServiceId> = missing.collect();
     let kept = after.runs.iter().all(|(service, runs)| {
         let own = with.of(service);
         own.instances >= runs.instances && own.promoted >= runs.promoted
