@@ -29,14 +29,12 @@ use crate::machines::overlay::Overlay;
 use crate::machines::ticket::TicketFacts;
 use crate::machines::values::{self, BanFacts, Values};
 use crate::vocabulary::{
-    AssemblyId, FORCE_RESTART, Holder, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Record,
-    RecordState, SECOND, ServiceId, Task, TicketId, TransitionKey, dispatcher_uuid,
+    AssemblyId, FORCE_RESTART, Holder, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, RC_PENDING,
+    Record, RecordState, SECOND, ServiceId, Task, TicketId, TransitionKey, dispatcher_uuid,
 };
 
 /// The feature set whose history entries these are: one that the field's present tools read, too.
 const FEATURE_SET: &str = "3.16.2";
-/// Exit code of an operation that has not ended.
-const RC_PENDING: i32 = 193;
 
 /// In `crm_config`: nothing migrates live, all is stopped and started. The last set is the
 /// strongest of those without a score.

@@ -20,16 +20,14 @@ use crate::machines::execution::Step;
 use crate::machines::facts::Departure;
 use crate::machines::history::Activity;
 use crate::vocabulary::{
-    AssemblyId, DEBUG, DebugInput, DebugOrder, DebugTask, Effect, MS, Operation, Record,
-    RecordState, Refusal, SECOND, ServiceId, Time, TransitionKey, dispatcher_uuid,
+    AssemblyId, DEBUG, DebugInput, DebugOrder, DebugTask, Effect, MS, Operation, RecordState,
+    Refusal, SECOND, ServiceId, Time, TransitionKey, dispatcher_uuid, pending,
 };
 
 /// An agent has this much longer than the operation's own timeout to report its result, µs.
 const NETWORK_DELAY_US: u64 = 60 * SECOND;
 /// What is believed of what runs.
 const RUNNING: &str = "running";
-/// Exit code of an operation that has not ended.
-const RC_PENDING: i32 = 193;
 
 impl Controller {
     /// Asks what an operation of a service would be in an assembly, to run it once.
@@ -405,18 +403,10 @@ impl Controller {
     fn begin_debug(&mut self, now: Time, assembly: &AssemblyId, operation: Operation, by: String) {
         let resource = operation.resource.clone();
         let id = ServiceId::of_resource(&resource);
-        let changes = operation.action != DebugTask::Monitor.task();
         let before = self.belief(assembly, &id);
         let within_us = u64::from(operation.timeout_ms) * MS + NETWORK_DELAY_US;
-        let pending = Record {
-            operation: Operation {
-                configure: None,
-                ..operation.clone()
-            },
-            state: RecordState::Pending,
-            rc: RC_PENDING,
-            ..Record::default()
-        };
+        let pending = pending(&operation);
+        let changes = pending.changes();
         let report = DebugReport {
             state: DebugState::Running,
             before: before.to_owned(),

@@ -8,10 +8,11 @@
 use cpe_status::{DebugReport, DebugState};
 
 use super::Controller;
+use super::status::came_to;
 use crate::machines::debugging::{LOOK_WITHIN_US, Session};
 use crate::vocabulary::{
     AssemblyId, DEBUG, EventDraft, EventKind, Operation, Record, RecordState, STATUS_DONE,
-    STATUS_TIMEOUT, ServiceId, Task, Time, exit_code_name,
+    ServiceId, Task, Time,
 };
 
 /// What is said when a look has followed.
@@ -261,14 +262,12 @@ pub(super) fn agent(operation: &Operation) -> String {
 
 /// What became of it, in words.
 fn meaning(record: &Record) -> String {
-    match record.status {
-        _ if record.state != RecordState::Complete => "has not ended".to_owned(),
-        _ if record.is_unknown() => "its agent was killed: nobody knows".to_owned(),
-        STATUS_DONE => exit_code_name(record.rc).to_owned(),
-        STATUS_TIMEOUT => format!("timed out after {} ms", record.operation.timeout_ms),
-        3 => "the agent does not have it".to_owned(),
-        7 => "the agent is not installed".to_owned(),
-        status => format!("could not be run, status {status}"),
+    if record.state != RecordState::Complete {
+        return "has not ended".to_owned();
+    }
+    match record.is_unknown() {
+        true => "its agent was killed: nobody knows".to_owned(),
+        false => came_to(record),
     }
 }
 

@@ -12,7 +12,7 @@ use super::Controller;
 use crate::machines::devices::Question;
 use crate::machines::run::Work;
 use crate::vocabulary::{
-    AssemblyId, DeviceCheck, Effect, MS, Operation, Record, RecordState, ServiceId, Task, Time,
+    AssemblyId, DeviceCheck, Effect, MS, Operation, Record, ServiceId, Task, Time, pending,
 };
 
 /// Exit code: it runs.
@@ -21,8 +21,6 @@ const RC_OK: i32 = 0;
 const RC_ERROR: i32 = 1;
 /// Exit code: it does not run.
 const RC_NOT_RUNNING: i32 = 7;
-/// Exit code of what has not ended.
-const RC_PENDING: i32 = 193;
 /// The shell has this much longer than the question's own timeout to answer. Milliseconds.
 const ANSWER_DELAY_MS: u32 = 5_000;
 
@@ -72,11 +70,8 @@ impl Controller {
         }
         let run = self.execution.run_of(name, &operation.id);
         let record = Record {
-            operation,
-            state: RecordState::Pending,
             call_id,
-            rc: RC_PENDING,
-            ..Record::default()
+            ..pending(&operation)
         };
         if let Some(assembly) = self.assemblies.get_mut(name) {
             assembly.history_mut().insert(record);

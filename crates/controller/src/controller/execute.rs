@@ -5,12 +5,7 @@ use crate::machines::assembly::{Assembly, Life};
 use crate::machines::execution::{End, Finished};
 use crate::machines::run::{Run, Work};
 use crate::machines::transition::Transition;
-use crate::vocabulary::{
-    AssemblyId, Effect, EventDraft, EventKind, Operation, Record, RecordState, Time,
-};
-
-/// Exit code of an operation that has not ended.
-const RC_PENDING: i32 = 193;
+use crate::vocabulary::{AssemblyId, Effect, EventDraft, EventKind, Time, pending};
 
 impl Controller {
     /// No assembly is unknown: each is online, lost or safe.
@@ -123,17 +118,8 @@ impl Controller {
             // This host does it: see `devices.rs`.
             Work::Operation(operation) if operation.is_of_device() => {}
             Work::Operation(operation) => {
-                let pending = Record {
-                    operation: Operation {
-                        configure: None,
-                        ..(**operation).clone()
-                    },
-                    state: RecordState::Pending,
-                    rc: RC_PENDING,
-                    ..Record::default()
-                };
                 if let Some(own) = self.assemblies.get_mut(assembly) {
-                    own.history_mut().sent(pending);
+                    own.history_mut().sent(pending(operation));
                 }
                 self.note_arrival(assembly, operation);
                 self.effects.push(Effect::Execute {

@@ -14,7 +14,7 @@ use super::plan::actions;
 use crate::machines::assembly::Life;
 use crate::machines::overlay::{EntryChange, changed};
 use crate::vocabulary::{
-    AssemblyId, Lifetime, Refusal, ServiceId, ServiceOrder, Time, Zones, only_utc, scheduled,
+    AssemblyId, Lifetime, Refusal, ServiceId, ServiceOrder, Time, Zones, fnv, only_utc, scheduled,
 };
 
 /// The most services that a refusal names.
@@ -544,11 +544,5 @@ fn fingerprint(plan: &ServicePlan, changes: &[EntryChange]) -> String {
     let changes = changes.iter();
     let changes = changes.map(|(key, facts)| format!("{} {}", key.text(), facts.is_some()));
     let all: Vec<String> = actions.chain(changes).collect();
-    let hash = all
-        .join("\n")
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
-    format!("{hash:016x}")
+    format!("{:016x}", fnv(all.join("\n").bytes()))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cpe_status::{AssemblyState, DeploymentState, ServiceState, TransitionState};
 use serde::{Deserialize, Serialize};
 
+use super::hash::fnv;
 use super::ids::{AssemblyId, ServiceId};
 
 /// Events that are kept for an event log that does not take them, at most: in the controller's
@@ -323,11 +324,7 @@ mod empty_if_absent {
 /// A version 7 uuid: 48 bits of milliseconds, then 74 bits that no two events share: 24 of
 /// `counter`, 32 of `epoch`, 18 of a hash of the deployment.
 pub(crate) fn event_id(wall_us: u64, deployment: &str, epoch: u64, counter: u64) -> String {
-    let hash = deployment
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
+    let hash = fnv(deployment.bytes());
     let hash = (hash ^ (hash >> 32)) & 0x3_ffff;
     let (high, low) = ((counter >> 12) & 0xfff, counter & 0xfff);
     // 12 bits before the variant and 62 after it: the counter's low 12 first of these, so that

@@ -6,6 +6,7 @@ mod effect;
 mod engine_input;
 mod event;
 mod failed_operation;
+mod hash;
 mod ids;
 mod input;
 mod limits;
@@ -45,8 +46,11 @@ pub(crate) use engine_input::{
     Goal, Outcome, Terms, Waits, Without, does_nothing, goal, only_utc, scheduled,
 };
 pub(crate) use event::{EventDraft, event_id};
+pub(crate) use hash::fnv;
 pub(crate) use limits::Limits;
-pub(crate) use operation::{Asked, DEVICE_CLASS, META_OF_RESULTS, epoch_of_dispatcher};
+pub(crate) use operation::{
+    Asked, DEVICE_CLASS, META_OF_RESULTS, RC_PENDING, epoch_of_dispatcher, pending,
+};
 pub(crate) use overlay::OverlayKey;
 pub(crate) use question::QUESTIONS;
 pub(crate) use room::Loss;

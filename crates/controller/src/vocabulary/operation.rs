@@ -153,8 +153,23 @@ pub const STATUS_CANCELLED: i32 = 1;
 pub const STATUS_TIMEOUT: i32 = 2;
 /// `op-status` of an operation that could not be run.
 pub const STATUS_ERROR: i32 = 4;
+/// Exit code of an operation that has not ended.
+pub(crate) const RC_PENDING: i32 = 193;
 /// Exit code of an operation of which nobody knows the result.
 const RC_UNKNOWN: i32 = 193;
+
+/// The record of an operation that an agent is asked to do now.
+pub(crate) fn pending(operation: &Operation) -> Record {
+    Record {
+        operation: Operation {
+            configure: None,
+            ..operation.clone()
+        },
+        state: RecordState::Pending,
+        rc: RC_PENDING,
+        ..Record::default()
+    }
+}
 
 impl Record {
     /// The exit code that the operation was expected to have: from its id; 0 if that is not a

@@ -9,6 +9,7 @@ mod trouble;
 
 use cpe_status::{DeploymentStatus, DpeState, NextLook};
 
+pub(super) use self::operations::came_to;
 use super::Controller;
 use crate::machines::announcement::Announced;
 use crate::machines::assembly::Life;

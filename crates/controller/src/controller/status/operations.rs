@@ -119,20 +119,21 @@ impl Controller {
 
 /// What became of an operation, in words.
 fn meaning(record: &Record) -> String {
-    match outcome(record) {
-        OperationOutcome::Pending => match record.waits_for_its_start_delay() {
-            Some(remark) => remark,
-            None => "has not ended".to_owned(),
-        },
-        OperationOutcome::Done => exit_code_name(record.rc).to_owned(),
-        OperationOutcome::TimedOut => {
-            format!("timed out after {} ms", record.operation.timeout_ms)
-        }
-        OperationOutcome::Error | OperationOutcome::Unknown => match record.status {
-            3 => "the agent does not have it".to_owned(),
-            7 => "the agent is not installed".to_owned(),
-            status => format!("could not be run, status {status}"),
-        },
+    if record.state != RecordState::Pending {
+        return came_to(record);
+    }
+    let remark = record.waits_for_its_start_delay();
+    remark.unwrap_or_else(|| "has not ended".to_owned())
+}
+
+/// What an operation came to that has ended, in words.
+pub(crate) fn came_to(record: &Record) -> String {
+    match record.status {
+        STATUS_DONE => exit_code_name(record.rc).to_owned(),
+        STATUS_TIMEOUT => format!("timed out after {} ms", record.operation.timeout_ms),
+        3 => "the agent does not have it".to_owned(),
+        7 => "the agent is not installed".to_owned(),
+        status => format!("could not be run, status {status}"),
     }
 }
 

@@ -3,7 +3,7 @@
 use cpe_status::{RoomReport, RoomStatus};
 use serde::{Deserialize, Serialize};
 
-use crate::vocabulary::{EventDraft, EventKind, SECOND};
+use crate::vocabulary::{EventDraft, EventKind, SECOND, fnv};
 
 /// So long nothing has to change before it is found out again, µs: what is being changed is not
 /// worth an answer.
@@ -124,21 +124,15 @@ impl RoomTold {
 /// What is missing, a line for each service and loss.
 fn lines(report: &RoomReport) -> Vec<String> {
     let all = report.failing().flat_map(|loss| {
-        let worst = loss
-            .services
-            .iter()
-            .filter(|own| !own.outcome.is_bearable());
         let name = loss.name();
-        worst.map(move |own| format!("{} {} {name}", own.service, own.outcome))
+        let missing = loss.missing();
+        missing.map(move |own| format!("{} {} {name}", own.service, own.outcome))
     });
     all.collect()
 }
 
 fn hash(lines: &[String]) -> u64 {
-    let bytes = lines.iter().flat_map(|line| line.bytes().chain([b'\n']));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    })
+    fnv(lines.iter().flat_map(|line| line.bytes().chain([b'\n'])))
 }
 
 #[cfg(test)]
