@@ -75,13 +75,14 @@ async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
 async fn ask(client: Client, command: Command, output: &Output) -> Result<(), Failure> {
     use commands::{
         administer, agents, attribute, check, debug, deploy, destroy, edit, events, explain,
-        fencing, history, list, orders, owner, plan, report, rollback, sinks, status, ticket,
+        fencing, history, list, orders, owner, plan, report, rollback, sinks, status, ticket, top,
         transitions, upkeep, wait,
     };
     match command {
         Command::Deploy(arguments) => deploy::run(&client, &arguments, output).await,
         Command::Plan(arguments) => plan::run(&client, &arguments, output).await,
         Command::Status(arguments) => status::run(client, &arguments, output).await,
+        Command::Top(arguments) => top::run(client, &arguments, output).await,
         Command::Explain(arguments) => explain::run(&client, &arguments, output).await,
         Command::Check(arguments) => check::run(&client, &arguments, output).await,
         Command::Agents(arguments) => agents::list(&client, &arguments, output).await,

@@ -8,6 +8,7 @@ mod owner;
 mod report;
 mod sinks;
 mod token;
+mod top;
 mod transitions;
 mod upkeep;
 mod wait;
@@ -27,6 +28,7 @@ pub(crate) use self::owner::Chown;
 pub(crate) use self::report::Report;
 pub(crate) use self::sinks::{Sinks, SinksCommand};
 pub(crate) use self::token::{Token, TokenCommand};
+pub(crate) use self::top::Top;
 pub(crate) use self::transitions::{Input, Transitions};
 pub(crate) use self::upkeep::{Cleanup, Planned, Refresh, Standby, Unstandby};
 pub(crate) use self::wait::{Condition, Role, Wait};
@@ -80,6 +82,12 @@ pub(crate) enum Command {
     Import(Import),
     /// Shows what runs where, what failed, and what is being done about it
     Status(Status),
+    /// Shows live, on a terminal, what runs where and what happens
+    ///
+    /// Events are followed, and the age of what is shown is said: without an answer of cpe it is
+    /// NOT LIVE, and comes back by itself. Key ? lists the keys. Nothing is changed without --act.
+    /// Elsewhere than on a terminal it is cpectl status.
+    Top(Top),
     /// Says why a service is where it is, why not elsewhere, and what is done about it; the same of
     /// assemblies, and of the whole deployment
     Explain(Explain),
@@ -486,7 +494,7 @@ pub(crate) struct Revoke {
     pub serial: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Status {
     /// The deployment; all of them if none is given
     pub name: Option<String>,

@@ -70,7 +70,8 @@ fn verdict(report: &RoomReport) -> Result<(), Failure> {
     }
 }
 
-fn lines(report: &RoomReport) -> Vec<Line> {
+/// The answer for people.
+pub(super) fn lines(report: &RoomReport) -> Vec<Line> {
     let of = match report.scope {
         RoomScope::Any => "any one assembly",
         RoomScope::AnyHost => "any one host",

@@ -31,6 +31,7 @@ pub(crate) mod sinks;
 pub(crate) mod status;
 pub(crate) mod ticket;
 pub(crate) mod token;
+pub(crate) mod top;
 pub(crate) mod transitions;
 pub(crate) mod upkeep;
 pub(crate) mod validate;

@@ -2,6 +2,7 @@
 //! time passes only when the session says so.
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use controller::{
     AssemblyId, Ban, DebugTask, FailedOperation, Holder, Lifetime, Refusal, Request, RoomQuestion,
@@ -21,6 +22,7 @@ use cpe_status::{
     OverlayKind, ResourceAgent, Said, ServicePlan, Unasked,
 };
 use policy_engine::explain::{self, Detail, Question, Temporary, Terms};
+use zbus::object_server::SignalEmitter;
 
 use crate::bus::Bus;
 
@@ -73,17 +75,17 @@ impl Daemon {
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let _connection = selection
+                let connection = selection
                     .builder()
                     .serve_at(CPE_PATH, Manager(served.clone()))
                     .serve_at(CPE_PATH, Events(served.clone()))
-                    .serve_at(deployment_path(NAME), Deployment(served))
+                    .serve_at(deployment_path(NAME), Deployment(served.clone()))
                     .name(CPE_NAME)
                     .build()
                     .await
                     .unwrap();
                 ready.send(()).unwrap();
-                std::future::pending::<()>().await;
+                served.announce(&connection).await;
             });
         });
         is_ready.recv().unwrap();
@@ -172,6 +174,24 @@ struct Shared {
 }
 
 impl Shared {
+    /// Signals each event that the log gets, for ever.
+    async fn announce(&self, connection: &zbus::Connection) {
+        let emitter = SignalEmitter::new(connection, CPE_PATH).unwrap();
+        let mut told = 0;
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let events: Vec<Event> = {
+                let world = self.lock();
+                let new = told + 1..=world.log_order.len();
+                new.map(|cursor| recorded(&world, cursor)).collect()
+            };
+            told += events.len();
+            for event in &events {
+                Events::recorded(&emitter, event.to_fields()).await.unwrap();
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap()
     }
@@ -774,6 +794,24 @@ fn some<'a, Id: From<&'a str>>(text: &'a str) -> Option<Id> {
 
 struct Events(Shared);
 
+/// The event with that cursor: they count from 1.
+fn recorded(world: &World, cursor: usize) -> Event {
+    let event = &world.log[&world.log_order[cursor - 1]];
+    let name = |name: Option<String>| name.unwrap_or_default();
+    Event {
+        id: event.id.clone(),
+        cursor: cursor as u64,
+        time: event.time,
+        kind: event.kind.as_str().to_owned(),
+        deployment: event.deployment.clone(),
+        assembly: name(event.assembly.as_ref().map(ToString::to_string)),
+        service: name(event.service.as_ref().map(ToString::to_string)),
+        state: event.state.clone(),
+        reason: event.reason.clone(),
+        details: event.details.clone(),
+    }
+}
+
 #[zbus::interface(name = "org.cloudpolicy.Cpe1.Events")]
 impl Events {
     async fn query(
@@ -789,28 +827,7 @@ impl Events {
         );
         let since = filter.u64("since")?;
         let world = self.0.lock();
-        let cursors = 1..;
-        let all = cursors.zip(&world.log_order).map(|(cursor, id)| {
-            let event = &world.log[id];
-            Event {
-                id: event.id.clone(),
-                cursor,
-                time: event.time,
-                kind: event.kind.as_str().to_owned(),
-                deployment: event.deployment.clone(),
-                assembly: event
-                    .assembly
-                    .as_ref()
-                    .map_or_else(String::new, ToString::to_string),
-                service: event
-                    .service
-                    .as_ref()
-                    .map_or_else(String::new, ToString::to_string),
-                state: event.state.clone(),
-                reason: event.reason.clone(),
-                details: event.details.clone(),
-            }
-        });
+        let all = (1..=world.log_order.len()).map(|cursor| recorded(&world, cursor));
         let found = all
             .filter(|event| event.cursor > after_cursor)
             .filter(|event| kind.is_empty() || kind_matches(&kind, &event.kind))
@@ -819,6 +836,9 @@ impl Events {
         let found = found.map(|event| event.to_fields()).collect();
         Ok((found, world.log_order.len() as u64))
     }
+
+    #[zbus(signal)]
+    async fn recorded(emitter: &SignalEmitter<'_>, event: Fields) -> zbus::Result<()>;
 
     #[zbus(property(emits_changed_signal = "const"))]
     async fn log_id(&self) -> &str {

@@ -25,6 +25,8 @@ mod bus;
 mod daemon;
 #[path = "../support/pty.rs"]
 mod pty;
+#[path = "../support/typing.rs"]
+mod typing;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -134,6 +136,56 @@ fn a_change_is_shown_as_it_happens_until_ctrl_c() {
         .status();
     assert!(interrupt.unwrap().success());
     assert!(child.wait().unwrap().success());
+}
+
+/// The real program, a real bus and a real terminal, driven by keys.
+#[test]
+fn the_live_view_shows_what_happens_answers_keys_and_leaves_the_terminal_as_it_was() {
+    let daemon = Daemon::start();
+    let mut top = typing::Typing::start(command(&daemon, "top --ascii --act"));
+    top.shows("all deployments (1)");
+    top.until("the other screen", vt100::Screen::alternate_screen);
+    top.types("\r");
+    top.shows("service1");
+    top.shows("live");
+    // What happens shows by itself.
+    daemon.direct("kill service1");
+    daemon.direct("run 10");
+    top.shows("service1 on node1: monitor/4000");
+    top.shows("service.recovered");
+    top.types("w");
+    top.shows("what if node1 is lost");
+    top.types(" ");
+    // A verb is planned first, and refused where it would not hold.
+    top.types("jA");
+    top.shows("which verb?");
+    top.types("d");
+    top.shows("refused: service2 would stop too");
+    top.types("\x1b");
+    top.shows("nothing was changed");
+    // Else the name of what it is about is typed.
+    top.types("jjjjAd");
+    top.shows("type service3 and Enter");
+    top.types("service3\r");
+    top.shows("ordered: disable service3 of sim");
+    daemon.direct("run 10");
+    top.shows("(nowhere)");
+    top.types("q");
+    assert!(top.ends().success());
+    top.until("as before", |screen| {
+        !screen.alternate_screen() && !screen.hide_cursor()
+    });
+}
+
+#[test]
+fn without_a_terminal_the_live_view_is_the_status() {
+    let daemon = Daemon::start();
+    let shown = |arguments: &str| {
+        let output = command(&daemon, arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(shown("top sim"), shown("status sim"));
 }
 
 /// Times that are given without a zone are those of whoever gives them, as those that are shown.

@@ -2,14 +2,15 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
 use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-/// What a command prints to a terminal of this width.
-pub(crate) fn on_terminal(mut command: Command, columns: u16) -> String {
+/// A terminal of 24 lines: the side of who sits there, and the side of the command.
+pub(crate) fn open(columns: u16) -> (OwnedFd, File) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
@@ -24,8 +25,13 @@ pub(crate) fn on_terminal(mut command: Command, columns: u16) -> String {
     let terminal = OpenOptions::new()
         .read(true)
         .write(true)
-        .open(name.to_str().unwrap())
-        .unwrap();
+        .open(name.to_str().unwrap());
+    (master, terminal.unwrap())
+}
+
+/// What a command prints to a terminal of this width.
+pub(crate) fn on_terminal(mut command: Command, columns: u16) -> String {
+    let (master, terminal) = open(columns);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(terminal.try_clone().unwrap())
