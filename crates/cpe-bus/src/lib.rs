@@ -3,7 +3,8 @@
 //! The daemons, the guest agent and the command line tool meet on D-Bus. This crate holds what they
 //! share and nothing that decides: [`names`], the [errors](Error) that cross the bus, the
 //! [`records`] that travel as `a{sv}`, the trees of status that travel as [`json`], [event
-//! kinds](events) with their journal message ids, client [`proxies`], and the ways to [reach a
+//! kinds](events) with their journal message ids, client [`proxies`], [`news`] of
+//! the event log, and the ways to [reach a
 //! bus](mod@connect) and [a guest](peer), and the [certificates](identity) that both show there.
 //! The interfaces themselves are documented in `docs/bus/*.xml`; where this crate and those files
 //! disagree, the files are right.
@@ -21,6 +22,7 @@ pub mod fields;
 pub mod identity;
 pub mod json;
 pub mod names;
+pub mod news;
 pub mod peer;
 pub mod proxies;
 pub mod records;

@@ -1,25 +1,24 @@
 //! Following the event log without a gap and without a repetition, whatever restarts meanwhile.
 //!
-//! Signals are quick but may be missed; the log's cursor is exact. So a signal is taken only if it
-//! is the very next one, and otherwise, as after every restart of the daemon or the bus, the log is
-//! read on from the last cursor.
+//! A signal only says that there is something new ([`cpe_bus::news`]): it is read from the log,
+//! from the last cursor on.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use cpe_bus::events::kind_matches;
-use cpe_bus::names::CPE_NAME;
+use cpe_bus::news::{New, News};
 use cpe_bus::proxies::CpeEventsProxy;
 use cpe_bus::{BusSelection, Error, Event, Fields};
-use futures_util::StreamExt;
-use zbus::MessageStream;
-use zbus::fdo::{DBusProxy, NameOwnerChangedStream};
 
 use crate::client::Client;
 use crate::failure::Failure;
 
 /// Pause before the bus or the daemon is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// The log is looked at so often without a signal: cpe forgets to whom it sends them when it takes
+/// up other rights.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Which events are wanted; empty texts match every event.
 #[derive(Debug, Clone, Default)]
@@ -49,15 +48,6 @@ impl Filter {
             .chain(since)
             .filter_map(|(key, value)| Some((key.to_owned(), value.try_into_owned().ok()?)))
             .collect()
-    }
-
-    fn fits(&self, event: &Event) -> bool {
-        let same = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
-        same(&self.deployment, &event.deployment)
-            && same(&self.assembly, &event.assembly)
-            && same(&self.service, &event.service)
-            && self.since.is_none_or(|since| event.time >= since)
-            && (self.kind.is_empty() || kind_matches(&self.kind, &event.kind))
     }
 }
 
@@ -93,31 +83,20 @@ pub(crate) struct Follower {
     /// Another log took its place since the last look.
     replaced: bool,
     ready: VecDeque<Event>,
-    /// The log has events that no signal announced.
+    /// The log may have events that were not read yet.
     behind: bool,
 }
 
 struct Link {
     events: CpeEventsProxy<'static>,
-    recorded: MessageStream,
-    owners: NameOwnerChangedStream,
+    news: News,
 }
 
 impl Link {
     async fn new(client: &Client) -> Result<Link, Failure> {
-        let rule = format!(
-            "type='signal',sender='{CPE_NAME}',interface='org.cloudpolicy.Cpe1.Events',member='Recorded'"
-        );
-        let recorded =
-            MessageStream::for_match_rule(rule.as_str(), &client.connection, None).await?;
-        let bus = DBusProxy::new(&client.connection).await?;
-        let owners = bus
-            .receive_name_owner_changed_with_args(&[(0, CPE_NAME)])
-            .await?;
         Ok(Link {
+            news: News::listen(&client.connection).await?,
             events: client.events().await?,
-            recorded,
-            owners,
         })
     }
 
@@ -193,29 +172,9 @@ impl Follower {
                 }
                 continue;
             }
-            tokio::select! {
-                message = link.recorded.next() => match message {
-                    Some(Ok(message)) => {
-                        let event = message.body().deserialize::<Fields>().ok()
-                            .and_then(|fields| Event::from_fields(&fields).ok());
-                        match event {
-                            Some(event) if event.cursor <= self.cursor => {}
-                            Some(event) if event.cursor == self.cursor + 1 => {
-                                self.cursor = event.cursor;
-                                if self.filter.fits(&event) {
-                                    return event;
-                                }
-                            }
-                            _ => self.behind = true,
-                        }
-                    }
-                    Some(Err(_)) => self.behind = true,
-                    None => self.link = None,
-                },
-                change = link.owners.next() => match change {
-                    Some(_) => self.behind = true,
-                    None => self.link = None,
-                },
+            match tokio::time::timeout(LOOK_EVERY, link.news.next()).await {
+                Ok(New::End) => self.link = None,
+                Ok(New::Events | New::Owner) | Err(_) => self.behind = true,
             }
         }
     }

@@ -4,15 +4,13 @@
 use std::time::Duration;
 
 use cpe_bus::fields::put;
-use cpe_bus::names::{CPE_NAME, deployment_path};
+use cpe_bus::names::deployment_path;
+use cpe_bus::news::News;
 use cpe_bus::proxies::{CpeDeploymentProxy, CpeEventsProxy, CpeManagerProxy};
 use cpe_bus::{BusSelection, DeploymentEntry, Event, Fields, Result, json};
 use cpe_status::DeploymentStatus;
-use futures_util::StreamExt;
-use tokio::sync::watch;
-use zbus::fdo::{DBusProxy, NameOwnerChangedStream};
+use zbus::Connection;
 use zbus::proxy::CacheProperties;
-use zbus::{Connection, MessageStream};
 
 /// A call that is not answered by then is given up.
 const REPLY: Duration = Duration::from_secs(30);
@@ -25,69 +23,6 @@ pub struct Link {
     connection: Connection,
     events: CpeEventsProxy<'static>,
     manager: CpeManagerProxy<'static>,
-}
-
-/// That something has arrived on it by itself. What it was is read from the log.
-pub(crate) struct News {
-    heard: watch::Receiver<Heard>,
-    known: Heard,
-}
-
-/// How much was heard.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Heard {
-    /// Events that were recorded.
-    events: u64,
-    /// Comings and goings of cpe.
-    owners: u64,
-}
-
-/// What is new.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum New {
-    /// Events were recorded.
-    Events,
-    /// cpe has come or gone.
-    Owner,
-    /// The connection has ended.
-    End,
-}
-
-impl News {
-    /// What is new since the last call; may be dropped while it waits.
-    pub(crate) async fn next(&mut self) -> New {
-        if self.heard.changed().await.is_err() {
-            return New::End;
-        }
-        let heard = *self.heard.borrow_and_update();
-        let before = std::mem::replace(&mut self.known, heard);
-        match heard.owners == before.owners {
-            true => New::Events,
-            false => New::Owner,
-        }
-    }
-}
-
-/// Takes signals at once, whatever else is being done: as long as one is not taken, no answer
-/// arrives on its connection either.
-async fn hear(
-    mut recorded: MessageStream,
-    mut owners: NameOwnerChangedStream,
-    heard: watch::Sender<Heard>,
-) {
-    loop {
-        tokio::select! {
-            message = recorded.next() => match message {
-                Some(_) => heard.send_modify(|heard| heard.events += 1),
-                None => return,
-            },
-            change = owners.next() => match change {
-                Some(_) => heard.send_modify(|heard| heard.owners += 1),
-                None => return,
-            },
-            () = heard.closed() => return,
-        }
-    }
 }
 
 impl Link {
@@ -111,20 +46,7 @@ impl Link {
     }
 
     pub(crate) async fn listen(&self) -> Result<News> {
-        let rule = format!(
-            "type='signal',sender='{CPE_NAME}',interface='org.cloudpolicy.Cpe1.Events',member='Recorded'"
-        );
-        let recorded = MessageStream::for_match_rule(rule.as_str(), &self.connection, None).await?;
-        let bus = DBusProxy::new(&self.connection).await?;
-        let owners = bus
-            .receive_name_owner_changed_with_args(&[(0, CPE_NAME)])
-            .await?;
-        let (heard, news) = watch::channel(Heard::default());
-        tokio::spawn(hear(recorded, owners, heard));
-        Ok(News {
-            heard: news,
-            known: Heard::default(),
-        })
+        News::listen(&self.connection).await
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -4,5 +4,5 @@ mod link;
 mod sessions;
 
 pub use link::Link;
-pub(crate) use link::{New, PAGE};
+pub(crate) use link::PAGE;
 pub use sessions::{Session, Sessions};

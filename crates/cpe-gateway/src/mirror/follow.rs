@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cpe_bus::news::New;
 use cpe_bus::{BusSelection, Error, Event, Fields, Result};
 use cpe_daemon::Pauses;
 use tokio::time::timeout;
 
 use super::Mirror;
-use crate::bus::{Link, New, PAGE};
+use crate::bus::{Link, PAGE};
 
 /// Pauses before the bus is tried again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
