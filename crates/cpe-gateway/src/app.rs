@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cpe_bus::BusSelection;
 
 use crate::bus::{Session, Sessions};
-use crate::identity::{Principal, TokenFile, Users};
+use crate::identity::{Logins, Principal, TokenFile, Users};
 use crate::limits::{Place, Places, Rate};
 use crate::mirror::Mirror;
 use crate::plans::Plans;
@@ -32,6 +32,7 @@ pub struct App {
     /// Ways to cpe.
     pub sessions: Sessions,
     pub(crate) tokens: TokenFile,
+    pub(crate) logins: Logins,
     pub(crate) users: Users,
     pub(crate) plans: Plans,
     pub(crate) requests: Rate,
@@ -51,6 +52,7 @@ impl App {
             mirror: Mirror::start(bus.clone()),
             sessions: Sessions::new(bus),
             tokens: TokenFile::new(settings.tokens.clone()),
+            logins: Logins::default(),
             users: Users::default(),
             plans: Plans::default(),
             requests: Rate::new(f64::from(limits.requests_per_second), limits.burst),

@@ -10,11 +10,13 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::http::unauthorized;
-use crate::identity::{Peer, Principal};
+use crate::identity::{CertificateEnd, Peer, Principal, Via, cookie};
 use crate::problem::Problem;
 
 /// What anybody may ask.
 const OPEN: &[&str] = &["/openapi.json", "/healthz", "/readyz"];
+/// What anybody may ask who sends it from no page, or from one of ours: to log in and out.
+const LOGIN: &[&str] = &["/v1/session", "/v1/session/end"];
 /// What a page of another site cannot add to a request.
 const OWN: &str = "x-cpe-request";
 
@@ -59,10 +61,16 @@ async fn admit(app: &App, peer: Option<Peer>, request: &mut Request) -> Result<(
     let peer = peer.ok_or_else(unauthorized)?;
     let host = host(request.uri(), request.headers())?;
     is_for_us(&app.settings.hosts, &host)?;
-    if OPEN.contains(&request.uri().path()) {
+    let path = request.uri().path();
+    if OPEN.contains(&path) {
         return often(app, &peer.key());
     }
-    let principal = match identify(app, &peer, request.headers()).await {
+    if request.method() == Method::POST && LOGIN.contains(&path) {
+        often(app, &peer.key())?;
+        return is_of_own_page(&host, request.headers());
+    }
+    let end = request.extensions().get::<CertificateEnd>().copied();
+    let principal = match identify(app, &peer, end, request.headers()).await {
         Ok(principal) => principal,
         // Who is refused must not ask without end either.
         Err(problem) => {
@@ -72,7 +80,7 @@ async fn admit(app: &App, peer: Option<Peer>, request: &mut Request) -> Result<(
     };
     often(app, &principal.name)?;
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
-    if principal.is_ambient && !is_safe {
+    if principal.is_ambient() && !is_safe {
         is_own(&host, request.headers())?;
     }
     request.extensions_mut().insert(principal);
@@ -116,32 +124,59 @@ fn is_for_us(known: &[String], host: &str) -> Result<(), Problem> {
     ))
 }
 
-async fn identify(app: &App, peer: &Peer, headers: &HeaderMap) -> Result<Principal, Problem> {
+async fn identify(
+    app: &App,
+    peer: &Peer,
+    end: Option<CertificateEnd>,
+    headers: &HeaderMap,
+) -> Result<Principal, Problem> {
     if let Some(shown) = headers.get(header::AUTHORIZATION) {
         return match bearer(shown).and_then(|token| app.tokens.check(token)) {
-            Some(id) => Ok(Principal {
-                name: format!("token:{id}"),
-                is_ambient: false,
+            Some(token) => Ok(Principal {
+                name: format!("token:{}", token.id),
+                via: Via::Token,
+                until: token.expires,
             }),
             None => Err(wrong_token(app, peer)),
         };
     }
-    let name = match peer {
-        Peer::User(0) if !app.settings.allow_root => {
-            return Err(Problem::forbidden(
-                "root is not let in (`allow_root` of gateway.toml): call as the user who you are",
-            ));
-        }
+    if let (Peer::Remote(..), Some(secret)) = (peer, cookie(headers))
+        && let Some(principal) = logged_in(app, secret)
+    {
+        return Ok(principal);
+    }
+    match peer {
+        Peer::User(0) if !app.settings.allow_root => Err(Problem::forbidden(
+            "root is not let in (`allow_root` of gateway.toml): call as the user who you are",
+        )),
         Peer::User(uid) => match app.users.name(*uid).await {
-            Some(name) => format!("user:{name}"),
-            None => return Err(Problem::forbidden(format!("user {uid} has no name"))),
+            Some(name) => Ok(Principal {
+                name: format!("user:{name}"),
+                via: Via::Socket,
+                until: None,
+            }),
+            None => Err(Problem::forbidden(format!("user {uid} has no name"))),
         },
-        Peer::Remote(_, Some(name)) => format!("cert:{name}"),
-        Peer::Remote(_, None) => return Err(unauthorized()),
-    };
-    Ok(Principal {
-        name,
-        is_ambient: true,
+        Peer::Remote(_, Some(name)) => Ok(Principal {
+            name: format!("cert:{name}"),
+            via: Via::Certificate,
+            until: end.map(|end| end.0),
+        }),
+        Peer::Remote(_, None) => Err(unauthorized()),
+    }
+}
+
+/// Whom a cookie stands for. It ends when its token does; one that stands for nobody is as none.
+fn logged_in(app: &App, secret: &str) -> Option<Principal> {
+    let login = app.logins.find(secret)?;
+    if !app.tokens.has(&login.token) {
+        app.logins.end(secret);
+        return None;
+    }
+    Some(Principal {
+        name: format!("token:{}", login.token.id),
+        via: Via::Session,
+        until: Some(login.until),
     })
 }
 
@@ -150,7 +185,8 @@ fn bearer(header: &HeaderValue) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn wrong_token(app: &App, peer: &Peer) -> Problem {
+/// A token that is none; not many are tried from one address.
+pub(crate) fn wrong_token(app: &App, peer: &Peer) -> Problem {
     match app.wrong_tokens.take(&peer.key()) {
         Ok(()) => {
             let problem = unauthorized();
@@ -161,16 +197,30 @@ fn wrong_token(app: &App, peer: &Peer) -> Problem {
     }
 }
 
+/// A browser says of which page a change comes. A page that says nothing of itself to others
+/// (`Referrer-Policy: no-referrer`) has the origin `null`: the browser says then whether it is ours.
+fn is_of_own_page(host: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    let text = |name: &str| {
+        let value = headers.get(name)?;
+        Some(value.to_str().unwrap_or_default().to_ascii_lowercase())
+    };
+    let site = text("sec-fetch-site");
+    let is_own = match text("origin") {
+        _ if matches!(site.as_deref(), Some("cross-site" | "same-site")) => false,
+        None => true,
+        Some(origin) if origin == "null" => site.as_deref() == Some("same-origin"),
+        Some(origin) => origin.split_once("://").map(|(_, of)| of) == Some(host),
+    };
+    match is_own {
+        true => Ok(()),
+        false => Err(Problem::forbidden("a page of another site asks for this")),
+    }
+}
+
 /// A page of another site can have a browser send a request, but not with a header of its own
 /// choice, and not without saying where it comes from.
 fn is_own(host: &str, headers: &HeaderMap) -> Result<(), Problem> {
-    if let Some(origin) = headers.get(header::ORIGIN) {
-        let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-        let of = origin.split_once("://").map(|(_, of)| of);
-        if of != Some(host) {
-            return Err(Problem::forbidden("a page of another site asks for this"));
-        }
-    }
+    is_of_own_page(host, headers)?;
     match headers.get(OWN) {
         Some(value) if value == "1" => Ok(()),
         _ => Err(Problem::forbidden(
@@ -217,5 +267,10 @@ mod tests {
         for origin in ["http://localhost", "https://evil.example", "null"] {
             assert!(!of(&[(OWN, "1"), ("origin", origin)]), "{origin}");
         }
+        let site = |site| of(&[(OWN, "1"), ("origin", "null"), ("sec-fetch-site", site)]);
+        assert!(site("same-origin"));
+        assert!(!site("same-site") && !site("cross-site") && !site("none"));
+        assert!(!of(&[(OWN, "1"), ("sec-fetch-site", "cross-site")]));
+        assert!(of(&[(OWN, "1"), ("sec-fetch-site", "none")]));
     }
 }

@@ -13,7 +13,7 @@ use crate::identity::Principal;
 use crate::problem::Problem;
 
 /// Bytes of a body that is not a document.
-const MAX_BODY: usize = 64 * 1024;
+pub(crate) const MAX_BODY: usize = 64 * 1024;
 /// A body that is not there by then is not waited for.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 

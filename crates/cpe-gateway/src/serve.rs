@@ -21,7 +21,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use crate::identity::{Peer, name_of};
+use crate::identity::{CertificateEnd, Peer, name_of};
 use crate::limits::{Place, Places};
 use crate::settings::Limits;
 use crate::sockets::Sockets;
@@ -114,7 +114,7 @@ async fn accept_users(socket: UnixListener, doors: Doors) {
         let doors = doors.clone();
         tokio::spawn(async move {
             let stream: UnixStream = stream;
-            doors.answer(stream, peer, inside).await;
+            doors.answer(stream, peer, None, inside).await;
         });
     }
 }
@@ -139,7 +139,9 @@ async fn accept_remote(socket: TcpListener, tls: Arc<Tls>, doors: Doors) {
                 return;
             };
             let certificates = stream.get_ref().1.peer_certificates();
-            let name = match certificates.and_then(|all| all.first()) {
+            let certificate = certificates.and_then(|all| all.first());
+            let end = certificate.and_then(|certificate| CertificateEnd::of(certificate));
+            let name = match certificate {
                 Some(certificate) => match name_of(certificate) {
                     Some(name) => Some(name),
                     // It may not be taken for somebody without a certificate.
@@ -150,9 +152,8 @@ async fn accept_remote(socket: TcpListener, tls: Arc<Tls>, doors: Doors) {
                 },
                 None => None,
             };
-            doors
-                .answer(stream, Peer::Remote(address, name), inside)
-                .await;
+            let peer = Peer::Remote(address, name);
+            doors.answer(stream, peer, end, inside).await;
         });
     }
 }
@@ -182,7 +183,7 @@ impl Doors {
         })
     }
 
-    async fn answer<S>(mut self, stream: S, peer: Peer, inside: Inside)
+    async fn answer<S>(mut self, stream: S, peer: Peer, end: Option<CertificateEnd>, inside: Inside)
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
@@ -194,6 +195,9 @@ impl Doors {
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer.clone());
+            if let Some(end) = end {
+                request.extensions_mut().insert(end);
+            }
             let (router, place) = (router.clone(), Arc::clone(&place));
             // Who hangs up does not cancel what was begun: it is done to its end, and recorded.
             let done = tokio::spawn(async move {

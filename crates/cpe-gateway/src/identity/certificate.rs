@@ -1,9 +1,23 @@
 //! Whom a caller's certificate names.
 
+use jiff::Timestamp;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
 
 /// Longest name in bytes: it goes into events.
 const LONGEST: usize = 200;
+
+/// When the caller's certificate ends; beside [`super::Peer`] among a request's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CertificateEnd(pub Timestamp);
+
+impl CertificateEnd {
+    /// Of a certificate.
+    pub fn of(certificate: &[u8]) -> Option<CertificateEnd> {
+        let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+        let end = certificate.validity().not_after.timestamp();
+        Timestamp::from_second(end).ok().map(CertificateEnd)
+    }
+}
 
 /// Its URI, else its subject. `None` if it has several URIs, or no name that is short and clear
 /// enough.
@@ -60,6 +74,7 @@ mod tests {
     fn its_only_uri_counts_before_its_subject() {
         let uri = made(&["urn:ops:alice"], "bob");
         assert_eq!(name_of(&uri).as_deref(), Some("urn:ops:alice"));
+        assert!(CertificateEnd::of(&uri).unwrap().0 > Timestamp::now());
         let subject = name_of(&made(&[], "bob")).unwrap();
         assert!(subject.contains("bob"), "{subject}");
         assert_eq!(name_of(&made(&["urn:a", "urn:b"], "bob")), None);

@@ -2,6 +2,10 @@
 
 use std::net::IpAddr;
 
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
 /// The other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peer {
@@ -28,13 +32,36 @@ impl Peer {
     }
 }
 
+/// By what a caller is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// The kernel vouches for a user of this host.
+    Socket,
+    /// A client certificate.
+    Certificate,
+    /// A token in `Authorization`.
+    Token,
+    /// A cookie, given for a token at the login.
+    Session,
+}
+
 /// Who a request is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     /// `user:NAME`, `cert:NAME` or `token:ID`.
     pub name: String,
-    /// It comes from the connection alone, so that a page in the caller's browser has it, too.
-    pub is_ambient: bool,
+    /// How that is known.
+    pub via: Via,
+    /// When that ends by itself.
+    pub until: Option<Timestamp>,
+}
+
+impl Principal {
+    /// A browser adds it to whatever a page asks: the page is not known by it.
+    pub fn is_ambient(&self) -> bool {
+        self.via != Via::Token
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod openapi;
 mod plans;
 mod questions;
 mod root;
+mod session;
 mod stream;
 mod transitions;
 
@@ -33,6 +34,8 @@ use crate::problem::Problem;
 fn resources() -> (Router<Arc<App>>, OpenApi) {
     let router = OpenApiRouter::with_openapi(openapi::about())
         .routes(routes!(root::about))
+        .routes(routes!(session::begin, session::end))
+        .routes(routes!(session::end_by_form))
         .routes(routes!(deployments::list))
         .routes(routes!(deployments::one))
         .routes(routes!(changes::destroy))

@@ -1,11 +1,14 @@
 //! What the contract says of all resources alike.
 
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder,
 };
 
+use crate::identity::COOKIE;
 use crate::problem::{Mistake, Problem};
 
 /// Refusals that every resource may give.
@@ -56,15 +59,24 @@ pub(super) fn complete(api: &mut OpenApi) {
     };
     components.add_security_scheme("token", SecurityScheme::Http(bearer));
     components.add_security_scheme("certificate", certificate);
+    let cookie = "Given by `POST /v1/session`, over TLS";
+    let cookie = ApiKeyValue::with_description(COOKIE, cookie);
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     let none: [&str; 0] = [];
-    let needed = ["token", "certificate"].map(|name| SecurityRequirement::new(name, none));
+    let needed =
+        ["token", "certificate", "session"].map(|name| SecurityRequirement::new(name, none));
     for (path, item) in &mut api.paths.paths {
         for operation in operations(item) {
-            match path.starts_with("/v1") {
+            let is_login = matches!(
+                operation.operation_id.as_deref(),
+                Some("log_in" | "log_out_by_form")
+            );
+            let is_closed = path.starts_with("/v1") && !is_login;
+            match is_closed {
                 true => operation.security = Some(needed.to_vec()),
                 false => operation.security = Some(Vec::new()),
             }
-            refusals(operation, path.starts_with("/v1"));
+            refusals(operation, is_closed);
         }
     }
 }

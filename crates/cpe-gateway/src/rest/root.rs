@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::http::{AsJson, Caller};
+use crate::identity::Via;
 use crate::problem::Problem;
 use crate::rights::Grant;
 
@@ -21,6 +22,12 @@ pub(super) struct About {
     cpe: String,
     /// Who the caller is: `user:NAME`, `cert:NAME` or `token:ID`.
     principal: String,
+    /// How that is known.
+    via: Via,
+    /// When that ends by itself: its token, session or certificate does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    until: Option<String>,
     /// What the caller may do.
     roles: Vec<Grant>,
     /// Why nobody may do more than look, if so.
@@ -41,6 +48,8 @@ pub(super) async fn about(
         version: env!("CARGO_PKG_VERSION"),
         cpe: app.mirror.version(),
         principal: who.name,
+        via: who.via,
+        until: who.until.map(|until| until.to_string()),
         roles: session.rights.0.clone(),
         remark: session.remark.clone(),
     }))

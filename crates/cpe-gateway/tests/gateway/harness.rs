@@ -90,6 +90,14 @@ impl Asking {
         }
     }
 
+    pub(crate) fn form(self, body: &str) -> Asking {
+        let asking = self.header("content-type", "application/x-www-form-urlencoded");
+        Asking {
+            body: body.to_owned(),
+            ..asking
+        }
+    }
+
     pub(crate) fn from(self, peer: Peer) -> Asking {
         Asking { peer, ..self }
     }
@@ -171,8 +179,7 @@ impl Setting {
 
     /// A request of a token's owner.
     pub(crate) fn ask(&self, who: &str, method: &str, path: &str) -> Asking {
-        let token = self.tokens.iter().find(|(id, _)| *id == who);
-        let token = token.map_or("cpe_no_token", |(_, token)| token.as_str());
+        let token = self.token(who);
         let local = Peer::User(0);
         let asking = Asking {
             request: Request::builder().method(method).uri(path),
@@ -185,6 +192,12 @@ impl Setting {
             "" => asking,
             _ => asking.header("authorization", &format!("Bearer {token}")),
         }
+    }
+
+    /// The token of somebody.
+    pub(crate) fn token(&self, who: &str) -> &str {
+        let token = self.tokens.iter().find(|(id, _)| *id == who);
+        token.map_or("cpe_no_token", |(_, token)| token.as_str())
     }
 
     pub(crate) fn get(&self, who: &str, path: &str) -> Asking {

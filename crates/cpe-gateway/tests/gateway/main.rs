@@ -14,6 +14,7 @@ mod contract;
 mod double;
 mod harness;
 mod hostile;
+mod logins;
 mod plans;
 mod reading;
 mod restarts;
