@@ -17,6 +17,8 @@ use crate::problem::Problem;
 const OPEN: &[&str] = &["/openapi.json", "/healthz", "/readyz"];
 /// What anybody may ask who sends it from no page, or from one of ours: to log in and out.
 const LOGIN: &[&str] = &["/v1/session", "/v1/session/end"];
+/// Stylesheet and scripts of the page: of the login, too.
+const ASSETS: &str = "/assets/";
 /// What a page of another site cannot add to a request.
 const OWN: &str = "x-cpe-request";
 
@@ -62,7 +64,7 @@ async fn admit(app: &App, peer: Option<Peer>, request: &mut Request) -> Result<(
     let host = host(request.uri(), request.headers())?;
     is_for_us(&app.settings.hosts, &host)?;
     let path = request.uri().path();
-    if OPEN.contains(&path) {
+    if OPEN.contains(&path) || path.starts_with(ASSETS) {
         return often(app, &peer.key());
     }
     if request.method() == Method::POST && LOGIN.contains(&path) {

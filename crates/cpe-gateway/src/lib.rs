@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! serve      accepts connections, with bounds on how many and how slow
+//! page/      the same for people ─▶ rest/
 //! rest/      the resources ─▶ guard: whose request it is, whether it may come at all
 //! app        what all requests share
 //! mirror/    status of all deployments, and the newest events
@@ -12,7 +13,7 @@
 //! identity/  users, certificates, tokens
 //! ```
 //!
-//! Metrics and pages belong beside `rest`: they read [`mirror::Mirror::snapshot`] and
+//! Metrics belong beside `rest`: they read [`mirror::Mirror::snapshot`] and
 //! [`mirror::Mirror::with_ring`], and call nobody.
 
 #![warn(missing_docs)]
@@ -25,6 +26,7 @@ mod http;
 pub mod identity;
 pub mod limits;
 pub mod mirror;
+pub mod page;
 mod plans;
 pub mod problem;
 pub mod rest;

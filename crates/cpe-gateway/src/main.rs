@@ -10,7 +10,7 @@ use cpe_bus::BusSelection;
 use cpe_daemon::{State, Watchdog, notify};
 use cpe_gateway::sockets::Sockets;
 use cpe_gateway::tls::Tls;
-use cpe_gateway::{App, Settings, rest, serve};
+use cpe_gateway::{App, Settings, page, rest, serve};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -125,6 +125,7 @@ async fn run(options: &Options, settings: Settings, bus: BusSelection) -> anyhow
         sockets.http.len(),
         sockets.https.len()
     );
-    serve::serve(rest::router(app), sockets, tls, &limits, is_ending).await;
+    let router = page::router(Arc::clone(&app), rest::router(app));
+    serve::serve(router, sockets, tls, &limits, is_ending).await;
     Ok(())
 }

@@ -11,7 +11,7 @@ use cpe_bus::{BusSelection, Error, Event, Fields, Result};
 use cpe_daemon::Pauses;
 use tokio::time::timeout;
 
-use super::Mirror;
+use super::{Logged, Mirror};
 use crate::bus::{Link, PAGE};
 
 /// Pauses before the bus is tried again.
@@ -22,6 +22,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// The log is looked at so often without a signal: cpe forgets to whom it sends them when it takes
 /// up other rights.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
+
+/// How far back events are read at the beginning, for those who look back.
+const PAST: u64 = 1000;
 
 /// Follows for as long as the process lives.
 pub(super) async fn run(mirror: Arc<Mirror>, bus: BusSelection) {
@@ -95,7 +98,13 @@ async fn catch_up(mirror: &Mirror, link: &Link) -> Result<bool> {
     if known.is_empty() {
         let log = link.log_id().await?;
         let newest = link.newest_cursor().await?;
+        let from = newest.saturating_sub(PAST);
+        let (past, _) = link
+            .query(&log, from, crate::bus::PAGE, Fields::new())
+            .await?;
         mirror.begin(&log, newest);
+        let past = past.into_iter().filter(|it| it.cursor <= newest);
+        mirror.write().past = past.map(|it| Arc::new(Logged::from(it))).collect();
         return Ok(false);
     }
     match link.query(&known, cursor, PAGE, Fields::new()).await {
@@ -115,7 +124,11 @@ async fn catch_up(mirror: &Mirror, link: &Link) -> Result<bool> {
 
 impl Mirror {
     fn begin(&self, log: &str, cursor: u64) {
-        self.write().ring.reset(log, cursor);
+        let mut state = self.write();
+        state.ring.reset(log, cursor);
+        // They are of another log.
+        state.past.clear();
+        drop(state);
         self.newest.send_replace(cursor);
     }
 

@@ -59,6 +59,8 @@ struct State {
     version: String,
     deployments: BTreeMap<String, Seen>,
     ring: Ring,
+    /// Events from before the ring began, for those who look back.
+    past: Vec<Arc<Logged>>,
     /// When cpe last answered.
     answered: Option<Instant>,
     /// It did when it was asked last.
@@ -137,6 +139,13 @@ impl Mirror {
     /// Looks at the newest events.
     pub fn with_ring<T>(&self, look: impl FnOnce(&Ring) -> T) -> T {
         look(&self.read().ring)
+    }
+
+    /// The newest events that fit, newest first.
+    pub fn latest(&self, most: usize, fits: impl Fn(&Logged) -> bool) -> Vec<Arc<Logged>> {
+        let state = self.read();
+        let all = state.ring.backwards().chain(state.past.iter().rev());
+        all.filter(|it| fits(it)).take(most).cloned().collect()
     }
 
     /// The event log, and where it ends.

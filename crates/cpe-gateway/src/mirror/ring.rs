@@ -83,6 +83,11 @@ impl Ring {
         self.end
     }
 
+    /// The events, newest first.
+    pub(super) fn backwards(&self) -> impl Iterator<Item = &Arc<Logged>> {
+        self.events.iter().rev()
+    }
+
     /// Whether everything after a cursor is here.
     pub fn reaches(&self, cursor: u64) -> bool {
         !self.log.is_empty() && self.start <= cursor && cursor <= self.end
