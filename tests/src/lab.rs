@@ -26,7 +26,7 @@ fn scripts() -> PathBuf {
 }
 
 /// Where `make lab` puts the built roots (`roots/`) and the installed tree (`layer/`).
-fn prepared() -> PathBuf {
+pub fn prepared() -> PathBuf {
     std::env::var_os("CPE_LAB").map_or_else(|| project_dir().join("target/lab"), PathBuf::from)
 }
 
@@ -85,6 +85,13 @@ pub fn missing_for_machines() -> Option<String> {
         (!tun.exists()).then(|| "/dev/net/tun, for the machines' network".to_owned())
     };
     missing_prerequisite().or_else(missing).or_else(tun)
+}
+
+/// What this machine lacks to drive a browser; `None` if nothing.
+pub fn missing_for_browsers() -> Option<String> {
+    let part = prepared().join("browser/node_modules/playwright-core");
+    let absent = || format!("{}: `make lab` makes it", part.display());
+    (!part.exists()).then(absent)
 }
 
 /// Why this machine can have no virtual machines at all, as `make lab` found out.

@@ -4,7 +4,7 @@
 const SILENCE = 10_000;
 // After an event the status follows within half a second, or with its next step.
 const LOOK_AFTER = [60, 300, 700, 1500];
-const ALWAYS = 10_000;
+const ALWAYS = 5000;
 const BUSY = 1000;
 const AT_MOST_EVERY = 200;
 const PATIENCE = 8000;

@@ -132,7 +132,7 @@ fn a_stream_that_breaks_twenty_times_tells_each_cursor_once() {
 }
 
 /// A certificate of the gateway's own, the TLS socket, and a token.
-fn with_tls(lab: &Lab) -> String {
+pub(crate) fn with_tls(lab: &Lab) -> String {
     lab.sh(
         "install -d -m 0750 -g cpe-gateway /etc/cpe/gateway; cd /etc/cpe/gateway
          openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \

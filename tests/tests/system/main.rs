@@ -36,6 +36,7 @@ mod operators;
 mod orders;
 mod overlap;
 mod packages;
+mod page;
 mod power;
 mod promotion;
 mod rights;

@@ -22,7 +22,7 @@ use crate::rights::Role;
 
 /// What is looked at is not older, if cpe answers: while something is being done, and else.
 const BUSY: Duration = Duration::from_millis(800);
-const CALM: Duration = Duration::from_secs(5);
+const CALM: Duration = Duration::from_secs(8);
 
 /// A deployment.
 pub(super) async fn page(
@@ -48,8 +48,8 @@ pub(super) async fn page(
         @if seen.status.is_none() {
             p.note { "Its status is not known yet." }
         } @else {
-            (problems(status))
             (picture::of(status))
+            (problems(status))
             (orders(&viewer, status))
             (transition(status))
             (failures(&viewer, status))
@@ -123,11 +123,13 @@ fn room(status: &DeploymentStatus) -> Markup {
 
 /// All that is wrong; the first is the summary already.
 fn problems(status: &DeploymentStatus) -> Markup {
-    let first = status.summary.as_str();
-    let rest: Vec<&String> = status.problems.iter().filter(|it| *it != first).collect();
+    let summary = status.summary.as_str();
+    let is_new = |problem: &&String| !summary.starts_with(problem.as_str());
+    let rest: Vec<&String> = status.problems.iter().filter(is_new).collect();
     html! {
         @if !rest.is_empty() {
-            section #problems aria-label="What is wrong" {
+            section #wrongs aria-labelledby="wrongs-title" {
+                h2 #wrongs-title { "Also " span.number { (rest.len()) } }
                 ul.problems { @for problem in rest { li { (problem) } } }
             }
         }
