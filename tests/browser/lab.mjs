@@ -53,6 +53,13 @@ export async function open(who, path, options = {}) {
 export const close = page => page.context().close();
 export const end = () => browser.close();
 
+/// What is to be seen now, for whoever reads why a test failed.
+export async function seen() {
+  const pages = browser.contexts().flatMap(context => context.pages());
+  const told = await Promise.all(pages.map(async page => `${page.url()}\n${(await page.locator('body').innerText()).slice(0, 1200)}`));
+  return told.join('\n---\n');
+}
+
 /// Nothing that axe finds serious, in light and in dark.
 export async function isAccessible(page, what) {
   for (const colorScheme of ['light', 'dark']) {
@@ -68,7 +75,7 @@ export async function isAccessible(page, what) {
   await page.emulateMedia({ colorScheme: null });
 }
 
-export const shot = (page, name, fullPage = true) => page.screenshot({ path: `${SHOTS}/${name}.png`, fullPage, animations: 'allow' });
+export const shot = (page, name, fullPage = true) => page.screenshot({ path: `${SHOTS}/${name}.png`, fullPage, animations: 'disabled' });
 
 /// The assembly in whose column a service's card is.
 export const column = (page, service) => page.evaluate(name => {

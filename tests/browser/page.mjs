@@ -1,7 +1,7 @@
 // What people see and do: run by `tests/system/page.rs` in the network of a lab with the real gateway, cpe, DPE and guests. Prints a
 // line for each case; ends with 1 at the first that does not hold.
 import assert from 'node:assert/strict';
-import { PLACES, close, column, end, isAccessible, isNarrow, looked, open, sh, shot, until, wrongs } from './lab.mjs';
+import { PLACES, close, column, end, isAccessible, isNarrow, looked, open, seen, sh, shot, until, wrongs } from './lab.mjs';
 
 const SHOP = '/deployments/shop';
 const HOSTILE = '<img src=x onerror=alert(1)><script>alert(2)</script>';
@@ -143,8 +143,7 @@ async function a_lost_assembly_moves_its_cards() {
   const mark = await page.evaluate(() => window.mark);
   sh('systemctl kill --signal=KILL systemd-nspawn@web1.service');
   await until('web1 is lost', () => page.locator('.column[data-assembly="web1"]:not([data-state="online"])').count());
-  await until('web is on its way', () => page.locator('.card[data-move="web"]:is([data-state="starting"], [data-state="failed"], [data-state="started"])').count());
-  await page.waitForTimeout(900);
+  await until('web is on its way', async () => await column(page, 'web') === 'web2');
   await shot(page, 'failover', false);
   await until('web is in web2', () => page.evaluate(() => window.seen.arrived), 60);
   const events = JSON.parse(`[${sh('cpectl events --json').trim().split('\n').join(',')}]`);
@@ -305,7 +304,7 @@ async function strangers_log_in() {
   await close(bare);
 }
 
-const CASES = [all_at_a_glance, who_may_less_is_offered_less, by_keyboard_alone, what_agents_say_is_text, without_scripts, a_lost_assembly_moves_its_cards,
+const CASES = [all_at_a_glance, who_may_less_is_offered_less, by_keyboard_alone, a_lost_assembly_moves_its_cards, what_agents_say_is_text, without_scripts,
   silence_is_said, a_document_is_planned_and_applied, what_would_follow, names_are_typed_before_it_is_too_late, small_screens, strangers_log_in];
 const wanted = (process.env.CASES ?? '').split(',').filter(Boolean);
 let code = 0;
@@ -317,7 +316,7 @@ for (const what of CASES) {
     assert.deepEqual(wrongs, []);
     console.log(`ok ${what.name}, ${((Date.now() - begin) / 1000).toFixed(1)} s`);
   } catch (error) {
-    console.log(`NOT OK ${what.name}: ${error.stack}`);
+    console.log(`NOT OK ${what.name}: ${error.stack}\n${wrongs.join('\n')}\n${await seen()}`);
     code = 1;
     break;
   }

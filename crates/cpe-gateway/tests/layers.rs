@@ -18,8 +18,8 @@ const FLOORS: &[&[&str]] = &[
     &["http"],
     // whether they may come at all
     &["guard"],
-    // the resources
-    &["rest"],
+    // the resources; beside them, the same for people
+    &["rest", "page"],
     // accepting connections
     &["serve"],
 ];

@@ -237,6 +237,7 @@ fn times(failure: &FailureStatus) -> String {
         (0 | 1, 0) => String::new(),
         (INFINITE_FAILURES.., _) => ", and counts as for good".to_owned(),
         (number, 0) => format!(" {number} times"),
+        (1, threshold) => format!(" once of {threshold} times"),
         (number, threshold) => format!(" {number} times of {threshold}"),
     }
 }

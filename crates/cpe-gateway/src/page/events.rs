@@ -77,7 +77,9 @@ fn line(logged: &Logged, with_deployment: bool) -> Markup {
 
 /// Who asked for it, where that is told.
 fn details(logged: &Logged) -> Markup {
-    let detail = |key: &str| logged.event.details.get(key).filter(|it| !it.is_empty());
+    // The reason has it, as a rule.
+    let is_new = |it: &&String| !it.is_empty() && !logged.event.reason.contains(it.as_str());
+    let detail = |key: &str| logged.event.details.get(key).filter(is_new);
     html! {
         @if let Some(who) = detail("caller_principal").or_else(|| detail("by")) { " " span.by { "by " (who) } }
     }

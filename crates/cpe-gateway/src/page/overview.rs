@@ -134,8 +134,8 @@ fn table(seen: &[&Seen], prefix: &str) -> Markup {
                 tr {
                     th scope="col" { "Deployment" }
                     th scope="col" { "State" }
-                    th scope="col" { "Assemblies" }
-                    th scope="col" { "Services" }
+                    th.count-head scope="col" { "Assemblies" }
+                    th.count-head scope="col" { "Services" }
                     th scope="col" { "What is going on" }
                     th scope="col" { "As of" }
                 }

@@ -13,7 +13,9 @@ use crate::app::App;
 use crate::mirror::Logged;
 
 /// A longer silence ends an episode.
-const SILENCE: u64 = 20 * SECOND;
+const SILENCE: u64 = 12 * SECOND;
+/// So does a shorter one, when all was well again.
+const PAUSE: u64 = SECOND;
 /// Events that are looked at.
 const LOOK_AT: usize = 300;
 /// Episodes that are shown.
@@ -64,11 +66,13 @@ fn episodes(events: &[Arc<Logged>]) -> Vec<Episode> {
     for logged in events {
         let event = &logged.event;
         let last = all.last().and_then(|episode| episode.last());
-        match (
-            last.map(|it| it.time.saturating_sub(event.time)),
-            all.last_mut(),
-        ) {
-            (Some(0..=SILENCE), Some(episode)) => episode.push(event),
+        let most = match event.kind.as_str() {
+            "deployment.recovered" | "deployment.started" => PAUSE,
+            _ => SILENCE,
+        };
+        let goes_on = last.is_some_and(|it| it.time.saturating_sub(event.time) <= most);
+        match all.last_mut() {
+            Some(episode) if goes_on => episode.push(event),
             _ => all.push(vec![event]),
         }
     }

@@ -9,6 +9,7 @@ mod health;
 mod openapi;
 mod plans;
 mod questions;
+mod room;
 mod root;
 mod session;
 mod stream;
@@ -44,6 +45,7 @@ fn resources() -> (Router<Arc<App>>, OpenApi) {
         .routes(routes!(diff::differences))
         .routes(routes!(changes::rollback))
         .routes(routes!(questions::explain))
+        .routes(routes!(room::check))
         .routes(routes!(transitions::list))
         .routes(routes!(questions::inputs))
         .routes(routes!(questions::input))

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use cpe_gateway::identity::Peer;
-use cpe_gateway::{App, Settings, rest};
+use cpe_gateway::{App, Settings, page, rest};
 use cpe_tokens::Tokens;
 use serde_json::Value;
 use tower::ServiceExt;
@@ -167,7 +167,7 @@ impl Setting {
             bus,
             double,
             cpe: Some(cpe),
-            router: rest::router(Arc::clone(&app)),
+            router: page::router(Arc::clone(&app), rest::router(Arc::clone(&app))),
             app,
             tokens: made.into(),
             _folder: folder,

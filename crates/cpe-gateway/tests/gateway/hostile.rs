@@ -150,7 +150,6 @@ async fn what_is_not_there_and_what_is_not_possible_are_told_apart() {
     let setting = Setting::new().await;
     for path in [
         "/v2",
-        "/",
         "/v1/",
         "/v1/deployments/shop/colour",
         "/v1/deployments/%ff",

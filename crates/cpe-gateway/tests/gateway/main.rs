@@ -15,6 +15,7 @@ mod double;
 mod harness;
 mod hostile;
 mod logins;
+mod page;
 mod plans;
 mod reading;
 mod restarts;

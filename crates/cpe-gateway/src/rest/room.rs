@@ -1,0 +1,57 @@
+//! What would follow if assemblies were lost.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use cpe_bus::Fields;
+use cpe_bus::fields::put;
+use cpe_bus::json::from_json;
+use cpe_status::RoomReport;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::IntoParams;
+
+use crate::app::App;
+use crate::http::{AsJson, Asked, Caller, Place};
+use crate::problem::Problem;
+
+/// The loss of what.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Loss {
+    /// Assemblies that are lost at once, with commas between them. Without it: any one of all.
+    lose: Option<String>,
+    /// `any` (the default), `any-host` or `two`: of which kind the losses are, if none are named.
+    scope: Option<String>,
+}
+
+/// Whether every service would run if assemblies were lost, and what would make it so.
+#[utoipa::path(get, path = "/v1/deployments/{name}/room", operation_id = "check_room", tag = "deployments",
+    params(("name" = String, Path, description = "The deployment"), Loss),
+    responses((status = 200, description = "The same as of `cpectl check --json`", body = Object), (status = 404, description = "There is no such deployment or assembly")))]
+pub(super) async fn check(
+    _: AsJson,
+    Caller(who): Caller,
+    Place(name): Place<String>,
+    Asked(loss): Asked<Loss>,
+    State(app): State<Arc<App>>,
+) -> Result<Json<Value>, Problem> {
+    app.seen_by(&who, &name).await?;
+    let _place = app.simulation(&who)?;
+    let mut options = Fields::new();
+    if let Some(lose) = &loss.lose {
+        let names: Vec<String> = lose.split(',').map(str::to_owned).collect();
+        put(&mut options, "assemblies", names);
+    }
+    if let Some(scope) = &loss.scope {
+        put(&mut options, "scope", scope.as_str());
+    }
+    let ask = app.sessions.ask(&who.name, |session| {
+        let (name, options) = (name.clone(), options.clone());
+        async move { session.deployment(&name).await?.check_room(options).await }
+    });
+    let report: RoomReport = from_json(&ask.await?)?;
+    Ok(Json(json!(report)))
+}
