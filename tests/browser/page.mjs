@@ -135,24 +135,28 @@ async function a_lost_assembly_moves_its_cards() {
     new MutationObserver(() => {
       const card = document.querySelector('.card[data-move="web"]');
       window.seen.moving ||= card?.classList.contains('moving');
-      if (card?.closest('.column').dataset.assembly === 'web2') window.seen.arrived ??= Date.now();
+      if (card?.closest('.column').dataset.assembly !== 'web2') return;
+      window.seen.arrived ??= Date.now();
+      if (card.dataset.state === 'started') window.seen.started ??= Date.now();
     }).observe(document.getElementById('main'), { subtree: true, childList: true, attributes: true });
   };
   await page.evaluate(watch);
   await other.evaluate(watch);
   const mark = await page.evaluate(() => window.mark);
+  // nginx takes a while to start there, so that there is something to be seen.
+  sh(`/srv/lab/guests.sh run web2 sed -i '2i [ "$1" != start ] || sleep 2' /usr/lib/ocf/resource.d/heartbeat/nginx`);
   sh('systemctl kill --signal=KILL systemd-nspawn@web1.service');
   await until('web1 is lost', () => page.locator('.column[data-assembly="web1"]:not([data-state="online"])').count());
-  await until('web is on its way', async () => await column(page, 'web') === 'web2');
+  await until('web starts', async () => await column(page, 'web') === 'web2' && await page.locator('.card[data-move="web"][data-state="starting"]').count());
   await shot(page, 'failover', false);
-  await until('web is in web2', () => page.evaluate(() => window.seen.arrived), 60);
+  await until('web runs in web2', () => page.evaluate(() => window.seen.started), 60);
   const events = JSON.parse(`[${sh('cpectl events --json').trim().split('\n').join(',')}]`);
   const [moved] = events.filter(it => (it.kind ?? it.type ?? '').endsWith('service.moved') && JSON.stringify(it).includes('"web"') && JSON.stringify(it).includes('web2')).slice(-1);
   const time = typeof moved.time === 'number' ? moved.time / 1000 : Date.parse(moved.time);
   const seen = await page.evaluate(() => window.seen);
-  console.log(`  web's card is in its new column ${Math.round(seen.arrived - time)} ms after the event`);
+  console.log(`  web is shown to run in its new place ${Math.round(seen.started - time)} ms after the event, and ${seen.started - seen.arrived} ms after its card came there`);
   // 2 s is meant; other tests run beside this one.
-  assert.ok(seen.arrived - time < 8000);
+  assert.ok(seen.started - time < 8000);
   assert.equal(await page.evaluate(() => window.mark), mark, 'it was not loaded again');
   assert.ok(seen.moving, 'it was seen to move');
   await until('bob sees it too', () => other.evaluate(() => window.seen.arrived));

@@ -173,7 +173,7 @@ fn footer() -> Markup {
     html! {
         footer {
             p { "All times are UTC. " span.printed { (host()) ", " (stamp(now())) } }
-            noscript { p { "Without JavaScript this page shows what is, every 10 seconds anew. Changes are made with " code { "cpectl" } "." } }
+            noscript { p { "Without JavaScript this page is fetched again every 10 seconds. Changes are made with " code { "cpectl" } "." } }
         }
     }
 }

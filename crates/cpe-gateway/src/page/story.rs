@@ -68,6 +68,7 @@ fn episodes(events: &[Arc<Logged>]) -> Vec<Episode> {
         let last = all.last().and_then(|episode| episode.last());
         let most = match event.kind.as_str() {
             "deployment.recovered" | "deployment.started" => PAUSE,
+            "transition.completed" => 2 * PAUSE,
             _ => SILENCE,
         };
         let goes_on = last.is_some_and(|it| it.time.saturating_sub(event.time) <= most);
@@ -139,9 +140,11 @@ fn said(event: &Event) -> String {
         true => format!(" on {}", event.assembly),
         false => String::new(),
     };
-    match event.reason.is_empty() {
-        true => format!("{verb}{on}"),
-        false => format!("{verb}{on}: {}", event.reason),
+    // Who asked for it is told by the event itself.
+    let reason = event.reason.split(", asked for by ").next();
+    match reason.filter(|reason| !reason.is_empty()) {
+        None => format!("{verb}{on}"),
+        Some(reason) => format!("{verb}{on}: {reason}"),
     }
 }
 
