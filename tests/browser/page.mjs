@@ -143,9 +143,10 @@ async function a_lost_assembly_moves_its_cards() {
   await page.evaluate(watch);
   await other.evaluate(watch);
   const mark = await page.evaluate(() => window.mark);
-  // nginx takes a while to start there, so that there is something to be seen.
+  // nginx takes a while to start there, and web1 to come back, so that there is something to be seen.
   sh(`/srv/lab/guests.sh run web2 sed -i '2i [ "$1" != start ] || sleep 2' /usr/lib/ocf/resource.d/heartbeat/nginx`);
-  sh('systemctl kill --signal=KILL systemd-nspawn@web1.service');
+  sh(`d=/run/systemd/system/systemd-nspawn@web1.service.d; mkdir -p $d; printf '[Service]\\nExecStartPre=sleep 5\\n' > $d/slow.conf; systemctl daemon-reload
+    systemctl kill --signal=KILL systemd-nspawn@web1.service`);
   await until('web1 is lost', () => page.locator('.column[data-assembly="web1"]:not([data-state="online"])').count());
   await until('web starts', async () => await column(page, 'web') === 'web2' && await page.locator('.card[data-move="web"][data-state="starting"]').count());
   await shot(page, 'failover', false);

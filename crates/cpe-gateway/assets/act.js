@@ -33,7 +33,7 @@ export function begin() {
     const verb = event.target.closest?.('[data-verb]');
     if (verb) return choose(verb.dataset.verb, { service: verb.dataset.of, assembly: verb.dataset.at });
     if (event.target.closest?.('#act')) return open(null);
-    const pick = event.target.closest?.('.pick');
+    const pick = event.target.closest?.('button.pick');
     if (pick) open(pick);
   });
 }
@@ -49,7 +49,8 @@ function open(at) {
 
 // First step: what, and with whom.
 function choose(verb, given) {
-  const offered = Object.entries(VERBS).filter(([, it]) => !it.owner || owns());
+  const all = subject.hasAttribute('data-operations');
+  const offered = Object.entries(VERBS).filter(([name, it]) => (!it.owner || owns()) && (all || it.plan || name === 'destroy'));
   const options = (all, chosen, none) => [...(none ? [make('option', { value: '' }, none)] : []), ...all.map(it => make('option', { value: it, selected: it === chosen }, it))];
   const select = make('select', { id: 'do-verb' }, ...offered.map(([name, it]) => make('option', { value: name, selected: name === verb }, it.text)));
   const fields = make('div', { class: 'fields' });

@@ -43,7 +43,7 @@ const DOES = {
   a: () => document.dispatchEvent(new CustomEvent('act', { detail: current() })),
 };
 
-const places = () => [...document.querySelectorAll('a.row, .column .pick, .card a.name')].filter(it => it.offsetParent);
+const places = () => [...document.querySelectorAll('a.row, button.pick, .card a.name')].filter(it => it.offsetParent);
 const current = () => places().find(it => it === document.activeElement) ?? null;
 function step(by) {
   const all = places();

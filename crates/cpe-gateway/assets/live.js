@@ -7,13 +7,17 @@ const LOOK_AFTER = [60, 300, 700, 1500];
 const ALWAYS = 5000;
 const BUSY = 1000;
 const AT_MOST_EVERY = 200;
+// An explanation takes the host as long as a decision.
+const SELDOM = 5000, RARELY = 60_000;
 const PATIENCE = 8000;
 
 export function follow(main, show) {
   const about = main.dataset.about;
   const isLiving = main.hasAttribute('data-living');
+  const isCostly = document.body.dataset.kind === 'explain';
+  const version = main.dataset.version;
   let last = '', heard = Date.now(), fetched = Date.now(), wasFetched = true;
-  let looking = false, looked = 0, timer = 0, wanted = [], control = null, pause = 500, isAlone = false;
+  let looking = false, looked = 0, spent = 0, timer = 0, wanted = [], control = null, pause = 500, isAlone = false;
 
   // --- looking at the page again
   function want(delays) {
@@ -24,8 +28,9 @@ export function follow(main, show) {
   function arm() {
     clearTimeout(timer);
     if (looking || !isLiving || document.hidden) return;
-    const next = wanted[0] ?? fetched + (main.hasAttribute('data-busy') ? BUSY : ALWAYS);
-    timer = setTimeout(look, Math.max(next - Date.now(), looked + AT_MOST_EVERY - Date.now(), 0));
+    const next = wanted[0] ?? fetched + (isCostly ? RARELY : main.hasAttribute('data-busy') ? BUSY : ALWAYS);
+    const pause = isCostly ? SELDOM : Math.max(AT_MOST_EVERY, 4 * Math.min(spent, 400));
+    timer = setTimeout(look, Math.max(next - Date.now(), looked + pause - Date.now(), 0));
   }
   function look() {
     looking = true;
@@ -39,6 +44,7 @@ export function follow(main, show) {
     request.setRequestHeader('Accept', 'text/html');
     request.onloadend = () => {
       looking = false;
+      spent = Date.now() - looked;
       const page = request.response?.getElementById('main');
       if (page && (request.status === 200 || request.status === 404)) {
         fetched = Date.now();
@@ -110,7 +116,8 @@ export function follow(main, show) {
     const since = new Date(isAway ? Number(main.dataset.answered) || fetched : Math.min(heard, fetched));
     const text = isAlone ? 'You are not logged in any more: reload this page.'
       : isSilent ? `Not live since ${clock(since)}: the gateway does not answer. What is shown is of then.`
-        : isAway ? `Not live since ${clock(since)}: cpe does not answer (systemctl status cpe). What is shown is of then.` : '';
+        : isAway ? `Not live since ${clock(since)}: cpe does not answer (systemctl status cpe). What is shown is of then.`
+          : main.dataset.version !== version ? 'The gateway has another version now: reload this page.' : '';
     if (banner.textContent !== text) banner.textContent = text;
     banner.hidden = text === '';
   }

@@ -200,7 +200,7 @@ pub(crate) fn wrong_token(app: &App, peer: &Peer) -> Problem {
 }
 
 /// A browser says of which page a change comes. A page that says nothing of itself to others
-/// (`Referrer-Policy: no-referrer`) has the origin `null`: the browser says then whether it is ours.
+/// (`Referrer-Policy: no-referrer`) has the origin `null`: the browser says then whose it is.
 fn is_of_own_page(host: &str, headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name: &str| {
         let value = headers.get(name)?;

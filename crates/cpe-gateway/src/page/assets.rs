@@ -33,7 +33,7 @@ const FILES: &[(&str, &str, &str)] = &[
 ];
 
 /// Names all of them: scripts name each other without it.
-fn version() -> &'static str {
+pub(super) fn version() -> &'static str {
     static VERSION: OnceLock<String> = OnceLock::new();
     VERSION.get_or_init(|| {
         let mut hash = Sha256::new();

@@ -20,6 +20,10 @@ use crate::mirror::Seen;
 use crate::problem::Problem;
 use crate::rights::Role;
 
+/// Whether the gateway takes operations (clean up, refresh, fence): only then are they offered.
+const OPERATIONS: bool = false;
+/// Sentences about what is wrong that are shown at once.
+const AT_ONCE: usize = 8;
 /// What is looked at is not older, if cpe answers: while something is being done, and else.
 const BUSY: Duration = Duration::from_millis(800);
 const CALM: Duration = Duration::from_secs(8);
@@ -48,10 +52,10 @@ pub(super) async fn page(
         @if seen.status.is_none() {
             p.note { "Its status is not known yet." }
         } @else {
-            (picture::of(status))
+            (picture::of(status, viewer.may(Role::Operator, &name)))
+            (transition(status))
             (problems(status))
             (orders(&viewer, status))
-            (transition(status))
             (failures(&viewer, status))
             (fencing(status))
             (story::of(&app, &name))
@@ -83,7 +87,7 @@ fn heading(viewer: &Viewer, seen: &Seen, status: &DeploymentStatus) -> Markup {
     let role = viewer.rights.role(name);
     let place = format!("/deployments/{}", part(name));
     html! {
-        div.heading #subject data-deployment=(name) data-role=(role.map_or("", word)) data-generation=(seen.entry.generation)
+        div.heading #subject data-deployment=(name) data-role=(role.map_or("", word)) data-generation=(seen.entry.generation) data-operations[OPERATIONS]
             data-uuid=(seen.entry.uuid) {
             h1 { (name) " " (of_deployment(seen.entry.state).told()) }
             p.actions {
@@ -129,8 +133,14 @@ fn problems(status: &DeploymentStatus) -> Markup {
     html! {
         @if !rest.is_empty() {
             section #wrongs aria-labelledby="wrongs-title" {
-                h2 #wrongs-title { "Also " span.number { (rest.len()) } }
-                ul.problems { @for problem in rest { li { (problem) } } }
+                h2 #wrongs-title { "Also wrong " span.number { (rest.len()) } }
+                ul.problems { @for problem in rest.iter().take(AT_ONCE) { li { (problem) } } }
+                @if rest.len() > AT_ONCE {
+                    details {
+                        summary { (rest.len() - AT_ONCE) " more" }
+                        ul.problems { @for problem in rest.iter().skip(AT_ONCE) { li { (problem) } } }
+                    }
+                }
             }
         }
     }
@@ -205,7 +215,7 @@ fn transition(status: &DeploymentStatus) -> Markup {
 }
 
 fn failures(viewer: &Viewer, status: &DeploymentStatus) -> Markup {
-    let may = viewer.may(Role::Operator, &status.name);
+    let may = OPERATIONS && viewer.may(Role::Operator, &status.name);
     html! {
         @if !status.failures.is_empty() {
             section #failures aria-labelledby="failures-title" {

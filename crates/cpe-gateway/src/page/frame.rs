@@ -80,7 +80,7 @@ impl Page<'_> {
                     p #banner role="alert" hidden {}
                     main #main tabindex="-1" data-about=(self.about) data-living[self.is_living] data-busy[self.is_busy]
                         data-live=(if viewer.is_live { "yes" } else { "no" }) data-answered=(viewer.answered / 1000)
-                        data-title=(self.title) {
+                        data-title=(self.title) data-version=(assets::version()) {
                         @if !viewer.is_live { (away(viewer)) }
                         @if let Some(remark) = &viewer.remark {
                             p.note { "Nobody can change anything here: " (remark) }

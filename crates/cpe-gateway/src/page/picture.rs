@@ -14,7 +14,7 @@ use super::words::{ago, count, of_assembly, of_service, part};
 const MANY: usize = 40;
 
 /// What runs where.
-pub(super) fn of(status: &DeploymentStatus) -> Markup {
+pub(super) fn of(status: &DeploymentStatus, may_act: bool) -> Markup {
     let homes = homes(&status.resources);
     let names: Vec<&str> = status
         .assemblies
@@ -28,7 +28,7 @@ pub(super) fn of(status: &DeploymentStatus) -> Markup {
             h2 #picture-title.unseen { "What runs where" }
             ul.columns.rows[names.len() > MANY] {
                 @for assembly in &status.assemblies {
-                    (column(status, assembly, &homes))
+                    (column(status, assembly, &homes, may_act))
                 }
                 @if !nowhere.is_empty() {
                     li.column.nowhere id="asm-" {
@@ -67,7 +67,12 @@ fn homes(resources: &[ResourceStatus]) -> Homes<'_> {
     all
 }
 
-fn column(status: &DeploymentStatus, assembly: &AssemblyStatus, homes: &Homes<'_>) -> Markup {
+fn column(
+    status: &DeploymentStatus,
+    assembly: &AssemblyStatus,
+    homes: &Homes<'_>,
+    may_act: bool,
+) -> Markup {
     let sign = of_assembly(assembly.state);
     let here = status
         .services
@@ -87,7 +92,7 @@ fn column(status: &DeploymentStatus, assembly: &AssemblyStatus, homes: &Homes<'_
             data-state=(sign.word) data-attempt=(assembly.fencing_attempt) data-standby[assembly.standby] data-gone[is_gone] {
             header {
                 h3 {
-                    button.pick type="button" data-pick="assembly" { (assembly.name) }
+                    @if may_act { button.pick type="button" title="Act on it" { (assembly.name) } } @else { span.pick { (assembly.name) } }
                     " " (sign.told())
                 }
                 p.remark {
