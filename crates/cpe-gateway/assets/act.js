@@ -159,7 +159,7 @@ async function carryOut(wanted) {
   }
   const body = { operation: wanted.verb };
   for (const key of ['service', 'assembly']) if (wanted[key]) body[key] = wanted[key];
-  if (wanted.verb === 'fence') body.action = wanted.action;
+  if (wanted.verb === 'fence') body.power = wanted.action;
   if (wanted.verb === 'confirm-fenced') body.attempt = document.getElementById(`asm-${wanted.assembly}`)?.dataset.attempt;
   await ask('POST', `${place}/operations`, body, { 'Idempotency-Key': crypto.randomUUID() });
 }
