@@ -16,8 +16,8 @@ const FLOORS: &[&[&str]] = &[
     &["stream"],
     // how guests are reached
     &["peer"],
-    // interfaces and formats made of that
-    &["cloudevents", "proxies"],
+    // interfaces and formats made of that, and what is heard there
+    &["cloudevents", "news", "proxies"],
 ];
 
 #[test]
