@@ -252,6 +252,26 @@ states! {
     }
 }
 
+impl AssemblyState {
+    /// Its agent answers, and it does not go down: whether or not it may have services.
+    pub const fn is_online(self) -> bool {
+        matches!(
+            self,
+            AssemblyState::Online | AssemblyState::Standby | AssemblyState::Maintenance
+        )
+    }
+}
+
+impl ServiceState {
+    /// It runs, whether or not it is managed.
+    pub const fn runs(self) -> bool {
+        matches!(
+            self,
+            ServiceState::Started | ServiceState::Promoted | ServiceState::Unmanaged
+        )
+    }
+}
+
 impl From<DpeState> for DeploymentState {
     /// What the state of its DPE means for a deployment.
     fn from(state: DpeState) -> DeploymentState {
@@ -340,6 +360,16 @@ impl RoomOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_promoted_or_left_alone_runs_and_what_keeps_no_services_is_online() {
+        use ServiceState::{Promoted, Started, Unmanaged};
+        let runs = ServiceState::ALL.iter().filter(|state| state.runs());
+        assert!(runs.eq(&[Started, Promoted, Unmanaged]));
+        use AssemblyState::{Maintenance, Online, Standby};
+        let online = AssemblyState::ALL.iter().filter(|state| state.is_online());
+        assert!(online.eq(&[Online, Standby, Maintenance]));
+    }
 
     #[test]
     fn every_word_is_read_as_the_state_that_wrote_it() {

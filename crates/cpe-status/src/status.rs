@@ -103,6 +103,18 @@ impl DeploymentStatus {
         self.epoch > 0 && self.generation > 0
     }
 
+    /// How many assemblies are online, of all.
+    pub fn online(&self) -> (usize, usize) {
+        let online = self.assemblies.iter().filter(|it| it.state.is_online());
+        (online.count(), self.assemblies.len())
+    }
+
+    /// How many services run, of all: instances of clones count each.
+    pub fn running(&self) -> (usize, usize) {
+        let running = self.services.iter().filter(|it| it.state.runs());
+        (running.count(), self.services.len())
+    }
+
     /// What attributes and options are set to, and what parameters that follow a value have: not
     /// everybody is to see it.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut String> {

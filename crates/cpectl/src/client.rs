@@ -78,6 +78,20 @@ impl Client {
         Ok(entries?)
     }
 
+    /// The status of every deployment.
+    pub(crate) async fn statuses(&self) -> Result<Vec<DeploymentStatus>, Failure> {
+        let mut statuses = Vec::new();
+        for entry in self.list().await? {
+            match self.status(&entry.name).await {
+                Ok(status) => statuses.push(status),
+                // Destroyed since the list was made.
+                Err(failure) if failure.kind == Kind::NotFound => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(statuses)
+    }
+
     /// The failure of a call to a deployment; if there is no such deployment, it names those that
     /// there are.
     pub(crate) async fn with_deployments(&self, error: cpe_bus::Error) -> Failure {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use cpe_status::{AssemblyState, DeploymentState, DeploymentStatus, ServiceState};
+use cpe_status::{DeploymentState, DeploymentStatus};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::events;
-use super::frame::{Page, Viewer, nothing};
+use super::frame::Page;
 use super::words::{ago, count, of_deployment, part};
 use crate::app::App;
 use crate::http::{Asked, Caller};
@@ -149,21 +149,13 @@ fn row(seen: &Seen, prefix: &str) -> Markup {
     let unknown = DeploymentStatus::default();
     let status = seen.status.as_deref().unwrap_or(&unknown);
     let name = &seen.entry.name;
-    let online = status
-        .assemblies
-        .iter()
-        .filter(|it| it.state == AssemblyState::Online);
-    let running = status
-        .services
-        .iter()
-        .filter(|it| matches!(it.state, ServiceState::Started | ServiceState::Promoted));
     html! {
         tr id=(format!("{prefix}-{name}")) data-find=(name) data-state=(seen.entry.state.as_str()) {
             th scope="row" { a.row href=(format!("/deployments/{}", part(name))) { (name) } }
             td { (of_deployment(seen.entry.state).told()) }
             @if seen.status.is_some() {
-                td.count data-label="assemblies" { (of(online.count(), status.assemblies.len())) }
-                td.count data-label="services" { (of(running.count(), status.services.len())) }
+                td.count data-label="assemblies" { (of(status.online())) }
+                td.count data-label="services" { (of(status.running())) }
                 td.going { (status.summary) (flags(status)) }
             } @else {
                 td {} td {} td.going { "its status is not known yet" }
@@ -174,7 +166,7 @@ fn row(seen: &Seen, prefix: &str) -> Markup {
 }
 
 /// How many of all, with a bar of both.
-fn of(well: usize, all: usize) -> Markup {
+fn of((well, all): (usize, usize)) -> Markup {
     html! {
         span.of { b { (well) } "/" (all) }
         @if all > 0 {
@@ -194,15 +186,12 @@ fn flags(status: &DeploymentStatus) -> Markup {
     }
 }
 
-/// The way back from what belongs to a deployment.
-pub(super) fn crumbs(viewer: &Viewer, name: &str, here: &str) -> Markup {
-    let _ = viewer;
+/// The way back: to all deployments, and to one, from what belongs to it.
+pub(super) fn crumbs(name: &str) -> Markup {
     html! {
         nav.crumbs aria-label="Where you are" {
             a href="/" aria-keyshortcuts="g o" { "Deployments" }
-            @if here.is_empty() {
-                (nothing())
-            } @else {
+            @if !name.is_empty() {
                 a href=(format!("/deployments/{}", part(name))) { (name) }
             }
         }

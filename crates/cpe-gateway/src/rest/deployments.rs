@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use cpe_bus::DeploymentEntry;
-use cpe_status::{AssemblyState, DeploymentStatus, ServiceState};
+use cpe_status::DeploymentStatus;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -21,10 +21,16 @@ use crate::rights::Role;
 /// Some of how many.
 #[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
 pub(super) struct Count {
-    /// Assemblies that are online; services that are started.
+    /// Assemblies that are online; services that run.
     well: usize,
     /// All of them.
     all: usize,
+}
+
+impl From<(usize, usize)> for Count {
+    fn from((well, all): (usize, usize)) -> Count {
+        Count { well, all }
+    }
 }
 
 /// A deployment at a glance.
@@ -40,9 +46,9 @@ pub(super) struct Summary {
     summary: String,
     /// The stored generation.
     generation: u64,
-    /// Those that are online.
+    /// Those that are online: in standby and in maintenance, too.
     assemblies: Count,
-    /// Those that are started.
+    /// Those that run: promoted and unmanaged, too.
     services: Count,
     /// How old that is, in milliseconds; absent: no status is known yet.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,30 +116,14 @@ fn summary(seen: Seen) -> Summary {
         state,
         ..
     } = seen.entry;
-    let online = |state| state == AssemblyState::Online;
-    let started = |state| state == ServiceState::Started;
     Summary {
         name,
         uuid,
         state: state.as_str().to_owned(),
         summary: status.summary.clone(),
         generation,
-        assemblies: Count {
-            well: status
-                .assemblies
-                .iter()
-                .filter(|it| online(it.state))
-                .count(),
-            all: status.assemblies.len(),
-        },
-        services: Count {
-            well: status
-                .services
-                .iter()
-                .filter(|it| started(it.state))
-                .count(),
-            all: status.services.len(),
-        },
+        assemblies: status.online().into(),
+        services: status.running().into(),
         age_ms,
     }
 }

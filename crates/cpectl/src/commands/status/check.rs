@@ -3,7 +3,7 @@
 //! All is well if the deployment is active and not in maintenance, its assemblies are online or in
 //! standby, its services run as the last decision wants them, and no failure counts.
 
-use cpe_status::{AssemblyState, DeploymentState, DeploymentStatus, ResourceStatus, ServiceState};
+use cpe_status::{DeploymentState, DeploymentStatus, ResourceStatus, ServiceState};
 use serde_json::json;
 
 use super::{NO_DEPLOYMENTS, Seen, tree};
@@ -61,11 +61,7 @@ fn complaints(status: &DeploymentStatus) -> Vec<String> {
     }
     for assembly in &status.assemblies {
         let name = &assembly.name;
-        let ordered = matches!(
-            assembly.state,
-            AssemblyState::Online | AssemblyState::Standby | AssemblyState::Maintenance
-        );
-        if !ordered {
+        if !assembly.state.is_online() {
             let reason = because(&assembly.reason);
             complaints.push(format!("assembly {name} is {}{reason}", assembly.state));
         } else if assembly.maintenance && !status.maintenance {
@@ -115,10 +111,10 @@ fn of_services(status: &DeploymentStatus) -> Vec<String> {
             let some = own.iter().filter(|service| is_so(service)).count();
             u32::try_from(some).unwrap_or(u32::MAX)
         };
-        let (name, running) = (&leaf.name, count(tree::runs));
+        let (name, running) = (&leaf.name, count(|service| service.state.runs()));
         let is_told = own
             .iter()
-            .any(|it| !tree::runs(it) && it.state != ServiceState::Stopped);
+            .any(|it| !it.state.runs() && it.state != ServiceState::Stopped);
         if running < leaf.wanted && !is_told {
             let wanted = leaf.wanted;
             complaints.push(format!(
@@ -153,7 +149,9 @@ fn because(reason: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cpe_status::{AssemblyStatus, FailureStatus, ResourceKind, ServiceRole, ServiceStatus};
+    use cpe_status::{
+        AssemblyState, AssemblyStatus, FailureStatus, ResourceKind, ServiceRole, ServiceStatus,
+    };
 
     use super::*;
 

@@ -80,16 +80,7 @@ impl Seen {
             };
             return Ok(Seen::One(status, operations));
         }
-        let mut statuses = Vec::new();
-        for entry in client.list().await? {
-            match client.status(&entry.name).await {
-                Ok(status) => statuses.push(status),
-                // Destroyed since the list was made.
-                Err(failure) if failure.kind == Kind::NotFound => {}
-                Err(failure) => return Err(failure),
-            }
-        }
-        Ok(Seen::All(statuses))
+        Ok(Seen::All(client.statuses().await?))
     }
 
     fn is_empty(&self) -> bool {

@@ -20,8 +20,8 @@ pub(super) fn summaries(statuses: &[DeploymentStatus]) -> Table<5> {
         [
             Cell::from(&status.name),
             deployment_state(status.state),
-            fraction(online(status)),
-            fraction(running(status)),
+            fraction(status.online()),
+            fraction(status.running()),
             Cell::from(&status.summary),
         ]
     });
@@ -37,8 +37,8 @@ pub(super) fn summaries(statuses: &[DeploymentStatus]) -> Table<5> {
 
 /// `shop: active, generation 3, 4 of 4 assemblies online, 9 of 9 services running`
 pub(crate) fn headline(status: &DeploymentStatus) -> Line {
-    let (online, assemblies) = online(status);
-    let (running, services) = running(status);
+    let (online, assemblies) = status.online();
+    let (running, services) = status.running();
     let line = Line::from(format!("{}: ", status.name))
         .styled(status.state.as_str(), deployment_style(status.state))
         .plain(format!(
@@ -385,27 +385,6 @@ fn room(room: &RoomStatus) -> String {
         ""
     };
     format!("room for any one loss: {}{age}", room.text)
-}
-
-/// How many assemblies answer, and how many there are.
-fn online(status: &DeploymentStatus) -> (usize, usize) {
-    let answers = |assembly: &&AssemblyStatus| {
-        matches!(
-            assembly.state,
-            AssemblyState::Online | AssemblyState::Standby | AssemblyState::Maintenance
-        )
-    };
-    let assemblies = &status.assemblies;
-    (assemblies.iter().filter(answers).count(), assemblies.len())
-}
-
-/// How many services run, and how many there are.
-pub(super) fn running(status: &DeploymentStatus) -> (usize, usize) {
-    let services = &status.services;
-    (
-        services.iter().filter(|it| tree::runs(it)).count(),
-        services.len(),
-    )
 }
 
 pub(super) fn fraction((some, all): (usize, usize)) -> Cell {

@@ -56,14 +56,6 @@ pub(super) fn by_service(services: &[ServiceStatus]) -> ByService<'_> {
     by_service
 }
 
-/// It runs, whether or not it is managed.
-pub(super) fn runs(service: &ServiceStatus) -> bool {
-    matches!(
-        service.state,
-        ServiceState::Started | ServiceState::Promoted | ServiceState::Unmanaged
-    )
-}
-
 /// An element of the tree with all below it.
 fn element(resource: &ResourceStatus, depth: usize, all: &ByService<'_>, rows: &mut Vec<Row>) {
     if resource.kind == ResourceKind::Service {
@@ -126,7 +118,7 @@ fn group_instance(
     };
     let members: Vec<Option<&ServiceStatus>> = group.members.iter().map(own).collect();
     let there = members.iter().flatten();
-    let running = there.clone().filter(|service| runs(service)).count();
+    let running = there.clone().filter(|service| service.state.runs()).count();
     let place = there.clone().map(|service| service.assembly.as_str());
     let place = place.max().unwrap_or_default();
     rows.push([
@@ -176,7 +168,7 @@ fn how_many(resource: &ResourceStatus, all: &ByService<'_>) -> (usize, usize) {
     let leaves = leaves.filter(|it| it.kind == ResourceKind::Service);
     leaves.fold((0, 0), |(some, wanted), leaf| {
         let own = all.get(leaf.name.as_str()).into_iter().flatten();
-        let running = own.filter(|service| runs(service)).count();
+        let running = own.filter(|service| service.state.runs()).count();
         let leaf_wanted = usize::try_from(leaf.wanted).unwrap_or(usize::MAX);
         (some + running, wanted + leaf_wanted.max(running))
     })

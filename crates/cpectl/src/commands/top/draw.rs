@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use cpe_bus::Event;
 use cpe_status::{
-    AssemblyState, AssemblyStatus, DeploymentStatus, FailureStatus, ServiceState, ServiceStatus,
-    TransitionState, TransitionStatus,
+    DeploymentStatus, FailureStatus, ServiceState, TransitionState, TransitionStatus,
 };
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -164,21 +163,8 @@ fn going_on(status: &DeploymentStatus, theme: Theme) -> Vec<Span<'static>> {
 
 /// How many assemblies answer and services run, of how many.
 fn counts(status: &DeploymentStatus) -> (String, String) {
-    let answers = |own: &&AssemblyStatus| {
-        use AssemblyState::{Maintenance, Online, Standby};
-        matches!(own.state, Online | Standby | Maintenance)
-    };
-    let runs = |own: &&ServiceStatus| {
-        use ServiceState::{Promoted, Started, Unmanaged};
-        !own.assembly.is_empty() && matches!(own.state, Started | Promoted | Unmanaged)
-    };
-    let (assemblies, services) = (&status.assemblies, &status.services);
-    let online = assemblies.iter().filter(answers).count();
-    let running = services.iter().filter(runs).count();
-    (
-        format!("{online}/{}", assemblies.len()),
-        format!("{running}/{}", services.len()),
-    )
+    let text = |(some, all): (usize, usize)| format!("{some}/{all}");
+    (text(status.online()), text(status.running()))
 }
 
 /// The rows that fit, with the chosen one among them.

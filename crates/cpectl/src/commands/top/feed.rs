@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use cpe_bus::fields::put;
 use cpe_bus::{BusSelection, Fields, json};
-use cpe_status::{DeploymentStatus, RoomReport};
+use cpe_status::RoomReport;
 use tokio::sync::mpsc;
 
 use super::keys::Want;
 use super::state::Told;
 use crate::client::Client;
 use crate::commands::{check, wait};
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::follow::{Filter, Follower};
 
 /// Statuses are asked for again after this time though no event came.
@@ -61,7 +61,10 @@ async fn follow(
     };
     let mut follower = Follower::new(&client, filter, from).await?;
     loop {
-        let statuses = statuses(&client, name).await?;
+        let statuses = match name {
+            Some(name) => vec![client.status(name).await?],
+            None => client.statuses().await?,
+        };
         if tell.send(Told::Statuses(statuses)).await.is_err() {
             return Ok(());
         }
@@ -74,22 +77,6 @@ async fn follow(
             time = TOGETHER;
         }
     }
-}
-
-async fn statuses(client: &Client, name: Option<&str>) -> Result<Vec<DeploymentStatus>, Failure> {
-    if let Some(name) = name {
-        return Ok(vec![client.status(name).await?]);
-    }
-    let mut statuses = Vec::new();
-    for entry in client.list().await? {
-        match client.status(&entry.name).await {
-            Ok(status) => statuses.push(status),
-            // Destroyed since the list was made.
-            Err(failure) if failure.kind == Kind::NotFound => {}
-            Err(failure) => return Err(failure),
-        }
-    }
-    Ok(statuses)
 }
 
 /// Answers what a key has asked for.
