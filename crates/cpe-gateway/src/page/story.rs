@@ -7,6 +7,7 @@ use std::sync::Arc;
 use cpe_bus::Event;
 use maud::{Markup, html};
 
+use super::events::tone;
 use super::frame::nothing;
 use super::words::{SECOND, moment, span};
 use crate::app::App;
@@ -100,11 +101,13 @@ fn episode(mut events: Vec<&Event>) -> Episode {
         });
         tracks[at]
             .dots
-            .push((event.time, tone(&event.kind), said(event)));
+            .push((event.time, dot(&event.kind), said(event)));
     }
     Episode {
-        begin: events.first().map_or(0, |it| it.time),
-        end: events.last().map_or(0, |it| it.time),
+        // Events are in the order of the log. Their times come from several processes, and clocks
+        // are set back.
+        begin: events.iter().map(|it| it.time).min().unwrap_or(0),
+        end: events.iter().map(|it| it.time).max().unwrap_or(0),
         first: tracks.first().map_or(String::new(), headline),
         tracks,
     }
@@ -148,12 +151,11 @@ fn said(event: &Event) -> String {
     }
 }
 
-fn tone(kind: &str) -> &'static str {
+/// The tone of an event's dot: what begins is busy, too.
+fn dot(kind: &str) -> &'static str {
     match kind.rsplit('.').next().unwrap_or_default() {
-        "failed" | "lost" | "died" | "unrecoverable" | "fencing-failed" => "bad",
-        "degraded" | "heartbeat-missed" | "fencing-requested" | "stopped" | "aborted" => "warn",
-        "started" | "moved" | "created" | "modified" | "restarted" => "busy",
-        _ => "good",
+        "started" | "created" | "modified" | "restarted" => "busy",
+        _ => tone(kind).1,
     }
 }
 
@@ -213,6 +215,18 @@ mod tests {
             service: service.to_owned(),
             ..Event::default()
         }))
+    }
+
+    #[test]
+    fn an_event_may_be_told_after_a_later_one() {
+        let told = episodes(&[
+            event(100, "service.started", "web"),
+            event(102, "service.stopped", "web"),
+            event(101, "service.stopped", "db"),
+        ]);
+        assert_eq!((told[0].begin, told[0].end), (100 * SECOND, 102 * SECOND));
+        let page = shown(&told[0]).into_string();
+        assert!(page.contains("1.00%") && page.contains("99.00%"), "{page}");
     }
 
     #[test]
