@@ -1,8 +1,7 @@
-// Verbs: chosen, planned, looked at, and only then done. What cannot be taken back has the name
-// typed.
+// Verbs: chosen, planned, looked at, and only then done. Destroying has the name typed.
 import { Refused, ask, holds, make, planned, size } from './ask.js';
 
-// verb: what it needs, and whether it is planned by the gateway.
+// verb: what it needs; the gateway plans all but the last.
 const VERBS = {
   move: { needs: ['service', 'assembly?'], plan: true, text: 'Move a service', timed: true },
   ban: { needs: ['service', 'assembly'], plan: true, text: 'Ban a service from an assembly', timed: true },
@@ -12,13 +11,9 @@ const VERBS = {
   restart: { needs: ['service'], plan: true, text: 'Restart a service' },
   unmanage: { needs: ['service'], plan: true, text: 'Leave a service alone' },
   manage: { needs: ['service'], plan: true, text: 'Manage a service again' },
-  cleanup: { needs: ['service', 'assembly?'], text: 'Forget failures' },
-  refresh: { needs: ['service?', 'assembly?'], text: 'Look again what runs' },
   standby: { needs: ['assembly'], plan: true, text: 'Standby: keep no services there' },
   unstandby: { needs: ['assembly'], plan: true, text: 'End of standby' },
-  fence: { needs: ['assembly'], owner: true, typed: 'assembly', text: 'Fence: power an assembly off or restart it' },
-  'confirm-fenced': { needs: ['assembly'], owner: true, typed: 'assembly', text: 'Confirm that an assembly is down' },
-  destroy: { needs: [], owner: true, typed: 'deployment', text: 'Destroy the deployment' },
+  destroy: { needs: [], owner: true, text: 'Destroy the deployment' },
 };
 
 let subject, role, box;
@@ -49,8 +44,7 @@ function open(at) {
 
 // First step: what, and with whom.
 function choose(verb, given) {
-  const all = subject.hasAttribute('data-operations');
-  const offered = Object.entries(VERBS).filter(([name, it]) => (!it.owner || owns()) && (all || it.plan || name === 'destroy'));
+  const offered = Object.entries(VERBS).filter(([, it]) => !it.owner || owns());
   const options = (all, chosen, none) => [...(none ? [make('option', { value: '' }, none)] : []), ...all.map(it => make('option', { value: it, selected: it === chosen }, it))];
   const select = make('select', { id: 'do-verb' }, ...offered.map(([name, it]) => make('option', { value: name, selected: name === verb }, it.text)));
   const fields = make('div', { class: 'fields' });
@@ -75,7 +69,6 @@ function choose(verb, given) {
       const times = [['', select.value === 'ban' ? 'until it is cleared' : 'until it is there'], ['3600000', 'for 1 hour'], ['7200000', 'for 2 hours'], ['28800000', 'for 8 hours'], ['86400000', 'for a day']];
       fields.append(make('label', {}, 'How long', make('select', { name: 'for' }, ...times.map(([ms, text]) => make('option', { value: ms }, text)))));
     }
-    if (select.value === 'fence') fields.append(make('label', {}, 'How', make('select', { name: 'action' }, make('option', { value: 'reboot' }, 'restart it'), make('option', { value: 'off' }, 'leave it off'))));
     if (select.value === 'destroy') fields.append(make('label', {}, 'Its services', make('select', { name: 'services' }, make('option', { value: 'stop' }, 'are stopped'), make('option', { value: 'keep' }, 'go on without it'))));
     more.replaceChildren();
     go.textContent = it.plan ? 'Plan' : 'Next';
@@ -84,33 +77,30 @@ function choose(verb, given) {
   draw();
   form.addEventListener('submit', event => {
     event.preventDefault();
-    const wanted = { verb: select.value, service: value('service'), assembly: value('assembly'), for: value('for'), action: value('action'), services: value('services') };
-    busy(form, () => VERBS[wanted.verb].plan ? plan(wanted, more) : confirm(wanted), more);
+    const wanted = { verb: select.value, service: value('service'), assembly: value('assembly'), for: value('for'), services: value('services') };
+    busy(form, () => VERBS[wanted.verb].plan ? plan(wanted) : destroy(wanted), more);
   });
   select.focus();
 }
 
 // Second step: what it would bring.
-async function plan(wanted, more, force = false) {
+async function plan(wanted, force = false) {
   const body = { deployment: subject.dataset.deployment, verb: wanted.verb, force };
   for (const key of ['service', 'assembly']) if (wanted[key]) body[key] = wanted[key];
   if (wanted.for) body.for_ms = Number(wanted.for);
   else if (wanted.verb === 'ban') body.lifetime = 'cleared';
-  decide(await ask('POST', '/v1/plans', body), () => plan(wanted, more, true));
+  decide(await ask('POST', '/v1/plans', body), () => plan(wanted, true));
 }
 function decide(what, forced) {
   const sure = holds(what) || what.forced;
   const title = make('h2', { id: 'do-title', tabindex: '-1' }, sure ? 'This would be done' : 'This would not hold');
   const more = make('div', { class: 'plan', 'aria-live': 'polite' });
-  const go = sure && !what.plan.unchanged && make('button', { class: 'main' }, `Do ${size(what) === '0 actions' ? 'it' : `these ${size(what)}`.replace('these 1 ', 'this ')}`);
+  const go = sure && !what.plan.unchanged && make('button', { class: 'main' }, does(what));
   const anyway = !sure && make('button', { type: 'button', class: 'danger' }, 'Do it all the same…');
   const form = make('form', {}, title, planned(what), more, make('p', { class: 'buttons' }, make('button', { type: 'button', 'data-close': true }, go || anyway ? 'Cancel' : 'Close'), anyway, go));
   show(form);
   (go || title).focus();
-  if (anyway) anyway.addEventListener('click', () => busy(form, async () => {
-    const again = await forced();
-    return again;
-  }, more));
+  if (anyway) anyway.addEventListener('click', () => busy(form, forced, more));
   form.addEventListener('submit', event => {
     event.preventDefault();
     busy(form, async () => {
@@ -126,42 +116,33 @@ function decide(what, forced) {
   });
 }
 
-// What is not planned: said in a sentence, and where it cannot be taken back the name is typed.
-function confirm(wanted) {
-  const it = VERBS[wanted.verb];
-  const typed = it.typed === 'deployment' ? subject.dataset.deployment : it.typed ? wanted.assembly : '';
-  const sentence = {
-    cleanup: `The failures of ${wanted.service}${wanted.assembly ? ` on ${wanted.assembly}` : ''} are forgotten, and it is decided again.`,
-    refresh: `It is looked at again what runs${wanted.service ? ` of ${wanted.service}` : ''}${wanted.assembly ? ` on ${wanted.assembly}` : ''}.`,
-    fence: `${wanted.assembly} loses its power at once, with all that runs there. Its services start elsewhere if they can.`,
-    'confirm-fenced': `You say that nothing runs in ${wanted.assembly}. If something does, services run twice, and data may be destroyed. Look at the machine first.`,
-    destroy: `The deployment ends, and its document is gone. Its services ${wanted.services === 'keep' ? 'go on, and nobody watches them' : 'are stopped'}.`,
-  }[wanted.verb];
+function does(what) {
+  const number = size(what);
+  if (number === '0 actions') return 'Do it';
+  return number === '1 action' ? 'Do this action' : `Do these ${number}`;
+}
+
+// What cannot be taken back: said in a sentence, and the name is typed.
+function destroy(wanted) {
+  const name = subject.dataset.deployment;
+  const keeps = wanted.services === 'keep';
+  const sentence = `The deployment ends, and its document is gone. Its services ${keeps ? 'go on, and nobody watches them' : 'are stopped'}.`;
   const more = make('div', { class: 'plan', 'aria-live': 'polite' });
-  const field = typed && make('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', id: 'do-typed' });
-  const go = make('button', { class: typed ? 'danger' : 'main', disabled: Boolean(typed) }, it.text.split(':')[0]);
-  const form = make('form', {}, make('h2', { id: 'do-title' }, it.text), make('p', {}, sentence),
-    typed && make('label', {}, `Type ${typed} to confirm`, field), more, make('p', { class: 'buttons' }, make('button', { type: 'button', 'data-close': true }, 'Cancel'), go));
-  field && field.addEventListener('input', () => { go.disabled = field.value !== typed; });
+  const field = make('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', id: 'do-typed' });
+  const go = make('button', { class: 'danger', disabled: true }, 'Destroy the deployment');
+  const form = make('form', {}, make('h2', { id: 'do-title' }, 'Destroy the deployment'), make('p', {}, sentence),
+    make('label', {}, `Type ${name} to confirm`, field), more, make('p', { class: 'buttons' }, make('button', { type: 'button', 'data-close': true }, 'Cancel'), go));
+  field.addEventListener('input', () => { go.disabled = field.value !== name; });
   form.addEventListener('submit', event => {
     event.preventDefault();
-    if (typed && field.value !== typed) return;
-    busy(form, () => carryOut(wanted).then(close), more);
+    if (field.value !== name) return;
+    busy(form, async () => {
+      await ask('DELETE', `/v1/deployments/${encodeURIComponent(name)}?services=${wanted.services}`, null, { 'If-Match': `"g${subject.dataset.generation}"` });
+      location.assign('/');
+    }, more);
   });
   show(form);
-  (field || go).focus();
-}
-async function carryOut(wanted) {
-  const place = `/v1/deployments/${encodeURIComponent(subject.dataset.deployment)}`;
-  if (wanted.verb === 'destroy') {
-    await ask('DELETE', `${place}?services=${wanted.services}`, null, { 'If-Match': `"g${subject.dataset.generation}"` });
-    return location.assign('/');
-  }
-  const body = { operation: wanted.verb };
-  for (const key of ['service', 'assembly']) if (wanted[key]) body[key] = wanted[key];
-  if (wanted.verb === 'fence') body.power = wanted.action;
-  if (wanted.verb === 'confirm-fenced') body.attempt = document.getElementById(`asm-${wanted.assembly}`)?.dataset.attempt;
-  await ask('POST', `${place}/operations`, body, { 'Idempotency-Key': crypto.randomUUID() });
+  field.focus();
 }
 
 // --- the box

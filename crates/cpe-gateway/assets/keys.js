@@ -1,4 +1,5 @@
 // All of it by keyboard. Single keys can be switched off, for those who speak to their computer.
+import { make } from './ask.js';
 
 const HELP = [
   ['/', 'search'], ['g o', 'all deployments'], ['j  k', 'next, previous'], ['Enter', 'open'],
@@ -54,30 +55,15 @@ function step(by) {
   all[next].scrollIntoView({ block: 'nearest' });
 }
 
-function make(name, text = '', attributes = {}) {
-  const node = document.createElement(name);
-  node.textContent = text;
-  for (const key in attributes) node.setAttribute(key, attributes[key]);
-  return node;
-}
 function dialog() {
-  const box = make('dialog', '', { 'aria-labelledby': 'keys-title' });
-  const list = make('dl', '', { class: 'keys' });
-  for (const [key, text] of HELP) {
-    const term = make('dt');
-    term.append(make('kbd', key));
-    list.append(term, make('dd', text));
-  }
-  const tick = make('input', '', { type: 'checkbox' });
+  const list = make('dl', { class: 'keys' });
+  for (const [key, text] of HELP) list.append(make('dt', {}, make('kbd', {}, key)), make('dd', {}, text));
+  const tick = make('input', { type: 'checkbox' });
   tick.checked = !localStorage.getItem(OFF);
   tick.addEventListener('change', () => tick.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, '1'));
-  const label = make('label', '', { class: 'tick' });
-  label.append(tick, 'Single keys are on');
-  const form = make('form', '', { method: 'dialog' });
-  const buttons = make('p', '', { class: 'buttons' });
-  buttons.append(make('button', 'Close', { class: 'main' }));
-  form.append(make('h2', 'Keys', { id: 'keys-title' }), list, label, buttons);
-  box.append(form);
+  const form = make('form', { method: 'dialog' }, make('h2', { id: 'keys-title' }, 'Keys'), list, make('label', { class: 'tick' }, tick, 'Single keys are on'),
+    make('p', { class: 'buttons' }, make('button', { class: 'main' }, 'Close')));
+  const box = make('dialog', { 'aria-labelledby': 'keys-title' }, form);
   document.body.append(box);
   return box;
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use cpe_bus::BusSelection;
+use cpe_bus::json::from_json;
+use cpe_bus::{BusSelection, Fields};
+use cpe_status::RoomReport;
+use serde_json::Value;
 
 use crate::bus::{Session, Sessions};
 use crate::identity::{Logins, Principal, TokenFile, Users};
@@ -95,6 +98,45 @@ impl App {
             true => Err(refused("it takes a role for some deployment".to_owned())),
             false => Ok(()),
         }
+    }
+
+    /// Why services are where they are: what cpe answers to these options.
+    ///
+    /// # Errors
+    /// See [`App::simulation`], and what cpe refuses.
+    pub(crate) async fn explanation(
+        &self,
+        who: &Principal,
+        name: &str,
+        options: &Fields,
+    ) -> Result<Value, Problem> {
+        let _place = self.simulation(who)?;
+        let ask = self.sessions.ask(&who.name, |session| {
+            let (name, options) = (name.to_owned(), options.clone());
+            async move {
+                let deployment = session.deployment(&name).await?;
+                deployment.get_explanation(options).await
+            }
+        });
+        Ok(from_json(&ask.await?)?)
+    }
+
+    /// What would follow if assemblies were lost: of the losses that these options name.
+    ///
+    /// # Errors
+    /// See [`App::simulation`], and what cpe refuses.
+    pub(crate) async fn room(
+        &self,
+        who: &Principal,
+        name: &str,
+        options: &Fields,
+    ) -> Result<RoomReport, Problem> {
+        let _place = self.simulation(who)?;
+        let ask = self.sessions.ask(&who.name, |session| {
+            let (name, options) = (name.to_owned(), options.clone());
+            async move { session.deployment(&name).await?.check_room(options).await }
+        });
+        Ok(from_json(&ask.await?)?)
     }
 
     /// A place for what takes long.

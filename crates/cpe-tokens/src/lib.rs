@@ -10,4 +10,4 @@ mod file;
 mod token;
 
 pub use file::{Error, FILE, GATEWAY_GROUP, Tokens};
-pub use token::{Entry, ID_RULE, Presented, Refused, is_id};
+pub use token::{Entry, ID_RULE, Presented, Refused, is_id, secret};

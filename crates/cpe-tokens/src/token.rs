@@ -71,6 +71,16 @@ fn read_end<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timesta
     read_time(deserializer).map(Some)
 }
 
+/// 256 random bits, as hexadecimal digits.
+///
+/// # Errors
+/// If the system gives no random bytes.
+pub fn secret() -> std::io::Result<String> {
+    let mut bytes = [0; SECRET];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(hexadecimal(&bytes))
+}
+
 impl Entry {
     /// Makes a token: what is kept of it, and the token itself.
     ///
@@ -82,9 +92,7 @@ impl Entry {
         expires: Option<Timestamp>,
         note: &str,
     ) -> std::io::Result<(Entry, String)> {
-        let mut secret = [0; SECRET];
-        std::fs::File::open("/dev/urandom")?.read_exact(&mut secret)?;
-        let secret = hexadecimal(&secret);
+        let secret = secret()?;
         let entry = Entry {
             id: id.to_owned(),
             sha256: hash(&secret),

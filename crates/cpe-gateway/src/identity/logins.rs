@@ -4,7 +4,6 @@
 //! as the token does, and 12 hours at most. A gateway that was restarted knows no cookie.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,8 +23,6 @@ const LIFE: Duration = Duration::from_secs(12 * 3600);
 const MOST_EACH: usize = 16;
 /// Logins in all; the oldest makes room.
 const MOST: usize = 4096;
-/// Random bytes of a cookie.
-const SECRET: usize = 32;
 
 /// A login.
 #[derive(Debug, Clone)]
@@ -56,9 +53,7 @@ impl Logins {
     /// # Errors
     /// If the system gives no random bytes.
     pub fn begin(&self, token: Entry) -> std::io::Result<Begun> {
-        let mut bytes = [0; SECRET];
-        std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-        let secret: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let secret = cpe_tokens::secret()?;
         let now = Timestamp::now();
         let end = now.checked_add(LIFE).unwrap_or(Timestamp::MAX);
         let until = token.expires.map_or(end, |expires| expires.min(end));

@@ -99,9 +99,7 @@ async fn catch_up(mirror: &Mirror, link: &Link) -> Result<bool> {
         let log = link.log_id().await?;
         let newest = link.newest_cursor().await?;
         let from = newest.saturating_sub(PAST);
-        let (past, _) = link
-            .query(&log, from, crate::bus::PAGE, Fields::new())
-            .await?;
+        let (past, _) = link.query(&log, from, PAGE, Fields::new()).await?;
         mirror.begin(&log, newest);
         let past = past.into_iter().filter(|it| it.cursor <= newest);
         mirror.write().past = past.map(|it| Arc::new(Logged::from(it))).collect();

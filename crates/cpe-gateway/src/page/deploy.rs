@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use maud::{Markup, html};
 
-use super::deployment::known;
 use super::frame::{Page, Viewer};
 use super::overview::crumbs;
 use super::words::part;
@@ -34,8 +33,7 @@ pub(super) async fn existing(
     Place(name): Place<String>,
     State(app): State<Arc<App>>,
 ) -> Result<Markup, Problem> {
-    let viewer = super::viewer_of(&app, &who, &name).await?;
-    let seen = known(&app, &name)?;
+    let (viewer, seen) = super::looked_at(&app, &who, &name).await?;
     if !viewer.may(Role::Owner, &name) {
         let takes = format!("it takes role `owner` of `{name}` to send documents");
         return Err(Problem::forbidden(takes));
@@ -49,7 +47,7 @@ fn form(viewer: &Viewer, name: &str, generation: u64) -> Markup {
         name => format!("/v1/deployments/{}/document", part(name)),
     };
     let content = html! {
-        (crumbs(viewer, name, if name.is_empty() { "" } else { "deploy" }))
+        (crumbs(name))
         div.heading #subject data-deployment=(name) data-generation=(generation) {
             h1 { @if name.is_empty() { "New deployment" } @else { "Deploy " (name) } }
             p.actions {

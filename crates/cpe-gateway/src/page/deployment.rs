@@ -14,14 +14,12 @@ use super::frame::{Page, Viewer, nothing, word};
 use super::overview::crumbs;
 use super::words::{ago, count, moment, of_deployment, of_transition, part};
 use super::{events, picture, story};
-use crate::app::{App, no_deployment};
+use crate::app::App;
 use crate::http::{Caller, Place};
 use crate::mirror::Seen;
 use crate::problem::Problem;
 use crate::rights::Role;
 
-/// Whether the gateway takes operations (clean up, refresh, fence): only then are they offered.
-const OPERATIONS: bool = false;
 /// Sentences about what is wrong that are shown at once.
 const AT_ONCE: usize = 8;
 /// What is looked at is not older, if cpe answers: while something is being done, and else.
@@ -34,8 +32,7 @@ pub(super) async fn page(
     Place(name): Place<String>,
     State(app): State<Arc<App>>,
 ) -> Result<Markup, Problem> {
-    let viewer = super::viewer_of(&app, &who, &name).await?;
-    let seen = known(&app, &name)?;
+    let (viewer, seen) = super::looked_at(&app, &who, &name).await?;
     let unknown = DeploymentStatus::default();
     let status = seen.status.as_deref().unwrap_or(&unknown);
     let is_going = |it: &TransitionStatus| it.state == TransitionState::Running;
@@ -47,7 +44,7 @@ pub(super) async fn page(
         app.mirror.look_again(&name);
     }
     let content = html! {
-        (crumbs(&viewer, &name, ""))
+        (crumbs(""))
         (heading(&viewer, &seen, status))
         @if seen.status.is_none() {
             p.note { "Its status is not known yet." }
@@ -56,7 +53,7 @@ pub(super) async fn page(
             (transition(status))
             (problems(status))
             (orders(&viewer, status))
-            (failures(&viewer, status))
+            (failures(status))
             (fencing(status))
             (story::of(&app, &name))
         }
@@ -73,22 +70,12 @@ pub(super) async fn page(
     Ok(page.of(&viewer, ""))
 }
 
-/// What the mirror has of a deployment.
-pub(super) fn known(app: &App, name: &str) -> Result<Seen, Problem> {
-    let seen = app.mirror.deployment(name);
-    seen.ok_or_else(|| match app.mirror.is_filled() {
-        true => no_deployment(name),
-        false => Problem::unavailable("cpe has not said yet which deployments there are"),
-    })
-}
-
 fn heading(viewer: &Viewer, seen: &Seen, status: &DeploymentStatus) -> Markup {
     let name = &seen.entry.name;
     let role = viewer.rights.role(name);
     let place = format!("/deployments/{}", part(name));
     html! {
-        div.heading #subject data-deployment=(name) data-role=(role.map_or("", word)) data-generation=(seen.entry.generation) data-operations[OPERATIONS]
-            data-uuid=(seen.entry.uuid) {
+        div.heading #subject data-deployment=(name) data-role=(role.map_or("", word)) data-generation=(seen.entry.generation) {
             h1 { (name) " " (of_deployment(seen.entry.state).told()) }
             p.actions {
                 a.button href=(format!("{place}/what-if")) { "What if…" }
@@ -214,8 +201,7 @@ fn transition(status: &DeploymentStatus) -> Markup {
     }
 }
 
-fn failures(viewer: &Viewer, status: &DeploymentStatus) -> Markup {
-    let may = OPERATIONS && viewer.may(Role::Operator, &status.name);
+fn failures(status: &DeploymentStatus) -> Markup {
     html! {
         @if !status.failures.is_empty() {
             section #failures aria-labelledby="failures-title" {
@@ -230,10 +216,6 @@ fn failures(viewer: &Viewer, status: &DeploymentStatus) -> Markup {
                             }
                             p.cause { (failure.reason) }
                             p.remedy { (remedy(status, failure)) }
-                            @if may {
-                                p { button.script.small type="button" data-verb="cleanup" data-of=(failure.service)
-                                    data-at=(failure.assembly) { "Clean up…" } }
-                            }
                         }
                     }
                 }

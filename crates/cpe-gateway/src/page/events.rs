@@ -7,8 +7,8 @@ use super::words::{moment, part};
 use crate::app::App;
 use crate::mirror::Logged;
 
-/// How events of a kind are marked.
-fn tone(kind: &str) -> (&'static str, &'static str) {
+/// How events of a kind are marked: with a shape and a tone.
+pub(super) fn tone(kind: &str) -> (&'static str, &'static str) {
     let verb = kind.rsplit('.').next().unwrap_or_default();
     match verb {
         "failed" | "lost" | "died" | "unrecoverable" | "fencing-failed" | "storage-failed"

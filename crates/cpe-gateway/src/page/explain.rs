@@ -5,11 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use cpe_bus::Fields;
 use cpe_bus::fields::put;
-use cpe_bus::json::from_json;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::deployment::known;
 use super::frame::{Page, lines, nothing};
 use super::overview::crumbs;
 use super::words::of_service;
@@ -24,27 +22,13 @@ pub(super) async fn page(
     Place((name, service)): Place<(String, String)>,
     State(app): State<Arc<App>>,
 ) -> Result<Markup, Problem> {
-    let viewer = super::viewer_of(&app, &who, &name).await?;
-    let seen = known(&app, &name)?;
-    let told = {
-        let _place = app.simulation(&who)?;
-        let mut options = Fields::new();
-        put(&mut options, "service", service.as_str());
-        let ask = app.sessions.ask(&who.name, |session| {
-            let (name, options) = (name.clone(), options.clone());
-            async move {
-                session
-                    .deployment(&name)
-                    .await?
-                    .get_explanation(options)
-                    .await
-            }
-        });
-        from_json::<Value>(&ask.await?)?
-    };
+    let (viewer, seen) = super::looked_at(&app, &who, &name).await?;
+    let mut options = Fields::new();
+    put(&mut options, "service", service.as_str());
+    let told = app.explanation(&who, &name, &options).await?;
     let whole = text(&told, "text");
     let content = html! {
-        (crumbs(&viewer, &name, "explain"))
+        (crumbs(&name))
         div.heading #subject data-deployment=(name) data-service=(service) { h1 { (service) } }
         (instances(&seen, &service))
         @for one in told["explanations"].as_array().into_iter().flatten() { (explained(one, text(one, "name") != service)) }

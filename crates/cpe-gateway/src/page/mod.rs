@@ -27,9 +27,10 @@ use axum::response::Response;
 use axum::routing::get;
 use serde_json::Value;
 
-use crate::app::App;
+use crate::app::{App, no_deployment};
 use crate::guard::guard;
 use crate::identity::{Principal, Via};
+use crate::mirror::Seen;
 use crate::problem::Problem;
 use frame::Viewer;
 
@@ -106,10 +107,15 @@ async fn viewer(app: &App, who: &Principal) -> Result<Viewer, Problem> {
     })
 }
 
-/// The same of a deployment, which they may see.
-async fn viewer_of(app: &App, who: &Principal, name: &str) -> Result<Viewer, Problem> {
+/// Who looks at a deployment that they may see, and what the mirror has of it.
+async fn looked_at(app: &App, who: &Principal, name: &str) -> Result<(Viewer, Seen), Problem> {
     app.seen_by(who, name).await?;
-    viewer(app, who).await
+    let seen = app.mirror.deployment(name);
+    let seen = seen.ok_or_else(|| match app.mirror.is_filled() {
+        true => no_deployment(name),
+        false => Problem::unavailable("cpe has not said yet which deployments there are"),
+    });
+    Ok((viewer(app, who).await?, seen?))
 }
 
 #[cfg(test)]

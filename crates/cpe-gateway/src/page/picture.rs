@@ -89,7 +89,7 @@ fn column(
     );
     html! {
         li id=(format!("asm-{}", assembly.name)) class=(format!("column {}", sign.tone)) data-assembly=(assembly.name)
-            data-state=(sign.word) data-attempt=(assembly.fencing_attempt) data-standby[assembly.standby] data-gone[is_gone] {
+            data-state=(sign.word) data-standby[assembly.standby] data-gone[is_gone] {
             header {
                 h3 {
                     @if may_act { button.pick type="button" title="Act on it" { (assembly.name) } } @else { span.pick { (assembly.name) } }

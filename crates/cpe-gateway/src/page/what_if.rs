@@ -5,11 +5,9 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use cpe_bus::Fields;
 use cpe_bus::fields::put;
-use cpe_bus::json::from_json;
 use cpe_status::{DeploymentStatus, RoomLoss, RoomOutcome, RoomReport};
 use maud::{Markup, html};
 
-use super::deployment::known;
 use super::frame::{Page, nothing};
 use super::overview::crumbs;
 use super::words::{count, moment, of_assembly};
@@ -24,8 +22,7 @@ pub(super) async fn page(
     RawQuery(query): RawQuery,
     State(app): State<Arc<App>>,
 ) -> Result<Markup, Problem> {
-    let viewer = super::viewer_of(&app, &who, &name).await?;
-    let seen = known(&app, &name)?;
+    let (viewer, seen) = super::looked_at(&app, &who, &name).await?;
     let unknown = DeploymentStatus::default();
     let status = seen.status.as_deref().unwrap_or(&unknown);
     let query = query.unwrap_or_default();
@@ -38,23 +35,16 @@ pub(super) async fn page(
     let lost: Vec<String> = status
         .assemblies
         .iter()
-        .filter(|it| ticked(&super::words::part(&it.name)))
+        .filter(|it| ticked(&super::words::part(&it.name).to_string()))
         .map(|it| it.name.clone())
         .collect();
-    let report: RoomReport = {
-        let _place = app.simulation(&who)?;
-        let mut options = Fields::new();
-        if !lost.is_empty() {
-            put(&mut options, "assemblies", lost.clone());
-        }
-        let ask = app.sessions.ask(&who.name, |session| {
-            let (name, options) = (name.clone(), options.clone());
-            async move { session.deployment(&name).await?.check_room(options).await }
-        });
-        from_json(&ask.await?)?
-    };
+    let mut options = Fields::new();
+    if !lost.is_empty() {
+        put(&mut options, "assemblies", lost.clone());
+    }
+    let report = app.room(&who, &name, &options).await?;
     let content = html! {
-        (crumbs(&viewer, &name, "what-if"))
+        (crumbs(&name))
         div.heading #subject data-deployment=(name) { h1 { "What if this is lost?" } }
         (choice(status, &lost))
         (told(&report, &lost))
@@ -101,7 +91,7 @@ fn told(report: &RoomReport, lost: &[String]) -> Markup {
         section #losses aria-label="What would follow" {
             p.lead { (verdict(report.holds)) " " (sentence) }
             p.quiet {
-                (count(report.looked_at, "loss").replace("losss", "losses")) " simulated, from what is at " (moment(report.time)) ", generation " (report.generation) "."
+                (count(report.looked_at, "loss")) " simulated, from what is at " (moment(report.time)) ", generation " (report.generation) "."
                 @if report.not_looked_at > 0 { " " b { (report.not_looked_at) " more were not looked at." } }
                 " Nothing is changed."
             }

@@ -1,11 +1,21 @@
 //! How states, times and counts are shown: a state has a shape, a word and a tone, so that nobody
 //! needs colours to read it.
 
+use std::fmt::Display;
+
 use cpe_bus::cloudevents::rfc3339;
 use cpe_status::{AssemblyState, DeploymentState, ServiceState, TransitionState};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What is not itself in a part of an address.
+const PART: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Microseconds of a second.
 pub(super) const SECOND: u64 = 1_000_000;
@@ -184,26 +194,18 @@ pub(super) fn span(microseconds: u64) -> String {
     }
 }
 
-/// `1 service`, `2 services`.
+/// `1 service`, `2 services`, `2 losses`.
 pub(super) fn count(number: usize, what: &str) -> String {
     match number {
         1 => format!("1 {what}"),
+        number if what.ends_with('s') => format!("{number} {what}es"),
         number => format!("{number} {what}s"),
     }
 }
 
 /// A part of a path, as an address has it.
-pub(super) fn part(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(char::from(byte));
-            }
-            byte => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+pub(super) fn part(text: &str) -> impl Display + '_ {
+    utf8_percent_encode(text, PART)
 }
 
 #[cfg(test)]
@@ -234,6 +236,9 @@ mod tests {
 
     #[test]
     fn what_is_put_into_an_address_stays_one_part_of_it() {
-        assert_eq!(part("web:0/<script>?"), "web%3A0%2F%3Cscript%3E%3F");
+        assert_eq!(
+            part("web:0/<script>?").to_string(),
+            "web%3A0%2F%3Cscript%3E%3F"
+        );
     }
 }

@@ -57,24 +57,13 @@ pub(super) async fn explain(
     State(app): State<Arc<App>>,
 ) -> Result<Json<Explanation>, Problem> {
     app.seen_by(&who, &name).await?;
-    let _place = app.simulation(&who)?;
     let mut options = Fields::new();
     put(&mut options, "service", service.as_str());
     if let Some(assembly) = &how.assembly {
         put(&mut options, "assembly", assembly.as_str());
     }
     put(&mut options, "scores", how.scores);
-    let ask = app.sessions.ask(&who.name, |session| {
-        let (name, options) = (name.clone(), options.clone());
-        async move {
-            session
-                .deployment(&name)
-                .await?
-                .get_explanation(options)
-                .await
-        }
-    });
-    let mut told: Value = from_json(&ask.await?)?;
+    let mut told = app.explanation(&who, &name, &options).await?;
     let explanations = match told["explanations"].take() {
         Value::Array(all) => Value::Array(all),
         _ => Value::Array(Vec::new()),

@@ -6,8 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use cpe_bus::Fields;
 use cpe_bus::fields::put;
-use cpe_bus::json::from_json;
-use cpe_status::RoomReport;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::IntoParams;
@@ -39,7 +37,6 @@ pub(super) async fn check(
     State(app): State<Arc<App>>,
 ) -> Result<Json<Value>, Problem> {
     app.seen_by(&who, &name).await?;
-    let _place = app.simulation(&who)?;
     let mut options = Fields::new();
     if let Some(lose) = &loss.lose {
         let names: Vec<String> = lose.split(',').map(str::to_owned).collect();
@@ -48,10 +45,6 @@ pub(super) async fn check(
     if let Some(scope) = &loss.scope {
         put(&mut options, "scope", scope.as_str());
     }
-    let ask = app.sessions.ask(&who.name, |session| {
-        let (name, options) = (name.clone(), options.clone());
-        async move { session.deployment(&name).await?.check_room(options).await }
-    });
-    let report: RoomReport = from_json(&ask.await?)?;
+    let report = app.room(&who, &name, &options).await?;
     Ok(Json(json!(report)))
 }
