@@ -12,7 +12,7 @@ mkdirSync(SHOTS, { recursive: true });
 
 /// Runs a shell script in the lab.
 export function sh(script) {
-  return execFileSync(`${SCRIPTS}/private-system.sh`, ['exec', LAB_NAME, 'bash', '-euo', 'pipefail', '-c', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  return execFileSync(`${SCRIPTS}/private-system.sh`, ['exec', LAB_NAME, 'bash', '-euo', 'pipefail', '-c', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 const browser = await chromium.launch({
@@ -69,7 +69,6 @@ export async function isAccessible(page, what) {
     const serious = found.violations.filter(it => it.impact === 'serious' || it.impact === 'critical');
     const told = serious.map(it => `${it.id}: ${it.help}: ${it.nodes.slice(0, 3).map(node => node.html.slice(0, 160)).join(' | ')}`);
     assert.deepEqual(told, [], `${what}, ${colorScheme}`);
-    assert.ok(found.passes === undefined || found.passes.length >= 0);
     looked.pages += 1;
   }
   await page.emulateMedia({ colorScheme: null });

@@ -78,6 +78,7 @@ fn the_page_shows_a_deployment_as_it_lives() {
     let output = Command::new("nsenter")
         .args(["--target", &pid, "--net", "--", "node"])
         .arg(project_dir().join("tests/browser/page.mjs"))
+        // For the script that runs commands in the lab.
         .env("LAB", prepared())
         .env("LAB_NAME", "page")
         .env("SCRIPTS", project_dir().join("tests/lab"))
