@@ -115,7 +115,7 @@ mod controller;
 mod machines;
 mod vocabulary;
 
-pub use controller::{Controller, LeasesHeld, PlanInput, ServicePlanInput};
+pub use controller::{Controller, PlanInput, ServicePlanInput};
 pub use deployment::{
     CONFIGURE_PARAMETER, Command, Configure, Device, DeviceUse, HostArgument, HostCheck,
 };
@@ -126,9 +126,9 @@ pub use vocabulary::{
     Asker, AssemblyId, Attribute, Attributes, Ban, CONFIGURE, Change, Connect, DEBUG, DebugInput,
     DebugOrder, DebugTask, Decision, DeviceCheck, EVENTS_KEPT, Effect, EngineInput, Event,
     EventKind, FORCE_RESTART, FailedOperation, FenceDevice, FenceRequest, Hello, Holder, Input,
-    InputName, Keeping, Lifetime, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant, Operation,
-    Place, PowerOn, PowerOrder, Proposal, Question, Record, RecordState, Refusal, Reply, Request,
-    RoomAnswer, RoomQuestion, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT,
+    InputName, Keeping, LeasesHeld, Lifetime, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant,
+    Operation, Place, PowerOn, PowerOrder, Proposal, Question, Record, RecordState, Refusal, Reply,
+    Request, RoomAnswer, RoomQuestion, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT,
     ServiceId, ServiceOrder, Task, TicketId, TicketOrder, Time, TransitionKey, Value, Whose, Why,
     Zones, dispatcher_uuid, exit_code_name,
 };

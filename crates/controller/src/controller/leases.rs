@@ -2,23 +2,16 @@
 
 use super::Controller;
 use crate::machines::assembly::Assembly;
-use crate::vocabulary::AssemblyId;
-
-/// The leases that guests may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LeasesHeld {
-    /// There is no document, and so nothing is known.
-    Unknown,
-    /// No guest holds a lease in which anything of this deployment may run.
-    None,
-    /// The shortest one, milliseconds.
-    Shortest(u32),
-}
+use crate::vocabulary::{AssemblyId, LeasesHeld};
 
 impl Controller {
     /// The leases that guests may hold: those of guests that were heard, or may run services that
     /// nobody knows of, and are not safe.
     pub fn leases_held(&self) -> LeasesHeld {
+        self.outlook.leases()
+    }
+
+    pub(crate) fn all_leases_held(&self) -> LeasesHeld {
         if self.assemblies.is_empty() {
             return LeasesHeld::Unknown;
         }

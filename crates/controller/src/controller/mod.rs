@@ -25,6 +25,7 @@ mod liveness;
 mod living;
 mod migrations;
 mod operation_for;
+mod outlook;
 mod overlaid;
 mod overlay;
 mod overlay_ends;
@@ -46,20 +47,19 @@ mod terms;
 mod tickets;
 mod values;
 
-pub use leases::LeasesHeld;
 pub use plan::PlanInput;
 pub use service_plan::ServicePlanInput;
 
 use std::collections::BTreeMap;
 
 use crate::machines::assembly::Assembly;
-use crate::machines::assembly::fence::Fence;
 use crate::machines::attributes::Dampening;
 use crate::machines::deciding::Deciding;
 use crate::machines::document::Document;
 use crate::machines::execution::Execution;
 use crate::machines::facts::{Durable, Store};
 use crate::machines::outgoing::Outgoing;
+use crate::machines::outlook::Outlook;
 use crate::machines::phase::Phase;
 use crate::vocabulary::{
     AssemblyId, EVENTS_KEPT, Effect, Event, EventDraft, Input, Refusal, SECOND, Time, event_id,
@@ -78,8 +78,7 @@ pub struct Controller {
     dampening: Dampening,
     deciding: Deciding,
     execution: Execution,
-    /// When it was last called.
-    last_time: Time,
+    outlook: Outlook,
     effects: Outgoing,
 }
 
@@ -110,7 +109,7 @@ impl Controller {
             dampening: Dampening::default(),
             deciding: Deciding::new(),
             execution: Execution::default(),
-            last_time: now,
+            outlook: Outlook::unknown(now),
             effects: Outgoing::new(),
         };
         let waiting: Vec<Event> = controller.store.outbox().cloned().collect();
@@ -133,11 +132,17 @@ impl Controller {
     /// Nothing has changed then.
     pub fn handle(&mut self, now: Time, input: Input) -> Result<(), Refusal> {
         let now = Time {
-            boottime_us: now.boottime_us.max(self.last_time.boottime_us),
+            boottime_us: now.boottime_us.max(self.outlook.last_time().boottime_us),
             wall_us: now.wall_us,
         };
         self.notice_suspension(now);
-        self.last_time = now;
+        self.outlook.pass(now);
+        if let Input::Heartbeat { assembly, stamp_us } = &input
+            && self.only_renews(now, assembly)
+        {
+            self.renew(now, assembly, *stamp_us);
+            return Ok(());
+        }
         let outcome = self.take(now, input);
         self.pass_time(now);
         self.flush();
@@ -221,50 +226,12 @@ impl Controller {
     /// Boot time, µs, at which [`Input::Tick`] is due, if nothing comes before. `None`: nothing
     /// happens by itself.
     pub fn deadline(&self) -> Option<u64> {
-        if self.phase.is_final() {
-            return None;
-        }
-        let settings = self.settings();
-        let assemblies = self.assemblies.iter().flat_map(|(name, own)| {
-            let life = Controller::life_deadline_of(own, &settings);
-            let told = own.told().deadline();
-            [
-                life,
-                told,
-                own.fence().and_then(Fence::deadline_us),
-                self.power_deadline_of(name, own),
-            ]
-        });
-        let recheck = self.deciding.recheck_at_s().map(|(at_s, _)| {
-            // A rule may name any year.
-            let at_us = u64::try_from(at_s).unwrap_or(0).saturating_mul(SECOND);
-            let left_us = at_us.saturating_sub(self.last_time.wall_us);
-            self.last_time.boottime_us.saturating_add(left_us)
-        });
-        let end = match self.phase {
-            Phase::Ending { until_us } => Some(until_us),
-            _ => None,
-        };
-        assemblies
-            .chain([
-                self.execution.deadline(),
-                self.execution.debugging().deadline(),
-                self.dampening.deadline(),
-                self.execution.devices().deadline(),
-                self.deciding.pause_ends_us(),
-                self.deciding.values_count_at_us(),
-                self.deciding.room().deadline(),
-                end,
-                recheck,
-                self.recheck_deadline(),
-                self.overlay_deadline(),
-            ])
-            .flatten()
-            .min()
+        self.outlook.deadline()
     }
 
     /// Everything that time alone brings, and everything that follows. After every input the whole
-    /// of it: that costs a look at every assembly, and spares a list of what can follow from what.
+    /// of it, but for heartbeats that only renew: that costs a look at every assembly, and spares
+    /// a list of what can follow from what.
     fn pass_time(&mut self, now: Time) {
         if self.phase.is_final() {
             return;
@@ -304,6 +271,7 @@ impl Controller {
             self.effects.publish(state, self.summary());
         }
         self.effects.flush(self.store.changes());
+        self.look_ahead();
     }
 
     /// Tells an event: a durable fact until the log has it.

@@ -254,7 +254,7 @@ impl Controller {
             .values()
             .map(|facts| facts.ends.at_us());
         let at_us = ends.filter(|at_us| *at_us > 0).min()?;
-        let left_us = at_us.saturating_sub(self.last_time.wall_us);
-        Some(self.last_time.boottime_us.saturating_add(left_us))
+        let left_us = at_us.saturating_sub(self.outlook.last_time().wall_us);
+        Some(self.outlook.last_time().boottime_us.saturating_add(left_us))
     }
 }

@@ -28,7 +28,7 @@ impl Controller {
         let Some(due_us) = self.deadline() else {
             return;
         };
-        let asleep_since_us = due_us.max(self.last_time.boottime_us);
+        let asleep_since_us = due_us.max(self.outlook.last_time().boottime_us);
         let lost_us = now.boottime_us.saturating_sub(asleep_since_us);
         if lost_us > NOTICEABLE_US {
             self.extend_deadlines(now, lost_us);
@@ -37,7 +37,9 @@ impl Controller {
 
     /// `lost_us`: how late the earliest deadline is seen.
     fn extend_deadlines(&mut self, now: Time, lost_us: u64) {
-        let unheard_us = now.boottime_us.saturating_sub(self.last_time.boottime_us);
+        let unheard_us = now
+            .boottime_us
+            .saturating_sub(self.outlook.last_time().boottime_us);
         let settings = self.settings();
         let timeout_us = u64::from(settings.heartbeat_timeout_ms) * MS;
         let moment_us = (2 * u64::from(settings.heartbeat_interval_ms) * MS).min(timeout_us);

@@ -20,6 +20,7 @@ pub(crate) mod history;
 pub(crate) mod look;
 pub(crate) mod moves;
 pub(crate) mod outgoing;
+pub(crate) mod outlook;
 pub(crate) mod overlay;
 pub(crate) mod phase;
 pub(crate) mod room;

@@ -9,6 +9,7 @@ mod failed_operation;
 mod hash;
 mod ids;
 mod input;
+mod leases;
 mod limits;
 mod operation;
 mod overlay;
@@ -30,6 +31,7 @@ pub use ids::{AssemblyId, ServiceId, TicketId};
 pub use input::{
     Attribute, Attributes, Hello, Input, Occupant, PowerOrder, Refusal, Request, TicketOrder,
 };
+pub use leases::LeasesHeld;
 pub use operation::{
     CONFIGURE, DEBUG, FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record,
     RecordState, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey,
