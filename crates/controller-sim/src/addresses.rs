@@ -4,13 +4,12 @@
 //! follows told last, once all is quiet.
 
 use controller::{AssemblyId, Task};
+use sim_kit::{Random, MS, SECOND};
 
 use crate::faults::Fault;
 use crate::network::ToDpe;
 use crate::policies::PEER;
 use crate::queue::SimEvent;
-use crate::random::Random;
-use crate::time::{MS, SECOND};
 use crate::world::World;
 
 impl World {

@@ -1,11 +1,11 @@
 //! What simulated agents do when a message or a timer comes.
 
 use controller::{AssemblyId, Operation, Record, RecordState, STATUS_CANCELLED, STATUS_DONE, Task};
+use sim_kit::{MS, SECOND};
 
 use crate::guest::{Busy, Lease, Leaving, interrupted, key, told};
 use crate::network::{HelloCall, ToAgent, ToDpe};
 use crate::queue::{SimEvent, Timer};
-use crate::time::{MS, SECOND};
 use crate::world::World;
 
 /// The service manager kills an agent that hangs for so long, µs.

@@ -2,13 +2,12 @@
 //! real agent.
 
 use controller::{Operation, Record, Task};
+use sim_kit::{Random, MS, SECOND};
 
 use crate::network::{HelloCall, Stream, ToAgent, ToDpe};
 use crate::options::Options;
 use crate::queue::SimEvent;
-use crate::random::Random;
 use crate::scenario::{Mode, Scenario};
-use crate::time::{MS, SECOND};
 use crate::world::World;
 
 /// Any message arrives within this time, µs.

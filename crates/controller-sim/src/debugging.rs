@@ -2,11 +2,10 @@
 
 use controller::{AssemblyId, DebugTask, Input, Refusal, Request, ServiceId, ServiceOrder};
 use cpe_status::{OverlayKind, OverlayStatus};
+use sim_kit::{Random, MS, SECOND};
 
 use crate::faults::Fault;
 use crate::queue::SimEvent;
-use crate::random::Random;
-use crate::time::{MS, SECOND};
 use crate::world::World;
 use crate::zones;
 

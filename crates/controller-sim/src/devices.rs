@@ -1,12 +1,11 @@
 //! What fencing devices of `<configuration>` do, and how they break.
 
 use controller::{DeviceCheck, DeviceUse, FenceRequest, Input, PowerOrder, Request};
+use sim_kit::{Random, MS, SECOND};
 
 use crate::equipment::DEVICES;
 use crate::faults::Fault;
 use crate::queue::SimEvent;
-use crate::random::Random;
-use crate::time::{MS, SECOND};
 use crate::world::World;
 
 impl World {

@@ -2,11 +2,11 @@
 //! effect.
 
 use controller::{Durable, Effect, Input, Refusal, Request, ServiceOrder};
+use sim_kit::{MS, SECOND};
 
 use crate::mutants::Subject;
 use crate::queue::SimEvent;
 use crate::shell::{Shell, brief};
-use crate::time::{MS, SECOND};
 use crate::world::World;
 
 /// Something is wanted of a service, and not that this ends.

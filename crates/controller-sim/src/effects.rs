@@ -4,11 +4,11 @@ use controller::{
     AssemblyId, Change, Connect, Decision, Effect, EngineInput, FenceDevice, FenceRequest, Input,
     InputName, SAVES, Task,
 };
+use sim_kit::{MS, SECOND};
 
 use crate::network::ToAgent;
 use crate::queue::SimEvent;
 use crate::shell::brief;
-use crate::time::{MS, SECOND};
 use crate::world::World;
 use crate::zones;
 

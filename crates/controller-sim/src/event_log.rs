@@ -1,9 +1,9 @@
 //! The event log: what is brought there, and its acknowledgements.
 
 use controller::{Event, Input};
+use sim_kit::{MS, SECOND};
 
 use crate::queue::SimEvent;
-use crate::time::{MS, SECOND};
 use crate::world::World;
 
 impl World {

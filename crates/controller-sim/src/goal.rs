@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use controller::{AssemblyId, Event, EventKind, Request, ServiceId};
 use cpe_status::DpeState;
 use policy_engine::{ActionKind, Cib, RunOptions, Schedule, simulation};
+use sim_kit::SECOND;
 
 use crate::equipment::{DEVICES, MONITOR_S};
 use crate::guest::Guest;
@@ -12,7 +13,7 @@ use crate::mutants::Subject;
 use crate::network::Link;
 use crate::queue::SimEvent;
 use crate::scenario::{Expected, Mode};
-use crate::time::{EPOCH_US, SECOND};
+use crate::time::EPOCH_US;
 use crate::world::World;
 
 /// After peace, everything must be well within, seconds.

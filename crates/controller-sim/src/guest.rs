@@ -9,10 +9,10 @@ use controller::{
     AssemblyId, Attributes, Hello, Occupant, Operation, Question, Record, RecordState, STATUS_DONE,
     STATUS_ERROR, Task,
 };
+use sim_kit::MS;
 
 use crate::queue::SimEvent;
 use crate::scenario::{Mode, service_of};
-use crate::time::MS;
 
 /// By how many milliseconds an operation is to begin later.
 const META_START_DELAY: &str = "CRM_meta_start_delay";

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use controller::{AssemblyId, Request};
+use sim_kit::{MS, SECOND};
 
 use crate::faults::Fault;
 use crate::queue::SimEvent;
 use crate::scenario::service_of;
-use crate::time::{MS, SECOND};
 use crate::world::World;
 
 impl World {

@@ -4,12 +4,12 @@ use controller::{
     AssemblyId, CONFIGURE_PARAMETER, DEBUG, Event, EventKind, MIGRATE_SOURCE, MIGRATE_TARGET,
     Operation, Task, TransitionKey,
 };
+use sim_kit::SECOND;
 
 use crate::checker::Checker;
 use crate::guest::Guest;
 use crate::policies::OnFail;
 use crate::scenario::{Form, Mode, Service, service_of};
-use crate::time::SECOND;
 use crate::world::World;
 
 /// So many transitions in a row that tell nobody to do anything are too many within this time, µs.

@@ -2,12 +2,12 @@
 //! has left, and the guest boots again.
 
 use controller::Task;
+use sim_kit::{MS, SECOND};
 
 use crate::faults::Fault;
 use crate::guest::{Busy, Leaving, interrupted, key, told};
 use crate::network::ToDpe;
 use crate::queue::{SimEvent, Timer};
-use crate::time::{MS, SECOND};
 use crate::world::World;
 
 /// How long the DPE may take until it asks for the first stop, µs.

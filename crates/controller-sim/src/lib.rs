@@ -49,7 +49,6 @@ mod orders;
 pub mod policies;
 mod questions;
 mod queue;
-mod random;
 pub mod scenario;
 mod shell;
 mod streams;
@@ -63,8 +62,7 @@ pub mod zones;
 
 pub use mutants::Mutant;
 pub use options::{Options, Outcome};
-pub use random::Random;
-pub use time::{MS, SECOND};
+pub use sim_kit::{MS, Random, SECOND};
 pub use world::World;
 
 use faults::Kind;

@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use std::{fs, io};
 
@@ -83,37 +81,19 @@ impl Arguments {
 
     /// Runs all seeds; gives their totals, and what is to be told of single ones, in their order.
     fn run_all(&self) -> (Totals, Vec<Outcome>) {
-        let jobs = match self.jobs {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            jobs => jobs,
+        let (mut totals, mut outcomes) = (Totals::default(), Vec::new());
+        let run = |seed: u64| {
+            let shadow = self.shadow || seed.is_multiple_of(COMPARED);
+            run(seed, self.options(false, shadow))
         };
-        let next = AtomicU64::new(self.from);
-        let found = Mutex::new((Totals::default(), Vec::new()));
-        let work = || {
-            loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= self.from + self.seeds {
-                    return;
-                }
-                let shadow = self.shadow || seed.is_multiple_of(COMPARED);
-                let outcome = run(seed, self.options(false, shadow));
-                if let Ok(mut found) = found.lock() {
-                    found.0.add(&outcome);
-                    // There may be a million of them.
-                    if self.digest || !outcome.violations.is_empty() {
-                        found.1.push(outcome);
-                    }
-                }
+        let add = |outcome: Outcome| {
+            totals.add(&outcome);
+            // There may be a million of them.
+            if self.digest || !outcome.violations.is_empty() {
+                outcomes.push(outcome);
             }
         };
-        // Without further threads the allocator needs no locks.
-        std::thread::scope(|scope| {
-            for _ in 1..jobs {
-                scope.spawn(work);
-            }
-            work();
-        });
-        let (mut totals, mut outcomes) = found.into_inner().unwrap_or_default();
+        sim_kit::each_seed(self.from, self.seeds, self.jobs, run, add);
         outcomes.sort_by_key(|outcome| outcome.seed);
         totals.restless.sort_unstable();
         (totals, outcomes)

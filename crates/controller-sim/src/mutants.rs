@@ -10,8 +10,8 @@ use controller::{
     AssemblyId, Connect, Controller, Durable, Effect, Event, EventKind, Input, Operation, Record,
     Refusal, Request, ServiceOrder, Task, TicketOrder, Time,
 };
+use sim_kit::MS;
 
-use crate::time::MS;
 
 /// Meta attribute: by how many milliseconds an operation begins later.
 const META_START_DELAY: &str = "CRM_meta_start_delay";

@@ -5,12 +5,12 @@ use controller::{
     Attribute, Configure, FORCE_RESTART, MIGRATE_TARGET, Operation, Record, RecordState,
     STATUS_DONE, STATUS_TIMEOUT, Task,
 };
+use sim_kit::{MS, SECOND};
 
 use crate::guest::{Busy, STATUS_NOT_INSTALLED, configuration, key};
 use crate::mutants::Mutant;
 use crate::network::ToDpe;
 use crate::queue::Timer;
-use crate::time::{MS, SECOND};
 use crate::world::World;
 
 /// So many starts and stops in a hundred take seconds, in seeds in which some do.

@@ -1,12 +1,11 @@
 //! Orders about single services, beside documents: what people say, and that it is obeyed.
 
 use controller::{AssemblyId, DEBUG, Lifetime, Operation, Request, ServiceOrder, Task};
+use sim_kit::{Random, SECOND};
 
 use crate::faults::Fault;
 use crate::queue::SimEvent;
-use crate::random::Random;
 use crate::scenario::{Form, service_of};
-use crate::time::SECOND;
 use crate::world::World;
 
 /// So that worlds that were found out before stay as they were, but for these orders.

@@ -1,7 +1,8 @@
 //! What documents say of a service beyond where and how often it runs: what becomes of a failure,
 //! what it needs, which ticket it depends on, and what holds only at some time.
 
-use crate::random::Random;
+use sim_kit::Random;
+
 
 /// What a document says of a service.
 #[derive(Clone, Copy, Debug, Default)]

@@ -8,14 +8,13 @@
 use std::collections::BTreeMap;
 
 use controller::{Asker, Change, Holder, Keeping, Place, Question, Reply, Value, Whose, Why};
+use sim_kit::{Random, SECOND};
 
 use crate::checker::{Kept, is_owner_in};
 use crate::faults::Fault;
 use crate::guest::Waiting;
 use crate::network::ToDpe;
 use crate::queue::SimEvent;
-use crate::random::Random;
-use crate::time::SECOND;
 use crate::world::World;
 
 /// A tool waits so long for an answer, µs.

@@ -1,8 +1,5 @@
 //! What is still to happen, in order of virtual time.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use controller::{AssemblyId, EngineInput, Event, Request, Task};
 
 use crate::faults::Fault;
@@ -119,46 +116,5 @@ pub enum Timer {
     AgentStarts,
 }
 
-/// Events by time; those of one time in the order in which they were planned.
-#[derive(Debug, Default)]
-pub(crate) struct Queue {
-    /// When, in which order, and the place in `events`.
-    order: BinaryHeap<Reverse<(u64, u64, usize)>>,
-    events: Vec<Option<SimEvent>>,
-    /// Free places.
-    free: Vec<usize>,
-    sequence: u64,
-}
-
-impl Queue {
-    /// Plans an event.
-    pub(crate) fn push(&mut self, at_us: u64, event: SimEvent) {
-        self.sequence += 1;
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.events.push(None);
-            self.events.len() - 1
-        });
-        self.events[place] = Some(event);
-        self.order.push(Reverse((at_us, self.sequence, place)));
-    }
-
-    /// The next event and its time.
-    pub(crate) fn pop(&mut self) -> Option<(u64, SimEvent)> {
-        let Reverse((at_us, _, place)) = self.order.pop()?;
-        self.free.push(place);
-        let event = self.events[place].take();
-        Some((at_us, event.expect("invariant: each place has its event")))
-    }
-
-    /// Time of the next event.
-    pub(crate) fn next_us(&self) -> Option<u64> {
-        self.order.peek().map(|Reverse((at_us, ..))| *at_us)
-    }
-
-    /// Drops all events.
-    pub(crate) fn clear(&mut self) {
-        self.order.clear();
-        self.events.clear();
-        self.free.clear();
-    }
-}
+/// Events by time.
+pub(crate) type Queue = sim_kit::Queue<SimEvent>;

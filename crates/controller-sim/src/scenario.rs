@@ -1,7 +1,8 @@
 //! Deployments made up from a seed, and their changes. Their text is in `document.rs`.
 
+use sim_kit::Random;
+
 use crate::policies::{Follows, Loss, Policies, Possible};
-use crate::random::Random;
 use crate::zones;
 
 /// A deployment that changes.

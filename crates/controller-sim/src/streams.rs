@@ -1,10 +1,10 @@
 //! Streams between the DPE and the agents: made, used, ended.
 
 use controller::{Asker, AssemblyId, Effect, Input, Reply, Why};
+use sim_kit::{MS, SECOND};
 
 use crate::network::{HelloCall, Stream, ToAgent, ToDpe};
 use crate::queue::SimEvent;
-use crate::time::{MS, SECOND};
 use crate::world::World;
 
 impl World {

@@ -1,11 +1,11 @@
 //! Tickets of a world: what people say about them, and that nothing starts without.
 
 use controller::{Operation, Request, Task, TicketOrder};
+use sim_kit::SECOND;
 
 use crate::faults::Fault;
 use crate::queue::SimEvent;
 use crate::scenario::service_of;
-use crate::time::SECOND;
 use crate::world::World;
 
 /// The only ticket of made-up documents.

@@ -1,8 +1,6 @@
-//! Units of virtual time.
+//! When the world begins.
 
-/// Microseconds in a second.
-pub const SECOND: u64 = 1_000_000;
-/// Microseconds in a millisecond.
-pub const MS: u64 = 1_000;
+use sim_kit::SECOND;
+
 /// Wall clock when the world begins, µs: 2026-11-18 11:06:40 UTC.
 pub(crate) const EPOCH_US: u64 = 1_795_000_000 * SECOND;

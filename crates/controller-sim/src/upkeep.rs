@@ -1,11 +1,10 @@
 //! What operators ask for beyond switches: to look again, to forget one failure, to empty all.
 
 use controller::{AssemblyId, FailedOperation, Request, ServiceId, Task};
+use sim_kit::{Random, MS, SECOND};
 
 use crate::faults::Fault;
 use crate::queue::SimEvent;
-use crate::random::Random;
-use crate::time::{MS, SECOND};
 use crate::world::World;
 
 impl World {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use controller::{AssemblyId, Event, Request, ServiceId, Task, Time};
 use cpe_status::AssemblyState;
+use sim_kit::{Random, MS, SECOND};
 
 use crate::checker::Checker;
 use crate::digest::Digest;
@@ -13,10 +14,9 @@ use crate::guest::Guest;
 use crate::network::{Link, Stream};
 use crate::options::{Options, Outcome};
 use crate::queue::{Queue, SimEvent};
-use crate::random::Random;
 use crate::scenario::{Assembly, Scenario};
 use crate::shell::Shell;
-use crate::time::{EPOCH_US, MS, SECOND};
+use crate::time::EPOCH_US;
 use crate::wiring::Wiring;
 
 /// No world needs more steps.

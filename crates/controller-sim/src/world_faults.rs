@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use controller::{AssemblyId, Change, Request};
 use cpe_status::AssemblyState;
+use sim_kit::{MS, SECOND};
 
 use crate::equipment::DEVICES;
 use crate::faults::{Fault, Kind};
@@ -12,7 +13,6 @@ use crate::network::Link;
 use crate::policies::Loss;
 use crate::queue::SimEvent;
 use crate::scenario::{Mode, service_of};
-use crate::time::{MS, SECOND};
 use crate::world::World;
 
 impl World {

@@ -8,7 +8,7 @@ const FLOORS: layers::Floors<'_> = &[
     // time zones
     &["zones"],
     // what a world is made of: chance, time, messages
-    &["digest", "faults", "network", "random", "time"],
+    &["digest", "faults", "network", "time"],
     // what documents say of a service
     &["policies"],
     // deployments; controllers that make mistakes
