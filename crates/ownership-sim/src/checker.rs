@@ -1,8 +1,8 @@
 //! What is remembered to judge by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ownership::{Answer, Change, ChangeId, HostId, Session};
+use ownership::{Answer, Change, ChangeId, DeploymentId, HostId, Session};
 
 /// A client's change.
 #[derive(Clone, Debug)]
@@ -34,8 +34,8 @@ pub(crate) struct Checker {
     pub(crate) taken_by: BTreeMap<HostId, u64>,
     /// How many each host had when the fault of the style came.
     pub(crate) loads: BTreeMap<HostId, u64>,
-    /// Until when the store was away, and a while.
-    pub(crate) silent_until_us: u64,
+    /// Deployments that were ended once: their generations begin with 1 again.
+    pub(crate) ended: BTreeSet<DeploymentId>,
     /// Leases that have ended while a service ran.
     pub(crate) lease_stops: u64,
     /// The longest time without a DPE that could act, while nothing was wrong, µs.

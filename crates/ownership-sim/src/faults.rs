@@ -71,5 +71,5 @@ pub(crate) enum Mended {
     /// See [`Fault::Outage`].
     Outage,
     /// A host runs.
-    Host(usize),
+    Host,
 }

@@ -1,7 +1,7 @@
 //! What must hold in the end: nothing that was acknowledged is lost, what a host leaves is spread, and
 //! little moves.
 
-use ownership::{Answer, Key, Value, What};
+use ownership::{Answer, Key, Value};
 
 use crate::faults::Fault;
 use crate::scenario::Style;
@@ -42,8 +42,8 @@ impl World {
                 Answer::Done(generation) => Some(*generation),
                 _ => None,
             });
-            let is_first = matches!(asked.change.what, What::Create(..));
-            if newest.max().is_some_and(|it| it > there) && !is_first {
+            let was_ended = self.checker.ended.contains(name);
+            if newest.max().is_some_and(|it| it > there) && !was_ended {
                 self.violation(format!("generation {there} of {name} forgets an answered one"));
             }
         }

@@ -18,6 +18,8 @@ impl World {
         self.note_drain(&fault);
         if self.checker.loads.is_empty() {
             self.checker.loads = self.loads();
+            (self.checker.taken, self.checker.handed) = (0, 0);
+            self.checker.taken_by.clear();
         }
         match fault {
             Fault::KillHost(host, after_us) => {
@@ -28,14 +30,14 @@ impl World {
             }
             Fault::PauseHost(host, for_us) => {
                 self.hosts[host].paused_until_us = self.now_us + for_us;
-                self.mend_after(for_us, Mended::Host(host));
+                self.mend_after(for_us, Mended::Host);
             }
             Fault::HangCpe(host, for_us) => {
                 let it = &mut self.hosts[host];
                 it.hung_until_us = self.now_us + for_us;
                 let event = SimEvent::Watchdog(host, it.life);
                 self.queue.push(self.now_us + 2 * SECOND, event);
-                self.mend_after(for_us, Mended::Host(host));
+                self.mend_after(for_us, Mended::Host);
             }
             Fault::KillCpe(host) => self.restart_cpe(host),
             Fault::Upgrade(host) => {
@@ -196,7 +198,7 @@ impl World {
             Mended::Slow(host) => self.hosts[host].slow_us = 0,
             Mended::Unruly => self.unruly = 0,
             Mended::Disk => self.disk_us = 0,
-            Mended::Host(_) => {}
+            Mended::Host => {}
             Mended::Member(member) => {
                 let it = &mut self.members.all[member];
                 (it.down, it.paused) = (false, false);

@@ -81,7 +81,8 @@ impl World {
 
     /// A host stops a unit: not because the store is silent.
     pub(crate) fn check_stop(&mut self, host: usize, name: &DeploymentId) {
-        if self.scenario.style == Style::Outage {
+        let has_begun = !self.checker.loads.is_empty();
+        if self.scenario.style == Style::Outage && has_begun {
             self.violation(format!("host {host} stops {name} although the store was only away"));
         }
     }
@@ -105,6 +106,9 @@ impl World {
                 self.check_herd();
             }
             (Key::Host(_), _) => self.check_herd(),
+            (Key::Deployment(name), None) => {
+                self.checker.ended.insert(name.clone());
+            }
             (Key::Deployment(name), Some(Value::Deployment(record))) => {
                 if let Some(number) = self.names.get(name)
                     && record.generation == 1

@@ -32,6 +32,8 @@ pub enum Mutant {
     LatePermit,
     /// A lease is renewed without a proof.
     BlindKeepAlive,
+    /// A lease is renewed all the time.
+    Impatient,
     /// A claim does not compare that the former session is over.
     BlindClaim,
     /// A record is given away before the unit has ended.
@@ -56,7 +58,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 19] = [
+    pub const ALL: [Mutant; 20] = [
         Mutant::NoPermitCheck,
         Mutant::AnySession,
         Mutant::WallClock,
@@ -66,6 +68,7 @@ impl Mutant {
         Mutant::KeepAlivePermit,
         Mutant::LatePermit,
         Mutant::BlindKeepAlive,
+        Mutant::Impatient,
         Mutant::BlindClaim,
         Mutant::HandOverRunning,
         Mutant::SameGrant,
@@ -90,6 +93,7 @@ impl Mutant {
             Mutant::KeepAlivePermit => "keepalive-permit",
             Mutant::LatePermit => "late-permit",
             Mutant::BlindKeepAlive => "blind-keepalive",
+            Mutant::Impatient => "impatient-host",
             Mutant::BlindClaim => "blind-claim",
             Mutant::HandOverRunning => "hand-over-running",
             Mutant::SameGrant => "same-grant",
@@ -145,7 +149,8 @@ impl Subject {
     }
 
     pub(crate) fn deadline(&self) -> Option<u64> {
-        let blind = self.is(Mutant::BlindKeepAlive).then_some(self.next_blind_us);
+        let is_blind = self.is(Mutant::BlindKeepAlive) || self.is(Mutant::Impatient);
+        let blind = is_blind.then_some(self.next_blind_us);
         self.host.deadline().into_iter().chain(blind).min()
     }
 
@@ -155,8 +160,10 @@ impl Subject {
         }
         self.host.handle(now_us, input);
         self.collect(now_us);
-        if self.next_blind_us <= now_us && self.is(Mutant::BlindKeepAlive) {
-            self.next_blind_us = now_us + timing::PROOF_US;
+        let is_blind = self.is(Mutant::BlindKeepAlive) || self.is(Mutant::Impatient);
+        if self.next_blind_us <= now_us && is_blind {
+            let parts = if self.is(Mutant::Impatient) { 200 } else { 1 };
+            self.next_blind_us = now_us + timing::PROOF_US / parts;
             let lease = self.lease.map(Request::LeaseKeepAlive);
             self.effects.extend(lease.map(|it| Effect::Send(BLIND, it)));
         }

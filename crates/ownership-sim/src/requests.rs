@@ -9,6 +9,8 @@ use crate::world::{Call, SimEvent, Stream, World};
 const OWED_US: u64 = 250 * MS;
 /// When a client sees that a stream is broken: HTTP/2 asks every second.
 const BROKEN_US: u64 = 1_500 * MS;
+/// Proofs, keepalives, claims one after another, hand-overs and changes: far fewer are needed.
+const MOST_A_SECOND: u64 = 100;
 
 impl World {
     /// How long something takes between a host and a member.
@@ -35,6 +37,7 @@ impl World {
     /// A host's client sends a request.
     pub(crate) fn request(&mut self, host: usize, id: RequestId, request: Request) {
         self.check_claim(host, id, &request);
+        self.check_rate(host);
         let count = self.members.all.len();
         let now_us = self.now_us;
         let it = &mut self.hosts[host];
@@ -63,7 +66,9 @@ impl World {
                 planned: false,
                 dead: false,
             });
-            self.plan_delivery(self.streams.len() - 1);
+            let stream = self.streams.len() - 1;
+            self.live.push(stream);
+            self.plan_delivery(stream);
             return;
         }
         if it.store_cut & 1 != 0 {
@@ -130,11 +135,11 @@ impl World {
             self.note(|| format!("store {} {:?} = {:?}", change.revision, change.key, change.value));
             self.check_commit(change);
         }
-        let live: Vec<usize> = (0..self.streams.len())
-            .filter(|stream| !self.streams[*stream].dead && !self.streams[*stream].planned)
-            .collect();
-        for stream in live {
-            self.plan_delivery(stream);
+        self.live.retain(|stream| !self.streams[*stream].dead);
+        for index in 0..self.live.len() {
+            if !self.streams[self.live[index]].planned {
+                self.plan_delivery(self.live[index]);
+            }
         }
     }
 
@@ -224,7 +229,7 @@ impl World {
                 self.learns_of_the_leader(member);
             }
         }
-        for stream in 0..self.streams.len() {
+        for stream in self.live.clone() {
             let member = self.streams[stream].member;
             if !self.streams[stream].dead && self.members.leader_for(member).is_none() {
                 self.break_stream(stream);
@@ -278,6 +283,19 @@ impl World {
         for lease in self.store.expired(self.now_us) {
             let changes = self.store.revoke(lease);
             self.committed(&changes);
+        }
+    }
+
+    /// A host does not flood the store.
+    fn check_rate(&mut self, host: usize) {
+        let second = self.now_us / SECOND;
+        let (of, count) = &mut self.hosts[host].requests;
+        if *of != second {
+            (*of, *count) = (second, 0);
+        }
+        *count += 1;
+        if *count > MOST_A_SECOND {
+            self.violation(format!("host {host} sends more than {MOST_A_SECOND} requests a second"));
         }
     }
 

@@ -6,7 +6,7 @@ use ownership::{
     Changed, DeploymentId, Grant, HostId, Input, Key, LeaseId, Meta, Permit, Request, RequestId,
     Session, StoreError, Value, WatchEvent,
 };
-use sim_kit::{Queue, Random, SECOND};
+use sim_kit::{MS, Queue, Random, SECOND};
 
 use crate::checker::Checker;
 use crate::clock::Clock;
@@ -15,7 +15,7 @@ use crate::faults::{Fault, Mended};
 use crate::guest::{Guest, ToAgent, ToDpe};
 use crate::members::Members;
 use crate::mutants::{Mutant, Subject};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Style};
 use crate::store::ModelStore;
 
 /// A request on its way.
@@ -115,6 +115,8 @@ pub(crate) struct SimHost {
     pub(crate) slow_us: u64,
     /// Claims that are under way.
     pub(crate) claims: BTreeMap<RequestId, u64>,
+    /// In which second, and how many requests it has sent in it.
+    pub(crate) requests: (u64, u64),
 }
 
 /// A watch.
@@ -161,6 +163,8 @@ pub struct World {
     pub(crate) unruly: u64,
     pub(crate) hosts: Vec<SimHost>,
     pub(crate) streams: Vec<Stream>,
+    /// Those that have not ended.
+    pub(crate) live: Vec<usize>,
     pub(crate) deployments: Vec<SimDeployment>,
     pub(crate) names: BTreeMap<DeploymentId, usize>,
     pub(crate) guests: Vec<Guest>,
@@ -195,6 +199,7 @@ impl World {
             unruly: 0,
             hosts: Vec::new(),
             streams: Vec::new(),
+            live: Vec::new(),
             deployments: Vec::new(),
             names: BTreeMap::new(),
             guests: Vec::new(),
@@ -214,7 +219,12 @@ impl World {
         world.store.put(Key::Meta, Value::Meta(meta));
         for index in 0..world.scenario.hosts.len() {
             let capacity = world.scenario.hosts[index];
-            let at_us = world.random.between(0, SECOND);
+            // Where moves are counted, nobody comes first and takes all.
+            let apart_us = match world.scenario.style {
+                Style::Chaos => SECOND,
+                _ => 5 * MS,
+            };
+            let at_us = world.random.between(0, apart_us);
             world.add_host(&format!("host{index}"), capacity, at_us);
         }
         for _ in 0..world.scenario.deployments {
@@ -258,6 +268,7 @@ impl World {
             store_cut: 0,
             slow_us: 0,
             claims: BTreeMap::new(),
+            requests: (0, 0),
         });
         let host = self.hosts.len() - 1;
         self.queue.push(at_us, SimEvent::Boots(host));
@@ -275,10 +286,19 @@ impl World {
             self.now_us = at_us;
             self.steps += 1;
             self.happens(event);
+            if self.steps > self.most_steps() {
+                self.violation("something happens again and again".to_owned());
+            }
         }
         if self.checker.violations.is_empty() {
             self.check_end();
         }
+    }
+
+    /// More events than any world needs that comes to rest.
+    fn most_steps(&self) -> u64 {
+        let hosts = self.hosts.len() as u64;
+        2_000_000 + 2_000 * hosts * self.deployments.len() as u64
     }
 
     fn happens(&mut self, event: SimEvent) {

@@ -4,7 +4,7 @@ use super::Host;
 use crate::machines::holdings::{Intent, Unit};
 use crate::machines::pending::Purpose;
 use crate::machines::rendezvous::Lot;
-use crate::vocabulary::timing::{JITTER_US, MOST_CLAIMED, MOST_RANKS, RANK_US, RETRY_US};
+use crate::vocabulary::timing::{JITTER_US, MOST_CLAIMED, MOST_RANKS, RANK_US, RETRY_US, SETTLE_US};
 use crate::vocabulary::{
     Compare, DeploymentId, HostId, HostRecord, Key, Needs, Operation, Origin, OwnerRecord, Request,
     Session, Txn, TxnReply, Value,
@@ -18,12 +18,24 @@ pub(super) struct Claiming {
     most: usize,
     /// The same for all that are found at one time: they go into one claim.
     jitter_us: u64,
+    /// Before that nothing is taken that this host did not have.
+    settled_us: u64,
+}
+
+impl Claiming {
+    /// The host has come at that time.
+    pub(super) fn settle(&mut self, now_us: u64) {
+        self.settled_us = now_us + SETTLE_US;
+    }
 }
 
 impl Default for Claiming {
     fn default() -> Claiming {
-        let (most, jitter_us) = (MOST_CLAIMED, 0);
-        Claiming { most, jitter_us }
+        Claiming {
+            most: MOST_CLAIMED,
+            jitter_us: 0,
+            settled_us: 0,
+        }
     }
 }
 
@@ -181,7 +193,9 @@ impl Host {
             };
             let since_us = self.candidates.since_us(&name).unwrap_or(now_us);
             let is_mine = matches!(title, Title::Mine(..));
-            let due_us = self.delay_us(&title, &name).map(|wait_us| since_us + wait_us);
+            let waited_us = self.delay_us(&title, &name).map(|wait_us| since_us + wait_us);
+            let settled_us = if is_mine { 0 } else { self.claiming.settled_us };
+            let due_us = waited_us.map(|due_us| due_us.max(settled_us));
             match due_us.filter(|_| room > 0 || is_mine) {
                 Some(due_us) if due_us <= now_us => {
                     room = room.saturating_sub(u64::from(!is_mine));

@@ -37,7 +37,13 @@ impl Host {
                 self.send(now_us, Purpose::Lease, request);
             }
             Phase::Opening(lease) => self.open(now_us, lease),
-            Phase::Resuming | Phase::Open(_) => self.prove(now_us),
+            // One at a time: on a slow way each late answer would call for another one.
+            Phase::Resuming | Phase::Open(_) => {
+                let is_asked = |it: &Purpose| matches!(it, Purpose::Proof { late: false });
+                if !self.pending.any(is_asked) {
+                    self.prove(now_us);
+                }
+            }
         }
     }
 
@@ -121,6 +127,7 @@ impl Host {
 
     /// The session is open: what it has is run, what it had is claimed again.
     fn begin_session(&mut self, now_us: u64) {
+        self.claiming.settle(now_us);
         self.reconcile_all(now_us);
         self.consider_all(now_us);
     }

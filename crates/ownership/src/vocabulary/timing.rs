@@ -25,6 +25,9 @@ pub const RANK_US: u64 = 300 * MS;
 pub const MOST_RANKS: u64 = 5;
 /// Claims of several hosts are apart by up to this.
 pub const JITTER_US: u64 = 200 * MS;
+/// A host that has just come takes nothing for so long: hosts that start together, as after a
+/// power failure, see each other first.
+pub const SETTLE_US: u64 = SECOND;
 /// Deployments in one claim: two compares for each, and one for the claimer.
 pub const MOST_CLAIMED: usize = 60;
 /// A host that drains hands over one deployment in this time.
