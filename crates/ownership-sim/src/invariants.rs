@@ -30,8 +30,13 @@ impl World {
         let before = deployment.max_epoch;
         deployment.max_epoch = before.max(epoch);
         deployment.started = deployment.started.max(revision);
-        if epoch <= before {
+        let is_newest = revision == deployment.started;
+        // A former owner's DPE may be started again, but must not outbid its successor.
+        if is_newest == (epoch <= before) {
             self.violation(format!("{name} starts with epoch {epoch} after {before}"));
+        }
+        if !is_newest {
+            return;
         }
         let others = self.deployments[number].dpes.clone();
         for other in others {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ownership::{Effect, Grant, HostRecord, HostState, Input, Kept, Settings};
+use ownership::{Effect, Grant, HostRecord, HostState, Input, Kept, Session, Settings};
 use sim_kit::{MS, SECOND};
 
 use crate::dpe::{Contact, Dpe};
@@ -61,6 +61,7 @@ impl World {
             capacity: it.capacity,
             labels: BTreeSet::new(),
             state: HostState::Active,
+            session: Session { boot: 0, number: 0 },
             confirmed_lost: None,
         };
         let entropy = self.random.bits();

@@ -13,8 +13,8 @@ use crate::vocabulary::{
 /// How claims are made at the moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claiming {
-    /// Deployments in one claim: half as many after a refusal, which tells of one that does not
-    /// hold, not which.
+    /// Deployments in one claim: half as many after a refusal that does not tell which of them have
+    /// an owner by now.
     most: usize,
     /// The same for all that are found at one time: they go into one claim.
     jitter_us: u64,
@@ -193,9 +193,9 @@ impl Host {
             };
             let since_us = self.candidates.since_us(&name).unwrap_or(now_us);
             let is_mine = matches!(title, Title::Mine(..));
-            let waited_us = self.delay_us(&title, &name).map(|wait_us| since_us + wait_us);
             let settled_us = if is_mine { 0 } else { self.claiming.settled_us };
-            let due_us = waited_us.map(|due_us| due_us.max(settled_us));
+            let wait_us = self.delay_us(&title, &name);
+            let due_us = wait_us.map(|wait_us| since_us.max(settled_us) + wait_us);
             match due_us.filter(|_| room > 0 || is_mine) {
                 Some(due_us) if due_us <= now_us => {
                     room = room.saturating_sub(u64::from(!is_mine));
@@ -266,12 +266,14 @@ impl Host {
         txn: Txn,
         reply: &TxnReply,
     ) {
-        self.claiming.most = if reply.succeeded {
-            (self.claiming.most * 2).min(MOST_CLAIMED)
-        } else {
-            (names.len() / 2).max(1)
-        };
         self.learn(now_us, Some(txn), reply);
+        let is_open = |name: &&DeploymentId| self.candidates.since_us(name).is_some();
+        let open = names.iter().filter(is_open).count();
+        if reply.succeeded {
+            self.claiming.most = (self.claiming.most * 2).min(MOST_CLAIMED);
+        } else if open == names.len() {
+            self.claiming.most = (names.len() / 2).max(1);
+        }
         if !reply.succeeded {
             self.claim_unanswered(now_us, names);
         }

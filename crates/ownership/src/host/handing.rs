@@ -20,6 +20,26 @@ pub(super) struct Handing {
     next_us: u64,
 }
 
+/// What each host should have.
+#[derive(Clone, Copy, Debug)]
+struct Shares {
+    deployments: u64,
+    /// Of all hosts that take deployments.
+    capacity: u64,
+}
+
+impl Shares {
+    /// A host's part, by its capacity.
+    fn of(&self, record: &HostRecord) -> u64 {
+        self.deployments * u64::from(record.capacity) / self.capacity.max(1)
+    }
+
+    /// Whether a host has less than its part.
+    fn leave_room(&self, of: &Host, host: &HostId, record: &HostRecord) -> bool {
+        of.view.load(host) < self.of(record)
+    }
+}
+
 impl Host {
     pub(super) fn handing_deadline(&self) -> Option<u64> {
         self.membership.open().map(|_| self.handing.next_us)
@@ -47,12 +67,23 @@ impl Host {
         }
     }
 
+    /// One that goes to a host below its share, if there is one: else it would go on from there.
     fn next_to_drain(&self) -> Option<(DeploymentId, HostId)> {
+        let shares = self.shares();
+        let is_below = |host: &HostId, record: &HostRecord| shares.leave_room(self, host, record);
         let mut steady = self.holdings.steady();
         steady.find_map(|name| {
-            let to = self.best(name, |_, _| true)?;
+            let to = self.best(name, is_below).or_else(|| self.best(name, |_, _| true))?;
             Some((name.clone(), to))
         })
+    }
+
+    fn shares(&self) -> Shares {
+        let takers = self.view.takers();
+        Shares {
+            deployments: self.view.deployments().len() as u64,
+            capacity: takers.map(|(_, it)| u64::from(it.capacity)).sum(),
+        }
     }
 
     /// The best host for a deployment among the others that can take it and of which that holds.
@@ -81,16 +112,13 @@ impl Host {
         if last_us.is_some_and(|last_us| now_us < last_us + QUIET_US) || self.guard.holds() {
             return None;
         }
-        let takers = self.view.takers();
-        let capacity: u64 = takers.map(|(_, it)| u64::from(it.capacity)).sum();
-        let total = self.view.total_load();
-        let share = |record: &HostRecord| total * u64::from(record.capacity) / capacity.max(1);
-        let own = share(&self.settings.record);
+        let shares = self.shares();
+        let own = shares.of(&self.settings.record);
         let load = self.view.load(self.me());
         if load <= own + (own / SHARE_PARTS).max(1) {
             return None;
         }
-        let is_below = |host: &HostId, record: &HostRecord| self.view.load(host) < share(record);
+        let is_below = |host: &HostId, record: &HostRecord| shares.leave_room(self, host, record);
         let capacity = self.settings.record.capacity;
         let steady: Vec<&DeploymentId> = self.holdings.steady().take(MOST_LOOKED_AT).collect();
         let is_theirs = |name: &DeploymentId, to: &HostId| {

@@ -149,14 +149,17 @@ impl Host {
             return;
         }
         let key = Key::Host(self.me().clone());
-        let own = &self.settings.record;
+        let own = HostRecord {
+            session: self.membership.session(),
+            ..self.settings.record.clone()
+        };
         let (compare, record) = match self.view.host(self.me()) {
-            None => (Compare::Absent(key.clone()), own.clone()),
+            None => (Compare::Absent(key.clone()), own),
             Some(known) => {
                 let record = HostRecord {
                     state: known.value.state,
                     confirmed_lost: known.value.confirmed_lost,
-                    ..own.clone()
+                    ..own
                 };
                 if record == *known.value {
                     return;

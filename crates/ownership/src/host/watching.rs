@@ -6,7 +6,7 @@ use crate::machines::pending::Purpose;
 use crate::machines::view::Touched;
 use crate::vocabulary::timing::{MOST_BEHIND, RETRY_US};
 use crate::vocabulary::{
-    Effect, Entry, HostId, HostState, Request, RequestId, Session, WatchEvent,
+    Effect, Entry, HostId, HostRecord, HostState, Request, RequestId, Session, WatchEvent,
 };
 
 /// The stream of changes.
@@ -84,20 +84,19 @@ impl Host {
             .filter_map(move |(name, _)| Some((name.clone(), alive(name)?)))
     }
 
-    /// Hosts that have deployments and are not there: they count as gone now.
+    /// Hosts that should be there and are not: they count as gone now.
     fn count_the_missing(&mut self, now_us: u64) {
-        let mut missing = Vec::new();
-        for (host, _) in self.view.hosts() {
-            let first = self.view.owned_by(host).next();
-            let owner = first.and_then(|name| self.view.owner(name));
-            let is_known = self.guard.session(host).is_some() || host == self.me();
-            if let Some(owner) = owner
+        let is_missing = |(host, record): &(&HostId, &HostRecord)| {
+            record.state == HostState::Active
+                && record.confirmed_lost != Some(record.session)
                 && self.view.alive(host).is_none()
-                && !is_known
-            {
-                missing.push((host.clone(), owner.value.session));
-            }
-        }
+                && self.guard.session(host).is_none()
+                && *host != self.me()
+        };
+        let missing = self.view.hosts().filter(is_missing);
+        let missing: Vec<(HostId, Session)> = missing
+            .map(|(host, record)| (host.clone(), record.session))
+            .collect();
         for (host, session) in missing {
             self.guard.lose(now_us, &host, session, self.view.hosts().count());
         }

@@ -78,7 +78,7 @@ impl View {
         self.deployments.get(deployment)
     }
 
-    pub(crate) fn deployments(&self) -> impl Iterator<Item = &DeploymentId> {
+    pub(crate) fn deployments(&self) -> impl ExactSizeIterator<Item = &DeploymentId> {
         self.deployments.keys()
     }
 
@@ -93,11 +93,6 @@ impl View {
     /// How many deployments a host has.
     pub(crate) fn load(&self, host: &HostId) -> u64 {
         self.by_owner.get(host).map_or(0, |all| all.len() as u64)
-    }
-
-    /// How many deployments all hosts have.
-    pub(crate) fn total_load(&self) -> u64 {
-        self.owners.len() as u64
     }
 
     /// Hosts that are alive and take deployments.

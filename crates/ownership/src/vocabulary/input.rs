@@ -10,7 +10,7 @@ use super::store::{Reply, StoreError, WatchEvent};
 pub struct Settings {
     /// Its name.
     pub host: HostId,
-    /// Version, capacity and labels; the rest is the store's.
+    /// Version, capacity and labels; the rest is not read.
     pub record: HostRecord,
     /// Of this boot of this machine.
     pub boot: u64,

@@ -24,6 +24,8 @@ pub struct HostRecord {
     pub labels: BTreeSet<String>,
     /// What administrators want of it.
     pub state: HostState,
+    /// Its last session.
+    pub session: Session,
     /// An administrator has said that this session of it is over: the herd guard does not wait for
     /// it.
     pub confirmed_lost: Option<Session>,
