@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     SlowDisk(u64, u64),
     /// No member runs.
     Outage(u64),
+    /// The store ends a host's session early, as a former leader that was stuck does.
+    Revoke(usize),
     /// A host's wall clock jumps by that, s.
     JumpClock(usize, i64),
     /// The store forgets its history.

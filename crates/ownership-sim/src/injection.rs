@@ -1,6 +1,6 @@
 //! Faults happen, and are mended.
 
-use ownership::{Input, Order};
+use ownership::{Input, Key, Order};
 use sim_kit::{MS, SECOND};
 
 use crate::faults::{Fault, Mended};
@@ -68,6 +68,7 @@ impl World {
             }
             Fault::JumpClock(host, by_s) => self.hosts[host].wall_us += by_s * SECOND as i64,
             Fault::Compact => self.store.compact(2),
+            Fault::Revoke(host) => self.revoke(host),
             Fault::KillMember(..)
             | Fault::PauseMember(..)
             | Fault::CutMember(..)
@@ -77,6 +78,16 @@ impl World {
             | Fault::Join(_)
             | Fault::Replace(..)
             | Fault::Move(..) => self.operate(fault),
+        }
+    }
+
+    fn revoke(&mut self, host: usize) {
+        let alive = Key::Alive(self.hosts[host].name.clone());
+        if let Some(lease) = self.store.lease(&alive)
+            && self.members.leading().is_some()
+        {
+            let changes = self.store.revoke(lease);
+            self.committed(&changes);
         }
     }
 

@@ -164,7 +164,7 @@ impl World {
                     unit.stops = true;
                 }
                 let takes_ms = match self.random.index(12) {
-                    0 => self.random.between(400, 4_000),
+                    0 => self.random.between(400, 8_000),
                     _ => self.random.between(10, 400),
                 };
                 let event = SimEvent::UnitEnds(host, boot, deployment, revision);

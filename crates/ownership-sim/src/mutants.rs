@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use ownership::{
-    Changed, Compare, DeploymentId, Effect, Entry, Grant, Host, HostId, HostRecord, Input, Key, Kept, LeaseId,
+    Answer, Changed, Compare, DeploymentId, Effect, Entry, Grant, Host, HostId, HostRecord, Input, Key, Kept, LeaseId,
     Operation, Origin, OwnerRecord, Permit, Reply, Request, RequestId, Session, Settings, Value,
     WatchEvent, timing,
 };
@@ -16,7 +16,8 @@ use ownership::{
 pub enum Mutant {
     /// DPEs send without a look at the permit.
     NoPermitCheck,
-    /// DPEs take the permit of another session of their host for theirs.
+    /// DPEs take the permit of another session of their host for theirs, and it has one before they
+    /// have ended. Either alone does no harm.
     AnySession,
     /// The permit is compared with the wall clock.
     WallClock,
@@ -121,6 +122,8 @@ pub(crate) struct Subject {
     next_blind_us: u64,
     /// The last grant of each deployment, and whether it was used again.
     grants: BTreeMap<DeploymentId, (Grant, bool)>,
+    /// The permit's end; 0: there is none.
+    permit_us: u64,
     effects: Vec<Effect>,
 }
 
@@ -138,6 +141,7 @@ impl Subject {
             sent: BTreeMap::new(),
             next_blind_us: u64::MAX,
             grants: BTreeMap::new(),
+            permit_us: 0,
             effects: Vec::new(),
         };
         subject.collect(now_us);
@@ -149,8 +153,7 @@ impl Subject {
     }
 
     pub(crate) fn deadline(&self) -> Option<u64> {
-        let is_blind = self.is(Mutant::BlindKeepAlive) || self.is(Mutant::Impatient);
-        let blind = is_blind.then_some(self.next_blind_us);
+        let blind = self.is_blind().then_some(self.next_blind_us);
         self.host.deadline().into_iter().chain(blind).min()
     }
 
@@ -160,8 +163,15 @@ impl Subject {
         }
         self.host.handle(now_us, input);
         self.collect(now_us);
-        let is_blind = self.is(Mutant::BlindKeepAlive) || self.is(Mutant::Impatient);
-        if self.next_blind_us <= now_us && is_blind {
+        if self.is(Mutant::StopInSilence) && self.permit_us > 0 && now_us > self.permit_us {
+            self.permit_us = 0;
+            for (name, (grant, _)) in &self.grants {
+                let stop = Effect::Stop(name.clone(), grant.revision);
+                self.effects.push(stop);
+            }
+        }
+        if self.next_blind_us <= now_us && self.is_blind() {
+            self.sent.insert(BLIND, (now_us, true));
             let parts = if self.is(Mutant::Impatient) { 200 } else { 1 };
             self.next_blind_us = now_us + timing::PROOF_US / parts;
             let lease = self.lease.map(Request::LeaseKeepAlive);
@@ -171,6 +181,13 @@ impl Subject {
 
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
+    }
+
+    /// Whether it renews its lease by itself, without a proof.
+    fn is_blind(&self) -> bool {
+        self.is(Mutant::BlindKeepAlive)
+            || self.is(Mutant::KeepAlivePermit)
+            || self.is(Mutant::Impatient)
     }
 
     fn is(&self, mistake: Mutant) -> bool {
@@ -292,8 +309,14 @@ impl Subject {
                         self.run_again(txn);
                         continue;
                     }
-                    Effect::Send(_, Request::Txn(txn)) => self.spoil_txn(txn),
-                    Effect::Stop(name, revision) if self.is(Mutant::HandOverRunning) => {
+                    Effect::Send(_, Request::Txn(txn)) => {
+                        self.spoil_txn(txn);
+                        self.answer_early(&effect);
+                    }
+                    Effect::Stop(name, revision)
+                        if self.is(Mutant::HandOverRunning)
+                            || self.is(Mutant::AnySession) && self.permit_us == 0 =>
+                    {
                         let (name, revision) = (name.clone(), *revision);
                         self.effects.push(effect);
                         self.host.handle(now_us, Input::DpeEnded(name, revision));
@@ -309,6 +332,7 @@ impl Subject {
     fn note(&mut self, now_us: u64, effect: &Effect) {
         match effect {
             Effect::Keep(session) => (self.session, self.lease) = (Some(*session), None),
+            Effect::Publish(permit) => self.permit_us = permit.until_us,
             Effect::Start(name, grant) => {
                 self.grants.insert(name.clone(), (*grant, false));
             }
@@ -325,6 +349,20 @@ impl Subject {
                 self.sent.insert(*id, (now_us, false));
             }
             _ => {}
+        }
+    }
+
+    fn answer_early(&mut self, effect: &Effect) {
+        let Effect::Send(_, Request::Txn(txn)) = effect else {
+            return;
+        };
+        for operation in &txn.then {
+            if let Operation::Put(Key::Change(id), Value::Change(Some(generation)), _) = operation
+                && self.is(Mutant::EarlyAnswer)
+            {
+                let done = Effect::Answer(*id, Answer::Done(*generation));
+                self.effects.push(done);
+            }
         }
     }
 

@@ -116,10 +116,28 @@ impl Scenario {
         for _ in 0..count {
             let at_us = SETTLED_US + random.between(0, long / MS) * MS;
             let fault = self.any_fault(random);
+            self.add_what_goes_with(random, at_us, &fault);
             self.faults.push((at_us, fault));
         }
         // All that lasts ends in time.
         self.calm_us = SETTLED_US + long;
+    }
+
+    /// A host that is cut off is worst when something else happens to it at the same time.
+    fn add_what_goes_with(&mut self, random: &mut Random, at_us: u64, fault: &Fault) {
+        let (host, for_us) = match *fault {
+            Fault::CutStore(host, _, for_us)
+            | Fault::PauseHost(host, for_us)
+            | Fault::Replace(host, for_us) => (host, for_us),
+            _ => return,
+        };
+        let soon_us = at_us + random.between(0, 1_500) * MS;
+        match random.index(4) {
+            0 => self.faults.push((soon_us, Fault::Revoke(host))),
+            1 => self.faults.push((soon_us, Fault::JumpClock(host, -3_600))),
+            2 => self.faults.push((at_us + for_us * 9 / 10, Fault::Compact)),
+            _ => {}
+        }
     }
 
     fn any_fault(&self, random: &mut Random) -> Fault {

@@ -36,6 +36,11 @@ impl ModelStore {
         self.keys.get(key).map(|it| (&it.value, it.revision))
     }
 
+    /// The lease that a key ends with.
+    pub(crate) fn lease(&self, key: &Key) -> Option<LeaseId> {
+        self.keys.get(key)?.lease
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Value, u64)> {
         self.keys.iter().map(|(key, it)| (key, &it.value, it.revision))
     }
