@@ -87,6 +87,11 @@ SIMULATION ?= simulation
 simulate: ## the controller's simulation: SEEDS (2000) seeds from FROM (1) in JOBS (0: all processors) threads; SIMULATION=seeds for very many
 	$(CARGO) run --locked --quiet --profile $(SIMULATION) -p controller-sim -- --seeds $(SEEDS) --from $(FROM) --jobs $(JOBS)
 
+OWNERSHIP_SEEDS ?= 20000
+.PHONY: simulate-hosts
+simulate-hosts: ## the simulation of hosts that share deployments: OWNERSHIP_SEEDS (20000) seeds from FROM (1) in JOBS (0: all processors) threads
+	$(CARGO) run --locked --quiet --profile simulation -p ownership-sim -- --seeds $(OWNERSHIP_SEEDS) --from $(FROM) --jobs $(JOBS)
+
 FUZZ_SECONDS ?= 600
 FUZZ_JOBS ?= 1
 FUZZ := $(CURDIR)/target/fuzz

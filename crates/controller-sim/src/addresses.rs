@@ -4,7 +4,7 @@
 //! follows told last, once all is quiet.
 
 use controller::{AssemblyId, Task};
-use sim_kit::{Random, MS, SECOND};
+use sim_kit::{MS, Random, SECOND};
 
 use crate::faults::Fault;
 use crate::network::ToDpe;

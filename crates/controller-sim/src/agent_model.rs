@@ -2,7 +2,7 @@
 //! real agent.
 
 use controller::{Operation, Record, Task};
-use sim_kit::{Random, MS, SECOND};
+use sim_kit::{MS, Random, SECOND};
 
 use crate::network::{HelloCall, Stream, ToAgent, ToDpe};
 use crate::options::Options;

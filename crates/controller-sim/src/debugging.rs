@@ -2,7 +2,7 @@
 
 use controller::{AssemblyId, DebugTask, Input, Refusal, Request, ServiceId, ServiceOrder};
 use cpe_status::{OverlayKind, OverlayStatus};
-use sim_kit::{Random, MS, SECOND};
+use sim_kit::{MS, Random, SECOND};
 
 use crate::faults::Fault;
 use crate::queue::SimEvent;

@@ -1,7 +1,7 @@
 //! What fencing devices of `<configuration>` do, and how they break.
 
 use controller::{DeviceCheck, DeviceUse, FenceRequest, Input, PowerOrder, Request};
-use sim_kit::{Random, MS, SECOND};
+use sim_kit::{MS, Random, SECOND};
 
 use crate::equipment::DEVICES;
 use crate::faults::Fault;

@@ -12,7 +12,6 @@ use controller::{
 };
 use sim_kit::MS;
 
-
 /// Meta attribute: by how many milliseconds an operation begins later.
 const META_START_DELAY: &str = "CRM_meta_start_delay";
 

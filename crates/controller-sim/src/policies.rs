@@ -3,7 +3,6 @@
 
 use sim_kit::Random;
 
-
 /// What a document says of a service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Policies {

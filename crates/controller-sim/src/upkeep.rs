@@ -1,7 +1,7 @@
 //! What operators ask for beyond switches: to look again, to forget one failure, to empty all.
 
 use controller::{AssemblyId, FailedOperation, Request, ServiceId, Task};
-use sim_kit::{Random, MS, SECOND};
+use sim_kit::{MS, Random, SECOND};
 
 use crate::faults::Fault;
 use crate::queue::SimEvent;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use controller::{AssemblyId, Event, Request, ServiceId, Task, Time};
 use cpe_status::AssemblyState;
-use sim_kit::{Random, MS, SECOND};
+use sim_kit::{MS, Random, SECOND};
 
 use crate::checker::Checker;
 use crate::digest::Digest;

@@ -27,6 +27,8 @@ pub(crate) struct Checker {
     pub(crate) losses: u64,
     pub(crate) changes: Vec<Asked>,
     pub(crate) by_id: BTreeMap<ChangeId, usize>,
+    /// Whose each deployment was last.
+    pub(crate) owners: BTreeMap<DeploymentId, HostId>,
     /// Records given away, and taken from lost sessions; claims and other starts.
     pub(crate) handed: u64,
     pub(crate) taken: u64,

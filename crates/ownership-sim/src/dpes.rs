@@ -23,13 +23,10 @@ impl World {
         let Some(permit) = host.run.permit else {
             return false;
         };
-        let is_mine =
-            permit.session == it.grant.session || self.mutant == Some(Mutant::AnySession);
+        let is_mine = permit.session == it.grant.session || self.mutant == Some(Mutant::AnySession);
         let is_over = match self.mutant {
             Some(Mutant::NoPermitCheck) => return true,
-            Some(Mutant::WallClock) => {
-                self.now_us as i64 + host.wall_us >= host.run.wall_until_us
-            }
+            Some(Mutant::WallClock) => self.now_us as i64 + host.wall_us >= host.run.wall_until_us,
             _ => host.clock.at(self.now_us) >= permit.until_us,
         };
         is_mine && !is_over
@@ -52,7 +49,9 @@ impl World {
         let local_us = self.local_us(dpe);
         for index in 0..self.dpes[dpe].contacts.len() {
             let contact = &mut self.dpes[dpe].contacts[index];
-            let is_stuck = contact.asked_us.is_some_and(|at_us| local_us > at_us + UNANSWERED_US);
+            let is_stuck = contact
+                .asked_us
+                .is_some_and(|at_us| local_us > at_us + UNANSWERED_US);
             let waits = local_us < contact.hello_us + UNANSWERED_US && !contact.open;
             if (!contact.is_heard(local_us) || is_stuck) && !waits {
                 contact.stream += 1;
@@ -187,7 +186,8 @@ impl World {
     }
 
     pub(crate) fn heartbeat(&mut self, guest: usize) {
-        self.queue.push(self.now_us + SECOND, SimEvent::Heartbeat(guest));
+        self.queue
+            .push(self.now_us + SECOND, SimEvent::Heartbeat(guest));
         let it = &self.guests[guest];
         if let Some((dpe, stream)) = it.master {
             let stamp_us = it.clock.at(self.now_us);

@@ -26,10 +26,16 @@ impl World {
         for asked in self.checker.changes.clone() {
             let is_done = |it: &&Answer| matches!(it, Answer::Done(_));
             let done = asked.answers.iter().filter(is_done).count();
-            let refused = asked.answers.iter().any(|it| matches!(it, Answer::Refused(_)));
+            let refused = asked
+                .answers
+                .iter()
+                .any(|it| matches!(it, Answer::Refused(_)));
             let name = &asked.change.deployment;
             if done > 0 && asked.done != 1 {
-                self.violation(format!("a change of {name} is acknowledged, done {}", asked.done));
+                self.violation(format!(
+                    "a change of {name} is acknowledged, done {}",
+                    asked.done
+                ));
             }
             if refused && asked.done > 0 {
                 self.violation(format!("a change of {name} is refused and done"));
@@ -44,7 +50,9 @@ impl World {
             });
             let was_ended = self.checker.ended.contains(name);
             if newest.max().is_some_and(|it| it > there) && !was_ended {
-                self.violation(format!("generation {there} of {name} forgets an answered one"));
+                self.violation(format!(
+                    "generation {there} of {name} forgets an answered one"
+                ));
             }
         }
     }
@@ -68,7 +76,10 @@ impl World {
             let taken = self.checker.taken_by.get(&host.name).copied().unwrap_or(0);
             // Lots are drawn: four times the standard deviation, and a few.
             if taken as f64 > share + 4.0 * share.sqrt() + 4.0 {
-                herds.push(format!("{} takes {taken}, its share is {share:.0}", host.name));
+                herds.push(format!(
+                    "{} takes {taken}, its share is {share:.0}",
+                    host.name
+                ));
             }
         }
         for herd in herds {
@@ -93,7 +104,7 @@ impl World {
             let own = it.map_or(0, |it| total * u64::from(it.capacity) / all);
             above += load.saturating_sub(own);
         }
-        let most = above.max(share) + self.hosts.len() as u64;
+        let most = above.max(share) + self.hosts.len() as u64 + total / 10;
         if taken > 0 || handed > most {
             let text = format!("{handed} of at most {most} moved, {taken} taken: a host joined");
             self.violation(text);
@@ -101,7 +112,9 @@ impl World {
         // Each of the others may keep one more than its share, and a tenth.
         let kept = self.hosts.len() as u64 + total / 10;
         if got + kept < share {
-            self.violation(format!("a host that joined has {got}, its share is {share}"));
+            self.violation(format!(
+                "a host that joined has {got}, its share is {share}"
+            ));
         }
     }
 

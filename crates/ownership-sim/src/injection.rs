@@ -25,7 +25,8 @@ impl World {
             Fault::KillHost(host, after_us) => {
                 self.cuts_power(host);
                 if after_us > 0 {
-                    self.queue.push(self.now_us + after_us, SimEvent::Boots(host));
+                    self.queue
+                        .push(self.now_us + after_us, SimEvent::Boots(host));
                 }
             }
             Fault::PauseHost(host, for_us) => {
@@ -216,7 +217,9 @@ impl World {
                 self.store_is_mended();
             }
             Mended::MemberCut(member) => {
-                self.members.cut.retain(|(a, b)| *a != member && *b != member);
+                self.members
+                    .cut
+                    .retain(|(a, b)| *a != member && *b != member);
                 self.store_is_mended();
             }
             Mended::Outage => {
@@ -232,7 +235,8 @@ impl World {
     fn store_is_mended(&mut self) {
         self.reassess();
         for call in std::mem::take(&mut self.waiting) {
-            self.queue.push(self.now_us, SimEvent::Arrives(Box::new(call)));
+            self.queue
+                .push(self.now_us, SimEvent::Arrives(Box::new(call)));
         }
     }
 }

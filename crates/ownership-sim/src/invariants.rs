@@ -1,6 +1,8 @@
 //! What must hold after every step.
 
-use ownership::{Changed, DeploymentId, HostId, HostState, Key, Origin, OwnerRecord, Value, timing};
+use ownership::{
+    Changed, DeploymentId, HostId, HostState, Key, Origin, OwnerRecord, Value, timing,
+};
 use sim_kit::{MS, SECOND};
 
 use crate::scenario::Style;
@@ -42,7 +44,8 @@ impl World {
         for other in others {
             if self.may_act(other) {
                 let from = self.dpes[other].host;
-                let text = format!("{name} starts on host {host} while its DPE on host {from} may act");
+                let text =
+                    format!("{name} starts on host {host} while its DPE on host {from} may act");
                 self.violation(text);
             }
         }
@@ -80,7 +83,9 @@ impl World {
         if is_calm {
             let deployment = self.guests[guest].deployment;
             let name = self.deployments[deployment].name.clone();
-            self.violation(format!("the service of {name} is stopped: its lease has ended"));
+            self.violation(format!(
+                "the service of {name} is stopped: its lease has ended"
+            ));
         }
     }
 
@@ -88,7 +93,9 @@ impl World {
     pub(crate) fn check_stop(&mut self, host: usize, name: &DeploymentId) {
         let has_begun = !self.checker.loads.is_empty();
         if self.scenario.style == Style::Outage && has_begun {
-            self.violation(format!("host {host} stops {name} although the store was only away"));
+            self.violation(format!(
+                "host {host} stops {name} although the store was only away"
+            ));
         }
     }
 
@@ -156,11 +163,15 @@ impl World {
 
     /// Notes since when very many hosts are gone that went within a minute.
     fn check_herd(&mut self) {
-        let gone = self.checker.vanished.iter().filter(|(host, (at_us, session))| {
-            self.now_us < at_us + timing::HERD_US
-                && self.is_active(host)
-                && !self.is_confirmed(host, *session)
-        });
+        let gone = self
+            .checker
+            .vanished
+            .iter()
+            .filter(|(host, (at_us, session))| {
+                self.now_us < at_us + timing::HERD_US
+                    && self.is_active(host)
+                    && !self.is_confirmed(host, *session)
+            });
         let gone = gone.count();
         let hosts = self.store.iter().filter(|it| matches!(it.0, Key::Host(_)));
         let is_herd = gone >= 2 && gone * 100 > hosts.count() * timing::HERD_PERCENT;
@@ -173,6 +184,10 @@ impl World {
 
     /// A record changes hands: by the rules only.
     fn check_owner(&mut self, name: &DeploymentId, owner: &OwnerRecord) {
+        let owners = &mut self.checker.owners;
+        let before = owners.insert(name.clone(), owner.host.clone());
+        // Who claims again what it has taken waits again.
+        let is_other = before.as_ref() != Some(&owner.host);
         match &owner.origin {
             Origin::Handed(_) => {
                 self.checker.handed += 1;
@@ -184,12 +199,12 @@ impl World {
                     self.violation(format!("{name} is given away while it runs on host {host}"));
                 }
             }
-            Origin::Taken(from) => {
+            Origin::Taken(from) if is_other => {
                 self.checker.taken += 1;
                 *self.checker.taken_by.entry(owner.host.clone()).or_default() += 1;
                 self.check_taken(name, from, owner);
             }
-            Origin::New | Origin::Again => {}
+            Origin::Taken(_) | Origin::New | Origin::Again => {}
         }
         self.check_capacity(&owner.host);
     }
@@ -218,7 +233,9 @@ impl World {
         }
         let since_us = self.checker.herd_us.unwrap_or(u64::MAX);
         if *from != owner.host && self.now_us > since_us.saturating_add(HERD_KNOWN_US) {
-            self.violation(format!("{name} is taken from {from}, which is one of very many"));
+            self.violation(format!(
+                "{name} is taken from {from}, which is one of very many"
+            ));
         }
     }
 
@@ -234,7 +251,10 @@ impl World {
         };
         let others = self.hosts.len() as u64;
         if load > u64::from(record.capacity) + others {
-            let text = format!("{host} has {load} deployments, and room for {}", record.capacity);
+            let text = format!(
+                "{host} has {load} deployments, and room for {}",
+                record.capacity
+            );
             self.violation(text);
         }
     }
@@ -252,7 +272,8 @@ impl World {
 
     /// Looks whether a DPE can act for each deployment.
     pub(crate) fn sweep(&mut self) {
-        self.queue.push(self.now_us + SWEEP_US, crate::world::SimEvent::Sweep);
+        self.queue
+            .push(self.now_us + SWEEP_US, crate::world::SimEvent::Sweep);
         for host in 0..self.hosts.len() {
             if !self.runs(host) {
                 continue;
@@ -295,7 +316,8 @@ impl World {
             if unserved_us > bound_us {
                 let name = self.deployments[number].name.clone();
                 let owner = self.store.get(&Key::Owner(name.clone()));
-                let text = format!("{name} has had no DPE that acts for {unserved_us} µs: {owner:?}");
+                let text =
+                    format!("{name} has had no DPE that acts for {unserved_us} µs: {owner:?}");
                 self.violation(text);
                 return;
             }

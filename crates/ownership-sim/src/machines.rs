@@ -133,7 +133,11 @@ impl World {
     fn carry_out(&mut self, host: usize, effect: Effect) {
         match effect {
             Effect::Send(id, request) => self.request(host, id, request),
-            Effect::Keep(session) => self.hosts[host].run.session = Some(session),
+            Effect::Keep(session) => {
+                self.hosts[host].run.session = Some(session);
+                // What was claimed in a former one holds no more.
+                self.hosts[host].claims.clear();
+            }
             Effect::Publish(permit) => self.publish(host, permit),
             Effect::Start(name, grant) => {
                 let deployment = self.names[&name];
@@ -184,7 +188,10 @@ impl World {
 
     pub(crate) fn unit_starts(&mut self, host: usize, boot: u64, deployment: usize, grant: Grant) {
         let it = &self.hosts[host];
-        let unit = it.units.get(&deployment).filter(|_| it.up && it.boot == boot);
+        let unit = it
+            .units
+            .get(&deployment)
+            .filter(|_| it.up && it.boot == boot);
         if unit.is_some_and(|unit| unit.grant == grant && !unit.stops && unit.dpe.is_none()) {
             self.dpe_starts(host, boot, deployment, grant.revision);
         }
@@ -262,6 +269,7 @@ impl World {
         let name = self.deployments[deployment].name.clone();
         let life = self.hosts[host].life;
         let input = Box::new(Input::DpeEnded(name, revision));
-        self.queue.push(self.now_us, SimEvent::ToHost(host, life, input));
+        self.queue
+            .push(self.now_us, SimEvent::ToHost(host, life, input));
     }
 }

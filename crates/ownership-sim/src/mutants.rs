@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use ownership::{
-    Answer, Changed, Compare, DeploymentId, Effect, Entry, Grant, Host, HostId, HostRecord, Input, Key, Kept, LeaseId,
-    Operation, Origin, OwnerRecord, Permit, Reply, Request, RequestId, Session, Settings, Value,
-    WatchEvent, timing,
+    Answer, Changed, Compare, DeploymentId, Effect, Entry, Grant, Host, HostId, HostRecord, Input,
+    Kept, Key, LeaseId, Operation, Origin, OwnerRecord, Permit, Reply, Request, RequestId, Session,
+    Settings, Value, WatchEvent, timing,
 };
 
 /// A mistake.
@@ -131,7 +131,12 @@ pub(crate) struct Subject {
 const BLIND: RequestId = RequestId(u64::MAX);
 
 impl Subject {
-    pub(crate) fn new(settings: Settings, kept: Kept, now_us: u64, mutant: Option<Mutant>) -> Subject {
+    pub(crate) fn new(
+        settings: Settings,
+        kept: Kept,
+        now_us: u64,
+        mutant: Option<Mutant>,
+    ) -> Subject {
         let mut subject = Subject {
             name: settings.host.clone(),
             session: kept.session,
@@ -286,7 +291,11 @@ impl Subject {
             }
             Value::Host(record) if self.is(Mutant::Restless) => {
                 let is_own = *key == Key::Host(self.name.clone());
-                let capacity = if is_own { record.capacity } else { record.capacity * 4 };
+                let capacity = if is_own {
+                    record.capacity
+                } else {
+                    record.capacity * 4
+                };
                 *record = HostRecord {
                     capacity,
                     ..HostRecord::clone(record)

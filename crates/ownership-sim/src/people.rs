@@ -156,7 +156,8 @@ impl World {
 
     /// An operator looks after hosts that are gone.
     pub(crate) fn operator(&mut self) {
-        self.queue.push(self.now_us + 2 * SECOND, SimEvent::Operator);
+        self.queue
+            .push(self.now_us + 2 * SECOND, SimEvent::Operator);
         let vanished = self.checker.vanished.iter();
         let long = vanished.filter(|(_, (at_us, _))| at_us + CONFIRMED_US < self.now_us);
         let hosts: Vec<_> = long.map(|(host, _)| host.clone()).collect();

@@ -3,6 +3,7 @@
 use ownership::{Changed, Input, Key, Operation, Origin, Request, RequestId, Value, WatchEvent};
 use sim_kit::{MS, SECOND};
 
+use crate::scenario::Style;
 use crate::world::{Call, SimEvent, Stream, World};
 
 /// When a client gives an endpoint up that owes it an answer.
@@ -41,7 +42,10 @@ impl World {
         let count = self.members.all.len();
         let now_us = self.now_us;
         let it = &mut self.hosts[host];
-        if it.owed_us.is_some_and(|since_us| now_us > since_us + OWED_US) {
+        if it
+            .owed_us
+            .is_some_and(|since_us| now_us > since_us + OWED_US)
+        {
             it.endpoint = (it.endpoint + 1) % count;
             it.owed_us = None;
         }
@@ -75,7 +79,8 @@ impl World {
             return;
         }
         for at_us in self.arrivals(host) {
-            self.queue.push(at_us, SimEvent::Arrives(Box::new(call.clone())));
+            self.queue
+                .push(at_us, SimEvent::Arrives(Box::new(call.clone())));
         }
     }
 
@@ -132,7 +137,12 @@ impl World {
             return;
         }
         for change in changes {
-            self.note(|| format!("store {} {:?} = {:?}", change.revision, change.key, change.value));
+            self.note(|| {
+                format!(
+                    "store {} {:?} = {:?}",
+                    change.revision, change.key, change.value
+                )
+            });
             self.check_commit(change);
         }
         self.live.retain(|stream| !self.streams[*stream].dead);
@@ -146,7 +156,9 @@ impl World {
     fn plan_delivery(&mut self, stream: usize) {
         self.streams[stream].planned = true;
         let lag_us = match self.random.index(40) {
-            0 => self.random.between(0, 800) * MS,
+            // Later than a rank's delay, hosts with worse lots come first.
+            0 if self.scenario.style == Style::Chaos => self.random.between(0, 800) * MS,
+            0 => self.random.between(0, 250) * MS,
             _ => self.random.between(0, 3_000),
         };
         let at_us = self.now_us + self.way_us(self.streams[stream].host) + lag_us;
@@ -276,7 +288,8 @@ impl World {
     }
 
     pub(crate) fn scan_leases(&mut self) {
-        self.queue.push(self.now_us + SECOND / 2, SimEvent::LeaseScan);
+        self.queue
+            .push(self.now_us + SECOND / 2, SimEvent::LeaseScan);
         if self.members.leading().is_none() {
             return;
         }
@@ -295,7 +308,9 @@ impl World {
         }
         *count += 1;
         if *count > MOST_A_SECOND {
-            self.violation(format!("host {host} sends more than {MOST_A_SECOND} requests a second"));
+            self.violation(format!(
+                "host {host} sends more than {MOST_A_SECOND} requests a second"
+            ));
         }
     }
 
@@ -311,9 +326,15 @@ impl World {
             _ => false,
         };
         let claimed = txn.then.iter().filter(is_claim).count();
-        let most = txn.compare.len().max(txn.then.len()).max(txn.otherwise.len());
+        let most = txn
+            .compare
+            .len()
+            .max(txn.then.len())
+            .max(txn.otherwise.len());
         if most > ownership::MOST_OPERATIONS || claimed > ownership::timing::MOST_CLAIMED {
-            self.violation(format!("a transaction of {most} operations claims {claimed}"));
+            self.violation(format!(
+                "a transaction of {most} operations claims {claimed}"
+            ));
         }
         if claimed == 0 {
             return;

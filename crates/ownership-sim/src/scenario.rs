@@ -216,7 +216,8 @@ impl Scenario {
         if self.style == Style::Herd {
             let other = (host + 1) % self.hosts.len();
             let later_us = random.between(0, 5_000) * MS;
-            self.faults.push((at_us + later_us, Fault::KillHost(other, 0)));
+            self.faults
+                .push((at_us + later_us, Fault::KillHost(other, 0)));
         }
         self.calm_us = at_us + 30 * SECOND;
     }

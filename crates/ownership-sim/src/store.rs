@@ -42,11 +42,16 @@ impl ModelStore {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Value, u64)> {
-        self.keys.iter().map(|(key, it)| (key, &it.value, it.revision))
+        self.keys
+            .iter()
+            .map(|(key, it)| (key, &it.value, it.revision))
     }
 
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        let listed = self.keys.iter().filter(|(key, _)| !matches!(key, Key::Change(_)));
+        let listed = self
+            .keys
+            .iter()
+            .filter(|(key, _)| !matches!(key, Key::Change(_)));
         listed.map(|(key, it)| entry(key, it)).collect()
     }
 
@@ -87,9 +92,10 @@ impl ModelStore {
     fn holds(&self, compare: &Compare) -> bool {
         match compare {
             Compare::Absent(key) => !self.keys.contains_key(key),
-            Compare::Revision(key, revision) => {
-                self.keys.get(key).is_some_and(|it| it.revision == *revision)
-            }
+            Compare::Revision(key, revision) => self
+                .keys
+                .get(key)
+                .is_some_and(|it| it.revision == *revision),
             Compare::Holds(key, value) => self.keys.get(key).is_some_and(|it| it.value == *value),
         }
     }
@@ -154,7 +160,10 @@ impl ModelStore {
     }
 
     pub(crate) fn expired(&self, now_us: u64) -> Vec<LeaseId> {
-        let ended = self.leases.iter().filter(|(_, (end_us, _))| *end_us <= now_us);
+        let ended = self
+            .leases
+            .iter()
+            .filter(|(_, (end_us, _))| *end_us <= now_us);
         ended.map(|(lease, _)| *lease).collect()
     }
 
@@ -173,13 +182,21 @@ impl ModelStore {
         }
         let from = self.history.partition_point(|it| it.revision < revision);
         let new = self.history.range(from..);
-        Some(new.filter(|it| !matches!(it.key, Key::Change(_))).cloned().collect())
+        Some(
+            new.filter(|it| !matches!(it.key, Key::Change(_)))
+                .cloned()
+                .collect(),
+        )
     }
 
     /// Forgets all but the last changes.
     pub(crate) fn compact(&mut self, keep: u64) {
         self.compacted = self.compacted.max(self.revision.saturating_sub(keep));
-        while self.history.front().is_some_and(|it| it.revision <= self.compacted) {
+        while self
+            .history
+            .front()
+            .is_some_and(|it| it.revision <= self.compacted)
+        {
             self.history.pop_front();
         }
     }

@@ -180,12 +180,7 @@ pub struct World {
 }
 
 impl World {
-    pub(crate) fn new(
-        scenario: Scenario,
-        seed: u64,
-        mutant: Option<Mutant>,
-        trace: bool,
-    ) -> World {
+    pub(crate) fn new(scenario: Scenario, seed: u64, mutant: Option<Mutant>, trace: bool) -> World {
         let mut world = World {
             members: Members::new(scenario.members),
             mutant,
@@ -377,7 +372,9 @@ impl World {
     pub(crate) fn violation(&mut self, text: String) {
         self.note(|| format!("VIOLATION {text}"));
         let seconds = self.now_us as f64 / SECOND as f64;
-        self.checker.violations.push(format!("at {seconds:.3} s: {text}"));
+        self.checker
+            .violations
+            .push(format!("at {seconds:.3} s: {text}"));
     }
 
     /// Whether a host's machine and all that runs on it runs.

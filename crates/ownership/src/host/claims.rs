@@ -4,7 +4,9 @@ use super::Host;
 use crate::machines::holdings::{Intent, Unit};
 use crate::machines::pending::Purpose;
 use crate::machines::rendezvous::Lot;
-use crate::vocabulary::timing::{JITTER_US, MOST_CLAIMED, MOST_RANKS, RANK_US, RETRY_US, SETTLE_US};
+use crate::vocabulary::timing::{
+    JITTER_US, MOST_CLAIMED, MOST_RANKS, RANK_US, RETRY_US, SETTLE_US,
+};
 use crate::vocabulary::{
     Compare, DeploymentId, HostId, HostRecord, Key, Needs, Operation, Origin, OwnerRecord, Request,
     Session, Txn, TxnReply, Value,

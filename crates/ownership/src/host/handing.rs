@@ -73,7 +73,9 @@ impl Host {
         let is_below = |host: &HostId, record: &HostRecord| shares.leave_room(self, host, record);
         let mut steady = self.holdings.steady();
         steady.find_map(|name| {
-            let to = self.best(name, is_below).or_else(|| self.best(name, |_, _| true))?;
+            let to = self
+                .best(name, is_below)
+                .or_else(|| self.best(name, |_, _| true))?;
             Some((name.clone(), to))
         })
     }
@@ -95,9 +97,8 @@ impl Host {
         let needs = &self.view.deployment(name)?.value.needs;
         let mut best: Option<(Lot, &HostId)> = None;
         for (host, record) in self.view.takers() {
-            let is_one = host != self.me()
-                && self.can_take(host, record, needs)
-                && suits(host, record);
+            let is_one =
+                host != self.me() && self.can_take(host, record, needs) && suits(host, record);
             let lot = Lot::draw(name, host, record.capacity);
             if is_one && best.as_ref().is_none_or(|(best, _)| lot.beats(best)) {
                 best = Some((lot, host));

@@ -19,8 +19,8 @@ use crate::machines::membership::Membership;
 use crate::machines::pending::{Pending, Purpose};
 use crate::machines::view::View;
 use crate::vocabulary::{
-    DeploymentId, Effect, HostId, Input, Kept, Operation, Order, Reply, Request, RequestId, Session,
-    Settings, StoreError, Txn, TxnReply,
+    DeploymentId, Effect, HostId, Input, Kept, Operation, Order, Reply, Request, RequestId,
+    Session, Settings, StoreError, Txn, TxnReply,
 };
 
 /// One host's part in the ownership of deployments. See the [crate](crate).
@@ -60,8 +60,7 @@ pub struct Status {
 impl Host {
     /// The machine of a process that starts, and what an earlier one has left.
     pub fn new(settings: Settings, kept: Kept, now_us: u64) -> Host {
-        let membership =
-            Membership::new(settings.boot, kept.session, !kept.units.is_empty());
+        let membership = Membership::new(settings.boot, kept.session, !kept.units.is_empty());
         let mut host = Host {
             jitter: Jitter::new(&settings.host, settings.entropy),
             settings,

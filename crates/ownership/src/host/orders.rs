@@ -44,7 +44,8 @@ impl Host {
         let orders = std::mem::take(&mut self.orders);
         for mut ongoing in orders {
             let is_due = ongoing.next_us <= now_us;
-            if is_due && (now_us > ongoing.until_us || !self.attempt_order(now_us, &ongoing.order)) {
+            if is_due && (now_us > ongoing.until_us || !self.attempt_order(now_us, &ongoing.order))
+            {
                 continue;
             }
             if is_due {

@@ -131,8 +131,7 @@ impl Host {
 
     pub(super) fn stop(&mut self, name: &DeploymentId, revision: u64) {
         self.holdings.set_unit(name, Unit::Ending(revision));
-        self.effects
-            .push_back(Effect::Stop(name.clone(), revision));
+        self.effects.push_back(Effect::Stop(name.clone(), revision));
     }
 
     /// Stops a unit, for that reason.

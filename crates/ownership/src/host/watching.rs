@@ -64,7 +64,8 @@ impl Host {
         for (host, session) in sessions {
             let is_alive = self.view.alive(&host).is_some();
             if !is_alive && self.view.host(&host).is_some() {
-                self.guard.lose(now_us, &host, session, self.view.hosts().count());
+                self.guard
+                    .lose(now_us, &host, session, self.view.hosts().count());
             }
         }
         self.count_the_missing(now_us);
@@ -98,7 +99,8 @@ impl Host {
             .map(|(host, record)| (host.clone(), record.session))
             .collect();
         for (host, session) in missing {
-            self.guard.lose(now_us, &host, session, self.view.hosts().count());
+            self.guard
+                .lose(now_us, &host, session, self.view.hosts().count());
         }
     }
 
@@ -153,9 +155,10 @@ impl Host {
         let is_over = before.is_some() && now != before;
         match before {
             Some(session) if now.is_none() && self.view.host(host).is_some() => {
-                let is_active = self.view.host(host).is_some_and(|known| {
-                    known.value.state == HostState::Active
-                });
+                let is_active = self
+                    .view
+                    .host(host)
+                    .is_some_and(|known| known.value.state == HostState::Active);
                 if is_active && host != self.me() {
                     let hosts = self.view.hosts().count();
                     self.guard.lose(now_us, host, session, hosts);

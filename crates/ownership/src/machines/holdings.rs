@@ -124,7 +124,11 @@ impl Holdings {
     /// Takes those whose time has come.
     pub(crate) fn due(&mut self, now_us: u64) -> Vec<DeploymentId> {
         let mut found = Vec::new();
-        while self.timers.first().is_some_and(|(at_us, _)| *at_us <= now_us) {
+        while self
+            .timers
+            .first()
+            .is_some_and(|(at_us, _)| *at_us <= now_us)
+        {
             found.extend(self.timers.pop_first().map(|(_, name)| name));
         }
         found

@@ -106,9 +106,9 @@ mod tests {
         let owners = |hosts: &[(&str, u32)]| -> Vec<String> {
             let draw = |number: usize| {
                 let deployment = DeploymentId::new(&format!("shop-{number}"));
-                let lots = hosts
-                    .iter()
-                    .map(|(name, weight)| (name, Lot::draw(&deployment, &HostId::new(name), *weight)));
+                let lots = hosts.iter().map(|(name, weight)| {
+                    (name, Lot::draw(&deployment, &HostId::new(name), *weight))
+                });
                 let best = lots.reduce(|a, b| if b.1.beats(&a.1) { b } else { a });
                 best.expect("there are hosts").0.to_string()
             };

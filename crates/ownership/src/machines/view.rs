@@ -62,9 +62,7 @@ impl View {
     }
 
     pub(crate) fn hosts(&self) -> impl Iterator<Item = (&HostId, &HostRecord)> {
-        self.hosts
-            .iter()
-            .map(|(name, known)| (name, &*known.value))
+        self.hosts.iter().map(|(name, known)| (name, &*known.value))
     }
 
     pub(crate) fn alive(&self, host: &HostId) -> Option<&Known<Session>> {
@@ -97,8 +95,9 @@ impl View {
 
     /// Hosts that are alive and take deployments.
     pub(crate) fn takers(&self) -> impl Iterator<Item = (&HostId, &HostRecord)> {
-        self.hosts()
-            .filter(|(name, record)| record.state == HostState::Active && self.alive.contains_key(name))
+        self.hosts().filter(|(name, record)| {
+            record.state == HostState::Active && self.alive.contains_key(name)
+        })
     }
 
     /// Takes a list of everything.
@@ -109,13 +108,28 @@ impl View {
         }
         // What this host has written since is newer than the list.
         for (name, known) in old.hosts {
-            self.keep(revision, known.revision, Key::Host(name), Value::Host(known.value));
+            self.keep(
+                revision,
+                known.revision,
+                Key::Host(name),
+                Value::Host(known.value),
+            );
         }
         for (name, known) in old.alive {
-            self.keep(revision, known.revision, Key::Alive(name), Value::Alive(known.value));
+            self.keep(
+                revision,
+                known.revision,
+                Key::Alive(name),
+                Value::Alive(known.value),
+            );
         }
         for (name, known) in old.owners {
-            self.keep(revision, known.revision, Key::Owner(name), Value::Owner(known.value));
+            self.keep(
+                revision,
+                known.revision,
+                Key::Owner(name),
+                Value::Owner(known.value),
+            );
         }
         for (name, known) in old.deployments {
             let value = Value::Deployment(known.value);
@@ -147,7 +161,9 @@ impl View {
     pub(crate) fn learn(&mut self, key: Key, value: Value, revision: u64) -> Option<Touched> {
         // What the watch has told of already may have been deleted since.
         let is_new = revision > self.revision.max(self.written(&key));
-        is_new.then(|| self.set(key, Some(value), revision)).flatten()
+        is_new
+            .then(|| self.set(key, Some(value), revision))
+            .flatten()
     }
 
     /// When the key was last written, as far as it is there.
