@@ -246,15 +246,12 @@ impl World {
             return;
         }
         let load = self.loads().get(host).copied().unwrap_or(0);
-        let Some((Value::Host(record), _)) = self.store.get(&Key::Host(host.clone())) else {
+        let Some(machine) = self.hosts.iter().find(|it| it.name == *host) else {
             return;
         };
-        let others = self.hosts.len() as u64;
-        if load > u64::from(record.capacity) + others {
-            let text = format!(
-                "{host} has {load} deployments, and room for {}",
-                record.capacity
-            );
+        let (room, others) = (u64::from(machine.capacity), self.hosts.len() as u64);
+        if load > room + others {
+            let text = format!("{host} has {load} deployments, and room for {}", room);
             self.violation(text);
         }
     }
@@ -356,8 +353,12 @@ impl World {
                 && it.slow_us == 0;
             is_well && self.is_active(&it.name)
         };
-        let well = (0..self.hosts.len()).filter(is_well);
-        let room: u64 = well.map(|it| u64::from(self.hosts[it].capacity)).sum();
+        // Of two machines with one name only one is a host.
+        let mut rooms = std::collections::BTreeMap::new();
+        for host in (0..self.hosts.len()).filter(is_well) {
+            rooms.insert(&self.hosts[host].name, u64::from(self.hosts[host].capacity));
+        }
+        let room: u64 = rooms.values().sum();
         room > total.max(self.deployments.len() as u64)
     }
 }

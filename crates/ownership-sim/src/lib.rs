@@ -45,6 +45,8 @@ pub struct Options {
     pub trace: bool,
     /// Have all hosts make this mistake.
     pub mutant: Option<Mutant>,
+    /// Look only at what services suffer, not at the rules that keep it from them.
+    pub harm_only: bool,
     /// What the world is for; else by the seed.
     pub style: Option<Style>,
 }
@@ -81,6 +83,7 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     let scenario = scenario::Scenario::new(seed, options.style);
     let style = scenario.style;
     let mut world = World::new(scenario, seed, options.mutant, options.trace);
+    world.harm_only = options.harm_only;
     world.run();
     Outcome {
         seed,

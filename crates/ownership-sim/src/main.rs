@@ -36,6 +36,9 @@ struct Arguments {
     /// Have the hosts make this mistake, to see that it is found.
     #[arg(long, value_parser = Mutant::ALL.map(Mutant::name))]
     mutant: Option<String>,
+    /// Look only at what services suffer, not at the rules that keep it from them.
+    #[arg(long)]
+    harm_only: bool,
 }
 
 /// How much was run.
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
     let options = Options {
         trace: arguments.replay.is_some(),
         mutant: arguments.mutant.as_ref().and_then(named),
+        harm_only: arguments.harm_only,
         style: None,
     };
     let begin = Instant::now();

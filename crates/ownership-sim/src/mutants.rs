@@ -51,6 +51,8 @@ pub enum Mutant {
     Twice,
     /// It sees no other hosts when it claims.
     Greedy,
+    /// It takes more than there is room for.
+    Overfull,
     /// It takes its own capacity for a quarter of what it is.
     Restless,
     /// It takes every host that is gone for confirmed.
@@ -59,7 +61,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 20] = [
+    pub const ALL: [Mutant; 21] = [
         Mutant::NoPermitCheck,
         Mutant::AnySession,
         Mutant::WallClock,
@@ -78,6 +80,7 @@ impl Mutant {
         Mutant::EarlyAnswer,
         Mutant::Twice,
         Mutant::Greedy,
+        Mutant::Overfull,
         Mutant::Restless,
         Mutant::NoGuard,
     ];
@@ -103,6 +106,7 @@ impl Mutant {
             Mutant::EarlyAnswer => "early-answer",
             Mutant::Twice => "do-twice",
             Mutant::Greedy => "greedy-claims",
+            Mutant::Overfull => "overfull-host",
             Mutant::Restless => "restless-host",
             Mutant::NoGuard => "no-herd-guard",
         }
@@ -137,6 +141,10 @@ impl Subject {
         now_us: u64,
         mutant: Option<Mutant>,
     ) -> Subject {
+        let mut settings = settings;
+        if mutant == Some(Mutant::Overfull) {
+            settings.record.capacity *= 8;
+        }
         let mut subject = Subject {
             name: settings.host.clone(),
             session: kept.session,
@@ -286,6 +294,14 @@ impl Subject {
                 *owner = OwnerRecord {
                     origin,
                     ..OwnerRecord::clone(owner)
+                }
+                .into();
+            }
+            Value::Host(record) if self.is(Mutant::Overfull) => {
+                let capacity = record.capacity * 8;
+                *record = HostRecord {
+                    capacity,
+                    ..HostRecord::clone(record)
                 }
                 .into();
             }

@@ -73,7 +73,12 @@ impl Scenario {
             Style::Join => (random.between(2, 5), random.between(24, 60)),
             Style::Herd => (random.between(4, 6), random.between(6, 20)),
         };
-        let capacity = (deployments * 3 / hosts + 4) as u32;
+        // In some worlds those that live have barely room, or none.
+        let is_tight = style == Style::Chaos && random.percent(25);
+        let capacity = match is_tight {
+            true => (deployments / hosts + 1) as u32,
+            false => (deployments * 3 / hosts + 4) as u32,
+        };
         let hosts: Vec<u32> = (0..hosts)
             .map(|_| capacity * random.between(1, 3) as u32)
             .collect();
@@ -132,6 +137,14 @@ impl Scenario {
             _ => return,
         };
         let soon_us = at_us + random.between(0, 1_500) * MS;
+        // Nobody but that host reaches one of the guests.
+        if random.percent(30) {
+            let guest = random.index(self.guested * 2);
+            for other in (0..self.hosts.len()).filter(|other| *other != host) {
+                let cut = Fault::CutGuest(other, guest, 3, for_us + 15 * SECOND);
+                self.faults.push((soon_us, cut));
+            }
+        }
         match random.index(4) {
             0 => self.faults.push((soon_us, Fault::Revoke(host))),
             1 => self.faults.push((soon_us, Fault::JumpClock(host, -3_600))),

@@ -18,6 +18,9 @@ use crate::mutants::{Mutant, Subject};
 use crate::scenario::{Scenario, Style};
 use crate::store::ModelStore;
 
+/// How a violation begins that services suffer from.
+pub(crate) const HARM: &str = "the service of";
+
 /// A request on its way.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
@@ -175,6 +178,8 @@ pub struct World {
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) steps: u64,
     pub(crate) boots: u64,
+    /// Only what services suffer counts.
+    pub(crate) harm_only: bool,
     /// The host that was drained last.
     pub(crate) drained: Option<usize>,
 }
@@ -204,6 +209,7 @@ impl World {
             trace: trace.then(Vec::new),
             steps: 0,
             boots: 0,
+            harm_only: false,
             drained: None,
             scenario,
         };
@@ -370,6 +376,9 @@ impl World {
 
     /// Something does not hold.
     pub(crate) fn violation(&mut self, text: String) {
+        if self.harm_only && !text.starts_with(HARM) {
+            return;
+        }
         self.note(|| format!("VIOLATION {text}"));
         let seconds = self.now_us as f64 / SECOND as f64;
         self.checker
