@@ -1,5 +1,5 @@
-//! What must hold in the end: nothing that was acknowledged is lost, what a host leaves is spread, and
-//! little moves.
+//! What must hold in the end: nothing that was acknowledged is lost, what a host leaves is spread,
+//! and little moves.
 
 use ownership::{Answer, Key, Value};
 

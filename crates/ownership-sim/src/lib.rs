@@ -1,5 +1,6 @@
-//! A simulated cluster around the ownership machine: one seed is one history of hosts, a store, networks,
-//! DPEs, guests and their faults, in virtual time, with invariants checked after every step.
+//! A simulated cluster around the ownership machine: one seed is one history of hosts, a store,
+//! networks, DPEs, guests and their faults, in virtual time, with invariants checked after every
+//! step.
 //!
 //! ```text
 //!  scenario ──▶ world: one queue of events in virtual time
@@ -10,8 +11,8 @@
 //!                └─ injection  what goes wrong, and when
 //! ```
 //!
-//! The machine is `ownership::Host`, unchanged. Everything else is a model, and says so: the store is
-//! not etcd, a DPE is not the controller. `invariants.rs` and `goal.rs` say what must hold.
+//! The machine is `ownership::Host`, unchanged. Everything else is a model, and says so: the store
+//! is not etcd, a DPE is not the controller. `invariants.rs` and `goal.rs` say what must hold.
 
 #![warn(missing_docs)]
 

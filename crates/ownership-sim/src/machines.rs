@@ -11,6 +11,9 @@ use crate::world::{Run, SimEvent, Unit, World};
 
 impl World {
     pub(crate) fn boots(&mut self, host: usize) {
+        if self.hosts[host].up {
+            return;
+        }
         self.boots += 1;
         let boot = self.boots;
         let it = &mut self.hosts[host];

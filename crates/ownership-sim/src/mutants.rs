@@ -1,7 +1,7 @@
 //! Hosts that make a deliberate mistake, for the proof that the checks find it.
 //!
-//! The machine has no switch for mistakes. A mutant is the machine itself, with something changed in
-//! what passes between it and its shell, or a shell that does something else than it is told.
+//! The machine has no switch for mistakes. A mutant is the machine itself, with something changed
+//! in what passes between it and its shell, or a shell that does something else than it is told.
 
 use std::collections::BTreeMap;
 

@@ -26,7 +26,8 @@ fn many_seeds_hold() {
 }
 
 /// A host on a slow way that sent one proof more for each late answer; hosts that started together
-/// and took everything at their ranks' end; a share that was counted before everything had an owner.
+/// and took everything at their ranks' end; a share that was counted before everything had an
+/// owner.
 #[test]
 fn seeds_that_found_mistakes_hold() {
     let bad = violations([17, 28, 189], None);

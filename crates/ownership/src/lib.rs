@@ -1,8 +1,9 @@
-//! Which host runs which deployment, as the deterministic state machine of one host: time and inputs
-//! in, effects out. No I/O, no clock, no threads.
+//! Which host runs which deployment, as the deterministic state machine of one host: time and
+//! inputs in, effects out. No I/O, no clock, no threads.
 //!
-//! A shell gives a [`Host`] what the store answers and what becomes of DPEs' units, and does what the
-//! host wants. All hosts of a cluster run the same machine, and speak with nobody but the store.
+//! A shell gives a [`Host`] what the store answers and what becomes of DPEs' units, and does what
+//! the host wants. All hosts of a cluster run the same machine, and speak with nobody but the
+//! store.
 //!
 //! ```text
 //!             ┌─▶ membership: session, permit ──────────────┐
@@ -18,11 +19,11 @@
 //!   that is counted from the **sending** of a transaction which found the session alive; who takes a
 //!   deployment compares that the session is over, and waits longer than any such permit from the
 //!   **answer**. No clock but CLOCK_BOOTTIME of each host has a part in it.
-//! - *What was let go of is never run again under the same grant*: the request that gives it away may
-//!   arrive late.
+//! - *What was let go of is never run again under the same grant*: the request that gives it away
+//!   may arrive late.
 //! - *A lease is renewed only after a proof*: a host whose answers are lost must not stay alive.
-//! - *Silence of the store stops nothing*: units are stopped when a transaction says that the session
-//!   is over, not when none is answered.
+//! - *Silence of the store stops nothing*: units are stopped when a transaction says that the
+//!   session is over, not when none is answered.
 //!
 //! `docs/dev/scale-out.md` derives the durations; they are in [`timing`].
 

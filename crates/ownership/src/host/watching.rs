@@ -1,5 +1,5 @@
-//! The view is kept up to date: everything is listed, then watched from there; listed again when the
-//! store has forgotten what was missed.
+//! The view is kept up to date: everything is listed, then watched from there; listed again when
+//! the store has forgotten what was missed.
 
 use super::Host;
 use crate::machines::pending::Purpose;

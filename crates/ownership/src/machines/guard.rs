@@ -1,5 +1,5 @@
-//! The herd guard: if very many hosts seem to be gone at once, it is more likely that something else
-//! is wrong, and nothing is taken from them before a person says so or they are back.
+//! The herd guard: if very many hosts seem to be gone at once, it is more likely that something
+//! else is wrong, and nothing is taken from them before a person says so or they are back.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -75,7 +75,8 @@ impl Membership {
         self.open().is_some() && now_us < self.permit_us
     }
 
-    /// A session that was never used before, with this lease. It is to be kept before it is written.
+    /// A session that was never used before, with this lease. It is to be kept before it is
+    /// written.
     pub(crate) fn begin(&mut self, lease: LeaseId) -> Session {
         self.session.number += 1;
         self.permit_us = 0;

@@ -1,5 +1,5 @@
-//! Rendezvous hashing, weighted by capacity: each deployment draws a lot for each host, and the host
-//! with the best lot has it. A host that comes or goes changes no other host's lots.
+//! Rendezvous hashing, weighted by capacity: each deployment draws a lot for each host, and the
+//! host with the best lot has it. A host that comes or goes changes no other host's lots.
 
 use std::cmp::Ordering;
 

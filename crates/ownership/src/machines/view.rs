@@ -1,5 +1,5 @@
-//! What is known of the store: everything up to a revision, and beyond it what this host has written
-//! or read itself.
+//! What is known of the store: everything up to a revision, and beyond it what this host has
+//! written or read itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
