@@ -14,10 +14,10 @@ fail() {
 names=$(sed -nE 's/^ *Mutant::[A-Za-z]+ => "([a-z-]+)",$/\1/p' "$source")
 [ -n "$names" ] || fail "$source names no mutants: this check no longer looks where they are"
 
-# The simulator is no dependency of what is shipped, and the controller has nothing to switch on.
+# A simulator is no dependency of what is shipped, and the controller has nothing to switch on.
 for program in "${shipped[@]}"; do
 	tree=$(cargo tree --locked --quiet --package "$program" --edges normal,build --prefix none)
-	! grep -q '^controller-sim ' <<< "$tree" || fail "$program depends on controller-sim"
+	! grep -qE '^(controller|ownership)-sim ' <<< "$tree" || fail "$program depends on a simulation"
 done
 features=$(cargo tree --locked --quiet --package dpe --edges features --invert controller --prefix none)
 others=$(grep -oE '^controller feature "[^"]*"' <<< "$features" | grep -v '"default"' || true)

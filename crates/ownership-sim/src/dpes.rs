@@ -119,7 +119,13 @@ impl World {
         }
     }
 
-    pub(crate) fn to_agent(&mut self, dpe: usize, stream: u32, guest: usize, message: &ToAgent) {
+    pub(crate) fn reaches_agent(
+        &mut self,
+        dpe: usize,
+        stream: u32,
+        guest: usize,
+        message: &ToAgent,
+    ) {
         let (now_us, epoch) = (self.now_us, self.dpes[dpe].epoch);
         let it = &mut self.guests[guest];
         let local_us = it.clock.at(now_us);
@@ -154,7 +160,7 @@ impl World {
         }
     }
 
-    pub(crate) fn to_dpe(&mut self, dpe: usize, stream: u32, guest: usize, message: &ToDpe) {
+    pub(crate) fn reaches_dpe(&mut self, dpe: usize, stream: u32, guest: usize, message: &ToDpe) {
         let it = &self.dpes[dpe];
         let found = it.contacts.iter().position(|it| it.guest == guest);
         let Some(index) = found.filter(|index| it.alive && it.contacts[*index].stream == stream)

@@ -23,7 +23,7 @@ pub(crate) enum Fault {
     CutGuest(usize, usize, u8, u64),
     /// Everything from and to a host takes up to that much longer, µs.
     SlowHost(usize, u64, u64),
-    /// Requests and answers are lost, doubled and very late in so many of a hundred cases.
+    /// Requests and answers are lost, doubled and very late in that percentage of cases.
     Unruly(u64, u64),
     /// A member of the store dies and comes back.
     KillMember(usize, u64),

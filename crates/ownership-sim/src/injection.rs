@@ -16,11 +16,7 @@ impl World {
         self.note(|| format!("FAULT {fault:?}"));
         self.disturbed();
         self.note_drain(&fault);
-        if self.checker.loads.is_empty() {
-            self.checker.loads = self.loads();
-            (self.checker.taken, self.checker.handed) = (0, 0);
-            self.checker.taken_by.clear();
-        }
+        self.count_from_now();
         match fault {
             Fault::KillHost(host, after_us) => {
                 self.cuts_power(host);
@@ -30,12 +26,14 @@ impl World {
                 }
             }
             Fault::PauseHost(host, for_us) => {
-                self.hosts[host].paused_until_us = self.now_us + for_us;
+                // What waits for the end of an earlier one waits for that.
+                let until_us = self.hosts[host].paused_until_us;
+                self.hosts[host].paused_until_us = until_us.max(self.now_us + for_us);
                 self.mend_after(for_us, Mended::Host);
             }
             Fault::HangCpe(host, for_us) => {
                 let it = &mut self.hosts[host];
-                it.hung_until_us = self.now_us + for_us;
+                it.hung_until_us = it.hung_until_us.max(self.now_us + for_us);
                 let event = SimEvent::Watchdog(host, it.life);
                 self.queue.push(self.now_us + 2 * SECOND, event);
                 self.mend_after(for_us, Mended::Host);
@@ -79,6 +77,15 @@ impl World {
             | Fault::Join(_)
             | Fault::Replace(..)
             | Fault::Move(..) => self.operate(fault),
+        }
+    }
+
+    /// What has moved before the first fault is not counted.
+    fn count_from_now(&mut self) {
+        if self.checker.loads.is_empty() {
+            self.checker.loads = self.loads();
+            (self.checker.taken, self.checker.handed) = (0, 0);
+            self.checker.taken_by.clear();
         }
     }
 
@@ -159,7 +166,7 @@ impl World {
                     if self.runs(from) && self.hosts[from].units.contains_key(&number) {
                         let life = self.hosts[from].life;
                         let order = Order::Move(name.clone(), to.clone());
-                        self.to_host(from, life, Input::Order(order));
+                        self.reaches_host(from, life, Input::Order(order));
                     }
                 }
             }
@@ -195,7 +202,7 @@ impl World {
             let it = &self.hosts[host];
             let (life, revision) = (it.life, it.units[&number].grant.revision);
             let name = self.deployments[number].name.clone();
-            self.to_host(host, life, Input::EpochsUsedUp(name, revision));
+            self.reaches_host(host, life, Input::EpochsUsedUp(name, revision));
         }
     }
 

@@ -97,11 +97,11 @@ impl World {
         if self.hosts[host].tick_us == planned_us {
             self.hosts[host].tick_us = u64::MAX;
             let life = self.hosts[host].life;
-            self.to_host(host, life, Input::Tick);
+            self.reaches_host(host, life, Input::Tick);
         }
     }
 
-    pub(crate) fn to_host(&mut self, host: usize, life: u64, input: Input) {
+    pub(crate) fn reaches_host(&mut self, host: usize, life: u64, input: Input) {
         let it = &mut self.hosts[host];
         if let Input::Answer(id, _) = &input {
             it.owed_us = None;

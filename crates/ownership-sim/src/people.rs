@@ -83,7 +83,7 @@ impl World {
         }
         let host = able[self.random.index(able.len())];
         let life = self.hosts[host].life;
-        self.to_host(host, life, Input::Order(order));
+        self.reaches_host(host, life, Input::Order(order));
     }
 
     /// A client changes something.

@@ -197,7 +197,7 @@ impl World {
             let doubled = SimEvent::ToHost(stream.host, stream.life, again);
             self.queue.push(at_us, doubled);
         }
-        self.to_host(stream.host, stream.life, Input::Watched(stream.id, event));
+        self.reaches_host(stream.host, stream.life, Input::Watched(stream.id, event));
     }
 
     /// A stream carries nothing more, which its client sees later.
@@ -216,7 +216,7 @@ impl World {
         if self.hosts[stream.host].endpoint == stream.member {
             self.hosts[stream.host].endpoint = (stream.member + 1) % count;
         }
-        self.to_host(stream.host, stream.life, Input::Watched(stream.id, event));
+        self.reaches_host(stream.host, stream.life, Input::Watched(stream.id, event));
     }
 
     /// Follows what has become of the members.

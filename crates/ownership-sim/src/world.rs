@@ -158,11 +158,11 @@ pub struct World {
     pub(crate) queue: Queue<SimEvent>,
     pub(crate) store: ModelStore,
     pub(crate) members: Members,
-    /// Requests that a paused member, or one that is no leader any more, has taken.
+    /// Requests that a paused member has taken, and those that a former leader has.
     pub(crate) waiting: Vec<Call>,
     pub(crate) limbo: Vec<Call>,
     pub(crate) disk_us: u64,
-    /// In so many of a hundred cases a message is lost, doubled or late.
+    /// The percentage of messages that are lost, doubled or late.
     pub(crate) unruly: u64,
     pub(crate) hosts: Vec<SimHost>,
     pub(crate) streams: Vec<Stream>,
@@ -310,7 +310,7 @@ impl World {
         match event {
             SimEvent::Tick(host, planned_us) => self.tick(host, planned_us),
             SimEvent::Arrives(call) => self.arrives(*call),
-            SimEvent::ToHost(host, life, input) => self.to_host(host, life, *input),
+            SimEvent::ToHost(host, life, input) => self.reaches_host(host, life, *input),
             SimEvent::Deliver(stream) => self.deliver(stream),
             SimEvent::WatchEnds(stream) => self.watch_ends(stream, WatchEvent::Ended),
             SimEvent::Election => self.elect(),
@@ -326,10 +326,10 @@ impl World {
             }
             SimEvent::Round(dpe) => self.round(dpe),
             SimEvent::ToAgent(dpe, stream, guest, message) => {
-                self.to_agent(dpe, stream, guest, &message);
+                self.reaches_agent(dpe, stream, guest, &message);
             }
             SimEvent::ToDpe(dpe, stream, guest, message) => {
-                self.to_dpe(dpe, stream, guest, &message);
+                self.reaches_dpe(dpe, stream, guest, &message);
             }
             SimEvent::Heartbeat(guest) => self.heartbeat(guest),
             SimEvent::LeaseCheck(guest) => self.lease_check(guest),

@@ -16,9 +16,9 @@
 //! - *A deployment is owned by one host*: by a record that changes only in transactions which
 //!   compare its revision. The revision is the [`Grant`], and the DPE's epochs are made of it.
 //! - *A former owner's DPE is silent before another one starts*: DPEs send only under a [`Permit`]
-//!   that is counted from the **sending** of a transaction which found the session alive; who takes a
-//!   deployment compares that the session is over, and waits longer than any such permit from the
-//!   **answer**. No clock but CLOCK_BOOTTIME of each host has a part in it.
+//!   that is counted from the **sending** of a transaction which found the session alive. Who takes
+//!   a deployment compares that the session is over, and waits longer than any such permit from
+//!   the **answer**. No clock but CLOCK_BOOTTIME of each host has a part in it.
 //! - *What was let go of is never run again under the same grant*: the request that gives it away
 //!   may arrive late.
 //! - *A lease is renewed only after a proof*: a host whose answers are lost must not stay alive.
