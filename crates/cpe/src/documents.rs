@@ -1,6 +1,7 @@
 //! Checking a document before anything is stored: size, form, meaning.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use cpe_bus::records::ProblemRecord;
 use cpe_bus::{Error, Result};
@@ -9,19 +10,88 @@ use tokio::sync::Semaphore;
 
 use crate::config::Limits;
 use crate::facts::Facts;
+use crate::sync::lock;
 
 /// Reads documents one after another, away from the event loop: a large one takes its time, and two
 /// at once gain nothing.
 pub(crate) struct Reader {
     turn: Semaphore,
-    /// Bounds the callers that are being answered or wait for it.
-    places: Semaphore,
+    /// Bounds the documents that are being read or wait for it.
+    places: Places,
     limits: Limits,
 }
 
-/// Callers whose documents are read or wait to be read. Each holds a document, of 8 MiB by default:
-/// a sixth of the daemon's memory limit in all.
+/// Documents that are read or wait to be read. With one of 8 MiB each, which is the largest by
+/// default, they would be a sixth of the daemon's memory limit.
 const PLACES: usize = 32;
+/// The same of one principal: others find places left.
+const PLACES_OF_ONE: usize = 16;
+/// Largest documents of one principal that fit into its share, in bytes: others wait for no more.
+const LARGEST_OF_ONE: usize = 2;
+
+/// Whose documents wait. Whoever has any role may have one checked, and must keep nobody else from
+/// deploying by that.
+#[derive(Debug, Default)]
+struct Places(Mutex<HashMap<String, Share>>);
+
+/// What one principal has there.
+#[derive(Debug, Default, Clone, Copy)]
+struct Share {
+    documents: usize,
+    bytes: usize,
+}
+
+/// A document's place; free again when it is dropped.
+#[derive(Debug)]
+struct Place<'a> {
+    places: &'a Places,
+    who: &'a str,
+    bytes: usize,
+}
+
+impl Places {
+    /// A place for a document of so many bytes; `most`: the bytes of one principal.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if there is none left.
+    fn enter<'a>(&'a self, who: &'a str, bytes: usize, most: usize) -> Result<Place<'a>> {
+        let mut shares = lock(&self.0);
+        if shares.values().map(|share| share.documents).sum::<usize>() >= PLACES {
+            let text = format!("{PLACES} documents wait to be read; try again");
+            return Err(Error::Busy(text));
+        }
+        let own = shares.get(who).copied().unwrap_or_default();
+        if own.documents >= PLACES_OF_ONE || own.bytes.saturating_add(bytes) > most {
+            return Err(Error::Busy(format!(
+                "{} documents of `{who}`, of {} bytes together, wait to be read; wait for replies",
+                own.documents, own.bytes
+            )));
+        }
+        let share = Share {
+            documents: own.documents + 1,
+            bytes: own.bytes + bytes,
+        };
+        shares.insert(who.to_owned(), share);
+        Ok(Place {
+            places: self,
+            who,
+            bytes,
+        })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut shares = lock(&self.places.0);
+        if let Some(share) = shares.get_mut(self.who) {
+            share.documents -= 1;
+            share.bytes -= self.bytes;
+            if share.documents == 0 {
+                shares.remove(self.who);
+            }
+        }
+    }
+}
 
 /// A document that may be stored.
 #[derive(Debug, Clone)]
@@ -45,19 +115,15 @@ impl Reader {
     pub(crate) fn new(limits: &Limits) -> Reader {
         Reader {
             turn: Semaphore::new(1),
-            places: Semaphore::new(PLACES),
+            places: Places::default(),
             limits: limits.clone(),
         }
     }
 
     /// # Errors
-    /// [`Error::TooLarge`]; [`Error::Busy`] if too many callers wait; problems of the document are
+    /// [`Error::TooLarge`]; [`Error::Busy`] if too many wait, of `who` or in all; problems of the document are
     /// in the report.
-    pub(crate) async fn report(&self, document: String) -> Result<Report> {
-        let _place = self
-            .places
-            .try_acquire()
-            .map_err(|_| Error::Busy(format!("{PLACES} documents wait to be read; try again")))?;
+    pub(crate) async fn report(&self, who: &str, document: String) -> Result<Report> {
         if document.len() > self.limits.document {
             return Err(Error::TooLarge(format!(
                 "the document has {} bytes, at most {} are taken (limits.document in cpe.toml)",
@@ -65,6 +131,8 @@ impl Reader {
                 self.limits.document
             )));
         }
+        let share = self.limits.document.saturating_mul(LARGEST_OF_ONE);
+        let _place = self.places.enter(who, document.len(), share)?;
         let most = self.limits.placements;
         self.in_turn(move || {
             let outcome = deployment::read_with_warnings(document.as_bytes());
@@ -121,8 +189,8 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::InvalidDocument`] with every problem on a line of its own, [`Error::TooLarge`].
-    pub(crate) async fn accept(&self, document: String) -> Result<Accepted> {
-        let report = self.report(document).await?;
+    pub(crate) async fn accept(&self, who: &str, document: String) -> Result<Accepted> {
+        let report = self.report(who, document).await?;
         if let Some(excess) = report.excess {
             return Err(Error::TooLarge(excess));
         }
@@ -172,5 +240,33 @@ impl Report {
             message: excess.clone(),
         });
         problems.chain(excess).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_many_documents_read_leaves_places_for_others() {
+        let places = Places::default();
+        let mut held = Vec::new();
+        while let Ok(place) = places.enter("user:eve", 8, 1000) {
+            held.push(place);
+        }
+        assert_eq!(held.len(), PLACES_OF_ONE);
+        let of_alice = places.enter("user:alice", 8, 1000).unwrap();
+        // Two of the largest, and none of any size beside them.
+        let one = places.enter("user:bob", 500, 1000).unwrap();
+        let _two = places.enter("user:bob", 500, 1000).unwrap();
+        assert!(places.enter("user:bob", 1, 1000).is_err());
+        drop(one);
+        assert!(places.enter("user:bob", 1, 1000).is_ok());
+        while let Ok(place) = places.enter("user:carl", 8, 1000) {
+            held.push(place);
+        }
+        assert!(held.len() < PLACES, "in all, with those of alice and bob");
+        drop(of_alice);
+        assert!(places.enter("user:alice", 8, 1000).is_ok());
     }
 }

@@ -44,7 +44,8 @@ impl ManagerObject {
         let permit = self.link.permit(&header, About::Any).await?;
         no_options(&options)?;
         let Permit { host, caller, .. } = &permit;
-        let accepted = host.core.documents.accept(document).await?;
+        let who = &caller.who.principal;
+        let accepted = host.core.documents.accept(who, document).await?;
         let name = accepted.name.clone();
         permit.narrow(&self.link, &header, &name).await?;
         reconciliation::before_create(host, &name).await?;
@@ -94,7 +95,8 @@ impl ManagerObject {
         let permit = self.link.permit(&header, About::Deployment(&name)).await?;
         no_options(&options)?;
         let Permit { host, caller, .. } = &permit;
-        let accepted = host.core.documents.accept(document).await?;
+        let who = &caller.who.principal;
+        let accepted = host.core.documents.accept(who, document).await?;
         if accepted.name != name {
             return Err(Error::InvalidArgument(format!(
                 "the document is of deployment `{}`, not of `{name}`; a deployment cannot be renamed",
@@ -177,8 +179,9 @@ impl ManagerObject {
         document: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(bool, Vec<ProblemRecord>)> {
-        let Permit { host, .. } = self.link.permit(&header, About::Any).await?;
-        let report = host.core.documents.report(document).await?;
+        let Permit { host, caller, .. } = self.link.permit(&header, About::Any).await?;
+        let who = &caller.who.principal;
+        let report = host.core.documents.report(who, document).await?;
         Ok((report.accepted.is_some(), report.records()))
     }
 
@@ -189,8 +192,9 @@ impl ManagerObject {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String> {
         let permit = self.link.permit(&header, About::Any).await?;
-        let host = &permit.host;
-        let accepted = host.core.documents.accept(document).await?;
+        let Permit { host, caller, .. } = &permit;
+        let who = &caller.who.principal;
+        let accepted = host.core.documents.accept(who, document).await?;
         permit.narrow(&self.link, &header, &accepted.name).await?;
         conflicts::check(host, &accepted, |name| permit.sees(name)).await?;
         crate::plan::plan(host, accepted).await
