@@ -379,7 +379,9 @@ impl Shell {
             .saving
             .trouble()
             .unwrap_or_else(|| self.summary.clone());
-        cpe_daemon::notify(&[cpe_daemon::State::Status(&summary)]);
+        // systemd tells everybody, and who may know how the deployment is only the CPE knows.
+        let hint = format!("`cpectl status {}` says how it is", self.name);
+        cpe_daemon::notify(&[cpe_daemon::State::Status(&hint)]);
         self.public.send_modify(|public| public.summary = summary);
     }
 

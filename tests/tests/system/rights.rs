@@ -87,6 +87,8 @@ fn users_see_and_change_only_what_they_may() {
     denied(&bob("cpectl deploy /srv/shop.xml"));
     assert!(!bob("cpectl events").ok().contains("shop"));
 
+    dpes_tell_strangers_nothing(&lab);
+
     let carl = |command: &str| run(&lab, "carl", command);
     assert!(carl("cpectl list").ok().contains("wiki"));
     carl("cpectl standby wiki b").ok();
@@ -96,6 +98,29 @@ fn users_see_and_change_only_what_they_may() {
 
     given_away(&lab);
     a_wrong_file(&lab);
+}
+
+/// Signals on the bus and what systemd shows are open to every user of the host.
+#[track_caller]
+fn dpes_tell_strangers_nothing(lab: &Lab) {
+    lab.write("/srv/signals.py", include_str!("signals.py"));
+    lab.sh("systemd-run --quiet --unit=signals --uid=bob --property=StandardOutput=truncate:/srv/signals python3 /srv/signals.py 60")
+        .ok();
+    lab.wait("bob listens", 30, || {
+        lab.sh("grep -q listening /srv/signals").code == 0
+    });
+    lab.cpectl(&["maintenance", "wiki", "on"]).ok();
+    lab.cpectl(&["maintenance", "wiki", "off"]).ok();
+    // The bus keeps the order: what comes before this has come.
+    lab.sh("busctl emit / org.example.Mark End").ok();
+    lab.wait("bob has heard the mark", 30, || {
+        lab.sh("grep -q org.example.Mark /srv/signals").code == 0
+    });
+    let heard = lab.sh("cat /srv/signals").ok();
+    assert!(!heard.contains("/org/cloudpolicy"), "{heard}");
+    let shown = run(lab, "bob", "systemctl show -P StatusText dpe@wiki.service").ok();
+    assert_eq!(shown.trim(), "`cpectl status wiki` says how it is");
+    assert!(lab.cpectl(&["status", "wiki"]).ok().contains("active"));
 }
 
 /// Who gets a deployment has it from then on, and a member of its group gives orders.

@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use cpe_bus::BusSelection;
-use cpe_bus::names::{DPE_PATH, dpe_name};
+use cpe_bus::names::{CPE_NAME, DPE_PATH, dpe_name};
 use cpe_daemon::Pauses;
 use cpe_status::DpeState;
 use tokio::sync::watch;
 use zbus::Connection;
 use zbus::fdo::{RequestNameFlags, RequestNameReply};
+use zbus::names::BusName;
 
 pub(crate) use self::debug::unknown;
 use self::object::DpeObject;
@@ -148,12 +149,14 @@ async fn announce_until_closed(connection: &Connection, public: &mut watch::Rece
     }
 }
 
+/// Tells the CPE and nobody else: who may know of the deployment, only the CPE knows.
 async fn announce(connection: &Connection, announced: &Public, now: &Public) -> zbus::Result<()> {
     let object = connection
         .object_server()
         .interface::<_, DpeObject>(DPE_PATH)
         .await?;
-    let emitter = object.signal_emitter();
+    let emitter = object.signal_emitter().to_owned();
+    let emitter = &emitter.set_destination(BusName::try_from(CPE_NAME)?);
     if announced.state != now.state {
         object.get().await.state_changed(emitter).await?;
     }
