@@ -121,8 +121,8 @@ impl Reader {
     }
 
     /// # Errors
-    /// [`Error::TooLarge`]; [`Error::Busy`] if too many wait, of `who` or in all; problems of the document are
-    /// in the report.
+    /// [`Error::TooLarge`]; [`Error::Busy`] if too many wait, of `who` or in all. Problems of the
+    /// document are in the report.
     pub(crate) async fn report(&self, who: &str, document: String) -> Result<Report> {
         if document.len() > self.limits.document {
             return Err(Error::TooLarge(format!(
