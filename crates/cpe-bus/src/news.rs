@@ -7,10 +7,11 @@
 use futures_util::StreamExt;
 use tokio::sync::watch;
 use zbus::fdo::{DBusProxy, NameOwnerChangedStream};
-use zbus::{Connection, MessageStream};
+use zbus::proxy::{self, CacheProperties, SignalStream};
+use zbus::{Connection, Proxy};
 
 use crate::error::Result;
-use crate::names::CPE_NAME;
+use crate::names::{CPE_NAME, CPE_PATH};
 
 /// That cpe has said something by itself. What it was is read from its log.
 #[derive(Debug)]
@@ -45,10 +46,15 @@ impl News {
     /// # Errors
     /// The bus does not let us.
     pub async fn listen(connection: &Connection) -> Result<News> {
-        let rule = format!(
-            "type='signal',sender='{CPE_NAME}',interface='org.cloudpolicy.Cpe1.Events',member='Recorded'"
-        );
-        let recorded = MessageStream::for_match_rule(rule.as_str(), connection, None).await?;
+        let events: Proxy<'static> = proxy::Builder::new(connection)
+            .destination(CPE_NAME)
+            .path(CPE_PATH)
+            .interface("org.cloudpolicy.Cpe1.Events")
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?;
+        // Of cpe alone, whoever sends us something under that name.
+        let recorded = events.receive_signal("Recorded").await?;
         let bus = DBusProxy::new(connection).await?;
         let owners = bus
             .receive_name_owner_changed_with_args(&[(0, CPE_NAME)])
@@ -78,7 +84,7 @@ impl News {
 /// Takes signals at once, whatever else is being done: as long as one is not taken, no answer
 /// arrives on its connection either.
 async fn hear(
-    mut recorded: MessageStream,
+    mut recorded: SignalStream<'static>,
     mut owners: NameOwnerChangedStream,
     heard: watch::Sender<Heard>,
 ) {

@@ -1,5 +1,9 @@
 //! The signals of the bus, of systemd and of the DPEs. A signal only says where to look: it wakes
-//! the supervisor concerned, which looks at how things are.
+//! the supervisor concerned, which looks at how things are. Only results of jobs are taken at their
+//! word.
+//!
+//! A match rule is no guard: a signal that is addressed to us passes all of them, whatever sender
+//! they name, and so it is looked at who has sent it. Of the bus itself the connection knows that.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -20,9 +24,10 @@ const SIGNAL_QUEUE: NonZeroUsize = NonZeroUsize::new(4096).expect("invariant: 40
 pub(crate) async fn listen(host: &Arc<Host>) -> zbus::Result<()> {
     dpe_names(host).await?;
     dpe_statuses(host).await?;
+    systemd_restarts(host).await?;
+    host.systemd.find_owner(&host.bus).await?;
     unit_changes(host).await?;
-    job_results(host).await?;
-    systemd_restarts(host).await
+    job_results(host).await
 }
 
 /// A DPE appears on the bus, or leaves it.
@@ -66,6 +71,9 @@ async fn unit_changes(host: &Arc<Host>) -> zbus::Result<()> {
         systemd::UNITS_PATH
     );
     on(host, &rule, |host, message| {
+        if !host.systemd.has_sent(message) {
+            return Ok(());
+        }
         let header = message.header();
         let label = header
             .path()
@@ -87,6 +95,9 @@ async fn job_results(host: &Arc<Host>) -> zbus::Result<()> {
         systemd::NAME
     );
     on(host, &rule, |host, message| {
+        if !host.systemd.has_sent(message) {
+            return Ok(());
+        }
         let (_, job, _, result): (u32, OwnedObjectPath, String, String) =
             message.body().deserialize()?;
         let result = JobResult::from_word(&result);
@@ -106,6 +117,8 @@ async fn systemd_restarts(host: &Arc<Host>) -> zbus::Result<()> {
     );
     on(host, &rule, |host, message| {
         let (_, _, new): (String, String, String) = message.body().deserialize()?;
+        // What the new one sends from here on counts; what was missed before is looked at below.
+        host.systemd.owner_changed(&new);
         if !new.is_empty() {
             let again = Arc::clone(host);
             host.spawn(async move {

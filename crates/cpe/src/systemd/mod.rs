@@ -7,16 +7,19 @@
 mod jobs;
 mod states;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use cpe_bus::names::{escape_label, unescape_label};
 use cpe_bus::proxies::SystemdManagerProxy;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
+use zbus::fdo::DBusProxy;
+use zbus::message::Message;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
-use crate::sync::turn;
+use crate::sync::{lock, turn};
 use jobs::Jobs;
 pub(crate) use states::{ActiveState, JobResult};
 use states::{End, Exit, LoadState, ServiceResult};
@@ -85,6 +88,8 @@ pub(crate) struct Systemd {
     manager: SystemdManagerProxy<'static>,
     jobs: Jobs,
     looks: Semaphore,
+    /// Unique name of the service manager on the bus, where it is known.
+    owner: Mutex<Option<String>>,
 }
 
 impl Systemd {
@@ -98,7 +103,36 @@ impl Systemd {
             manager,
             jobs: Jobs::default(),
             looks: Semaphore::new(LOOKS),
+            owner: Mutex::default(),
         })
+    }
+
+    /// Asks the bus who the service manager is. Whoever listens to its changes does so before.
+    pub(crate) async fn find_owner(&self, bus: &DBusProxy<'_>) -> zbus::Result<()> {
+        match bus.get_name_owner(NAME.try_into()?).await {
+            Ok(owner) => {
+                // What was heard meanwhile is newer.
+                lock(&self.owner).get_or_insert(owner.to_string());
+                Ok(())
+            }
+            Err(zbus::fdo::Error::NameHasNoOwner(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The bus says that somebody else is the service manager now; empty: nobody.
+    pub(crate) fn owner_changed(&self, owner: &str) {
+        *lock(&self.owner) = Some(owner.to_owned());
+    }
+
+    /// Whether the service manager has sent it. Everybody on the bus may send us signals, and one
+    /// that is addressed to us passes every match rule.
+    pub(crate) fn has_sent(&self, message: &Message) -> bool {
+        let header = message.header();
+        let owner = lock(&self.owner);
+        header
+            .sender()
+            .is_some_and(|sender| owner.as_deref() == Some(sender.as_str()))
     }
 
     /// Asks for signals; needed again whenever another systemd answers (after daemon-reexec).

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use cpe_bus::fields::Reader;
@@ -27,6 +28,8 @@ struct World {
     calls: Mutex<Vec<String>>,
     /// What is told instead of the process that the pretended DPEs live in.
     other_pid: Mutex<Option<u32>>,
+    /// Units that are to stop go on, and their jobs do not end.
+    stops_hang: AtomicBool,
 }
 
 #[derive(Default)]
@@ -71,6 +74,7 @@ impl FakeSystemd {
             units: Mutex::default(),
             calls: Mutex::default(),
             other_pid: Mutex::default(),
+            stops_hang: AtomicBool::new(false),
         });
         let server = connection.object_server();
         server
@@ -124,6 +128,11 @@ impl FakeSystemd {
     /// Has the units run under another process than the owner of the DPEs' names.
     pub(crate) fn tell_main_pid(&self, pid: Option<u32>) {
         *self.world.other_pid.lock().unwrap() = pid;
+    }
+
+    /// From now on no unit stops.
+    pub(crate) fn hang_stops(&self) {
+        self.world.stops_hang.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn dpe(&self, deployment: &str) -> FakeDpeState {
@@ -259,9 +268,8 @@ impl World {
         emitter: &SignalEmitter<'_>,
         unit: &str,
     ) -> OwnedObjectPath {
-        let number = u32::try_from(self.calls.lock().unwrap().len()).expect("few calls");
-        let job = OwnedObjectPath::try_from(format!("/org/freedesktop/systemd1/job/{number}"))
-            .expect("a path");
+        let calls = self.calls.lock().unwrap().len();
+        let (number, job) = (u32::try_from(calls).expect("few calls"), path_of_job(calls));
         // Before the reply, as the real one may.
         FakeManager::job_removed(emitter, number, job.clone(), unit, "done")
             .await
@@ -273,6 +281,10 @@ impl World {
 
 fn path_of(unit: &str) -> String {
     format!("/org/freedesktop/systemd1/unit/{}", escape_label(unit))
+}
+
+fn path_of_job(number: usize) -> OwnedObjectPath {
+    OwnedObjectPath::try_from(format!("/org/freedesktop/systemd1/job/{number}")).expect("a path")
 }
 
 struct FakeManager {
@@ -318,6 +330,10 @@ impl FakeManager {
         #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
     ) -> OwnedObjectPath {
         self.world.call(format!("StopUnit {name}"));
+        if self.world.stops_hang.load(Ordering::Relaxed) {
+            let number = self.world.calls.lock().unwrap().len();
+            return path_of_job(number);
+        }
         self.world.end(&name, "inactive").await;
         self.world.job(connection, &emitter, &name).await
     }
@@ -489,6 +505,11 @@ impl FakeDpe {
             .into()
     }
 
+    /// Its guests do not answer.
+    async fn plan(&self, _document: String) -> String {
+        std::future::pending().await
+    }
+
     async fn cleanup_operation(
         &self,
         _service: String,
@@ -528,6 +549,8 @@ impl FakeDpe {
         self.state.lock().unwrap().asked_by.push(by);
         match assembly.as_str() {
             "web1" => Ok(()),
+            // A guest that says nothing, say.
+            "never" => std::future::pending().await,
             other => Err(Error::NotFound(format!("there is no assembly `{other}`"))),
         }
     }

@@ -16,6 +16,7 @@ mod documents;
 mod events;
 mod explanations;
 mod fake_systemd;
+mod forgery;
 mod guests;
 mod harness;
 mod history;
