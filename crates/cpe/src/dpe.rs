@@ -1,5 +1,6 @@
 //! The client of the DPEs: the only place of this program that talks to one.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
@@ -7,22 +8,36 @@ use std::sync::{Arc, Mutex};
 use cpe_bus::names::{DPE_INTERFACE, DPE_PATH, deployment_of_dpe_name, dpe_name};
 use cpe_bus::proxies::DpeProxy;
 use cpe_status::DpeState;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use zbus::fdo::{self, DBusProxy};
 use zbus::names::{BusName, OwnedUniqueName};
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedVariant};
 
-use crate::sync::{lock, owned_turn, turn};
+use crate::sync::{lock, owned_turn};
+use crate::turns::{Bounds, Turns};
 
-/// Calls to DPEs that are under way at the same time, of administrators and of the supervisors. A
-/// bus allows a connection 128 pending replies; half of them are left for systemd and for the bus
-/// itself.
-const CALLS: usize = 40;
+/// Calls of administrators to DPEs. A bus allows a connection 128 pending replies; half of them are
+/// left for systemd and for the bus itself.
+const ORDERS: Bounds = Bounds {
+    all: 20,
+    one: 4,
+    waiting: 40,
+};
+/// Calls of the daemon itself. People cannot keep them waiting.
+const UPKEEP: Bounds = Bounds {
+    all: 20,
+    one: 2,
+    waiting: 16,
+};
 /// The same of those who only look, so that they never keep an administrator waiting.
 const READS: usize = 16;
-/// The same of questions that a DPE asks its guests, and that may take half a minute.
-const QUESTIONS: usize = 8;
+/// Questions that a DPE asks its guests, and that may take half a minute.
+const QUESTIONS: Bounds = Bounds {
+    all: 8,
+    one: 2,
+    waiting: 16,
+};
 
 /// Why a DPE could not be asked, for people.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +50,8 @@ pub(crate) enum Error {
     Reply(#[from] zbus::Error),
     #[error("no DPE is on the bus")]
     Absent,
+    #[error("too many calls wait for it already; wait for replies")]
+    Crowded,
     #[error(
         "its bus name belongs to process {found}, but the main process of its unit is {wanted}; it is given nothing"
     )]
@@ -54,9 +71,10 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 pub(crate) struct Dpes {
     connection: Connection,
     bus: DBusProxy<'static>,
-    turns: Arc<Semaphore>,
+    orders: Turns,
+    upkeep: Turns,
     reads: Arc<Semaphore>,
-    questions: Arc<Semaphore>,
+    questions: Turns,
     /// By unique name: the deployment that it serves, and its process. Only names whose process was
     /// found to be the unit's.
     owners: Mutex<HashMap<String, (String, u32)>>,
@@ -75,9 +93,10 @@ impl Dpes {
         Dpes {
             connection: connection.clone(),
             bus: bus.clone(),
-            turns: Arc::new(Semaphore::new(CALLS)),
+            orders: Turns::new(ORDERS),
+            upkeep: Turns::new(UPKEEP),
             reads: Arc::new(Semaphore::new(READS)),
-            questions: Arc::new(Semaphore::new(QUESTIONS)),
+            questions: Turns::new(QUESTIONS),
             owners: Mutex::default(),
         }
     }
@@ -86,7 +105,13 @@ impl Dpes {
     /// process of the DPE's unit: nobody else is spoken to under the DPE's name, since all DPEs are
     /// of one user, which may own any of the names, and documents hold passwords.
     pub(crate) async fn client(&self, deployment: &str, pid: u32) -> Result<DpeCall> {
-        let turn = owned_turn(&self.turns).await;
+        let turn = self.orders.turn(deployment).await.ok_or(Error::Crowded)?;
+        self.call(deployment, pid, turn).await
+    }
+
+    /// [`Dpes::client`], for what the daemon does by itself.
+    pub(crate) async fn upkeep(&self, deployment: &str, pid: u32) -> Result<DpeCall> {
+        let turn = self.upkeep.turn(deployment).await.ok_or(Error::Crowded)?;
         self.call(deployment, pid, turn).await
     }
 
@@ -98,7 +123,11 @@ impl Dpes {
 
     /// [`Dpes::client`], for a question to the guests.
     pub(crate) async fn asker(&self, deployment: &str, pid: u32) -> Result<DpeCall> {
-        let turn = owned_turn(&self.questions).await;
+        let turn = self
+            .questions
+            .turn(deployment)
+            .await
+            .ok_or(Error::Crowded)?;
         self.call(deployment, pid, turn).await
     }
 
@@ -106,7 +135,7 @@ impl Dpes {
         &self,
         deployment: &str,
         pid: u32,
-        turn: OwnedSemaphorePermit,
+        turn: impl Send + Sync + 'static,
     ) -> Result<DpeCall> {
         let owner = self.owner(deployment, pid).await?.ok_or(Error::Absent)?;
         let proxy = DpeProxy::builder(&self.connection)
@@ -114,7 +143,10 @@ impl Dpes {
             .cache_properties(CacheProperties::No)
             .build()
             .await?;
-        Ok(DpeCall { proxy, _turn: turn })
+        Ok(DpeCall {
+            proxy,
+            _turn: Box::new(turn),
+        })
     }
 
     /// The unique name of the deployment's DPE; `None` while it is not on the bus.
@@ -141,7 +173,7 @@ impl Dpes {
     /// What the deployment's DPE, of which this is the process, says about itself; `None` while it
     /// is not on the bus.
     pub(crate) async fn report(&self, deployment: &str, pid: u32) -> Result<Option<Report>> {
-        let _turn = turn(&self.turns).await;
+        let _turn = self.upkeep.turn(deployment).await.ok_or(Error::Crowded)?;
         let Some(owner) = self.owner(deployment, pid).await? else {
             return Ok(None);
         };
@@ -192,7 +224,7 @@ where
 /// A client of a deployment's DPE for one call, whose turn ends with this value.
 pub(crate) struct DpeCall {
     proxy: DpeProxy<'static>,
-    _turn: OwnedSemaphorePermit,
+    _turn: Box<dyn Any + Send + Sync>,
 }
 
 impl Deref for DpeCall {

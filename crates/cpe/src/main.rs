@@ -42,6 +42,7 @@ mod store;
 mod supervisor;
 mod sync;
 mod systemd;
+mod turns;
 mod visitors;
 
 use std::path::PathBuf;

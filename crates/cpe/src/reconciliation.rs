@@ -184,7 +184,7 @@ async fn adopt(host: &Arc<Host>, unit: &str) -> std::result::Result<(), NotAdopt
         .ok_or(NotAdopted::Name)?
         .to_owned();
     let pid = host.systemd.unit(unit).await?.pid;
-    let client = host.dpes.client(&name, pid).await?;
+    let client = host.dpes.upkeep(&name, pid).await?;
     let found = client.get_document().await;
     let (document, generation) = found.map_err(|error| NotAdopted::Call {
         method: "GetDocument",

@@ -206,7 +206,7 @@ impl Supervisor {
         Ok(self
             .host
             .dpes
-            .client(&self.deployment.name, self.pid)
+            .upkeep(&self.deployment.name, self.pid)
             .await?)
     }
 

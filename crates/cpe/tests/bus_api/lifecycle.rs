@@ -66,6 +66,40 @@ async fn a_deployment_is_started_loaded_and_changed() {
 }
 
 #[tokio::test]
+async fn orders_that_hang_hold_up_neither_others_nor_supervision() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop", "wiki"]).await;
+    let cpe = bus.cpe().await;
+    cpe.create("shop").await.unwrap();
+    await_state(&cpe, "shop", "active").await;
+    let deployment = cpe.deployment("shop").await;
+    let mut hanging = tokio::task::JoinSet::new();
+    for _ in 0..80 {
+        let deployment = deployment.clone();
+        hanging.spawn(async move { deployment.set_standby("never", true).await });
+    }
+    until("orders to hang", async || {
+        let orders = systemd.dpe("shop").asked_by.len();
+        (orders >= 4).then_some(())
+    })
+    .await;
+    cpe.create("wiki").await.unwrap();
+    let soon = async {
+        await_state(&cpe, "wiki", "active").await;
+        let wiki = cpe.deployment("wiki").await;
+        wiki.set_standby("web1", true).await.unwrap();
+    };
+    let served = tokio::time::timeout(PATIENCE / 3, soon).await;
+    served.expect("wiki served while orders about shop hang");
+    // What waits is bounded: the others are refused, and may try again.
+    let refused = hanging.try_join_next();
+    assert!(
+        matches!(&refused, Some(Ok(Err(Error::NotReady(text)))) if text.contains("wait")),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_destroyed_deployment_leaves_nothing_and_its_name_is_free() {
     let bus = Bus::start();
     let systemd = FakeSystemd::start(&bus, &["shop"]).await;
