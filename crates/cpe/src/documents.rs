@@ -10,19 +10,23 @@ use tokio::sync::Semaphore;
 
 use crate::config::Limits;
 use crate::facts::Facts;
-use crate::sync::lock;
+use crate::sync::{lock, turn};
 
 /// Reads documents one after another, away from the event loop: a large one takes its time, and two
 /// at once gain nothing.
 pub(crate) struct Reader {
     turn: Semaphore,
+    /// The turn of documents that are stored: what is supervised waits for none that is sent.
+    stored: Semaphore,
     /// Bounds the documents that are being read or wait for it.
     places: Places,
+    /// The same of those that are being planned.
+    plans: Places,
     limits: Limits,
 }
 
-/// Documents that are read or wait to be read. With one of 8 MiB each, which is the largest by
-/// default, they would be a sixth of the daemon's memory limit.
+/// Documents that are read or wait to be read, and the same of plans. With one of 8 MiB each, which
+/// is the largest by default, each would be a sixth of the daemon's memory limit.
 const PLACES: usize = 32;
 /// The same of one principal: others find places left.
 const PLACES_OF_ONE: usize = 16;
@@ -43,7 +47,7 @@ struct Share {
 
 /// A document's place; free again when it is dropped.
 #[derive(Debug)]
-struct Place<'a> {
+pub(crate) struct Place<'a> {
     places: &'a Places,
     who: &'a str,
     bytes: usize,
@@ -57,13 +61,13 @@ impl Places {
     fn enter<'a>(&'a self, who: &'a str, bytes: usize, most: usize) -> Result<Place<'a>> {
         let mut shares = lock(&self.0);
         if shares.values().map(|share| share.documents).sum::<usize>() >= PLACES {
-            let text = format!("{PLACES} documents wait to be read; try again");
+            let text = format!("{PLACES} documents wait to be read or planned with; try again");
             return Err(Error::Busy(text));
         }
         let own = shares.get(who).copied().unwrap_or_default();
         if own.documents >= PLACES_OF_ONE || own.bytes.saturating_add(bytes) > most {
             return Err(Error::Busy(format!(
-                "{} documents of `{who}`, of {} bytes together, wait to be read; wait for replies",
+                "{} documents of `{who}`, of {} bytes together, wait to be read or planned with; wait for replies",
                 own.documents, own.bytes
             )));
         }
@@ -115,7 +119,9 @@ impl Reader {
     pub(crate) fn new(limits: &Limits) -> Reader {
         Reader {
             turn: Semaphore::new(1),
+            stored: Semaphore::new(1),
             places: Places::default(),
+            plans: Places::default(),
             limits: limits.clone(),
         }
     }
@@ -131,8 +137,7 @@ impl Reader {
                 self.limits.document
             )));
         }
-        let share = self.limits.document.saturating_mul(LARGEST_OF_ONE);
-        let _place = self.places.enter(who, document.len(), share)?;
+        let _place = self.places.enter(who, document.len(), self.share())?;
         let most = self.limits.placements;
         self.in_turn(move || {
             let outcome = deployment::read_with_warnings(document.as_bytes());
@@ -154,14 +159,29 @@ impl Reader {
         .await
     }
 
+    /// Plans with a document of so many bytes, which is kept until that is done: its place.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if too many are being planned, of `who` or in all.
+    pub(crate) fn plan_place<'a>(&'a self, who: &'a str, bytes: usize) -> Result<Place<'a>> {
+        self.plans.enter(who, bytes, self.share())
+    }
+
+    /// Bytes that one principal may have waiting.
+    fn share(&self) -> usize {
+        self.limits.document.saturating_mul(LARGEST_OF_ONE)
+    }
+
     /// What a document that was accepted once says.
     ///
     /// # Errors
     /// [`Error::Failed`] if reading it panicked.
     pub(crate) async fn facts(&self, document: String) -> Result<Facts> {
-        self.in_turn(move || match deployment::read(document.as_bytes()) {
-            Ok(deployment) => Facts::of(&deployment),
-            Err(_) => Facts::unknown(),
+        run(&self.stored, move || {
+            match deployment::read(document.as_bytes()) {
+                Ok(deployment) => Facts::of(&deployment),
+                Err(_) => Facts::unknown(),
+            }
         })
         .await
     }
@@ -174,15 +194,7 @@ impl Reader {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
-        let _turn = self
-            .turn
-            .acquire()
-            .await
-            .map_err(|error| Error::Failed(error.to_string()))?;
-        let done = tokio::task::spawn_blocking(|| cpe_daemon::confine(work));
-        done.await
-            .map_err(|error| Error::Failed(format!("the daemon is shutting down ({error})")))?
-            .map_err(|error| Error::Failed(error.to_string()))
+        run(&self.turn, work).await
     }
 
     /// The document, if it has no errors; warnings go to the log.
@@ -207,6 +219,17 @@ impl Reader {
             }
         }
     }
+}
+
+async fn run<T: Send + 'static>(
+    semaphore: &Semaphore,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    let _turn = turn(semaphore).await;
+    let done = tokio::task::spawn_blocking(|| cpe_daemon::confine(work));
+    done.await
+        .map_err(|error| Error::Failed(format!("the daemon is shutting down ({error})")))?
+        .map_err(|error| Error::Failed(error.to_string()))
 }
 
 /// Why a document is more than a DPE can carry, if it is.

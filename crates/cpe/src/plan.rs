@@ -17,7 +17,9 @@ use crate::host::Host;
 /// # Errors
 /// [`Error::NotReady`] if the deployment exists and its DPE does not answer: a plan from an empty
 /// state would be wrong.
-pub(crate) async fn plan(host: &Arc<Host>, accepted: Accepted) -> Result<String> {
+/// [`Error::Busy`] if `who` has too many planned at a time, or all together.
+pub(crate) async fn plan(host: &Arc<Host>, who: &str, accepted: Accepted) -> Result<String> {
+    let _place = host.core.documents.plan_place(who, accepted.text.len())?;
     let Some(deployment) = host.core.registry.get(&accepted.name) else {
         return host
             .core

@@ -197,7 +197,7 @@ impl ManagerObject {
         let accepted = host.core.documents.accept(who, document).await?;
         permit.narrow(&self.link, &header, &accepted.name).await?;
         conflicts::check(host, &accepted, |name| permit.sees(name)).await?;
-        crate::plan::plan(host, accepted).await
+        crate::plan::plan(host, who, accepted).await
     }
 
     #[zbus(out_args("results"))]

@@ -100,6 +100,36 @@ async fn orders_that_hang_hold_up_neither_others_nor_supervision() {
 }
 
 #[tokio::test]
+async fn plans_that_wait_for_guests_are_bounded() {
+    let bus = Bus::start();
+    let _systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    cpe.create("shop").await.unwrap();
+    await_state(&cpe, "shop", "active").await;
+    let manager = cpe.manager().await;
+    let text = document("shop", "other");
+    let mut plans = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let (manager, planned) = (manager.clone(), text.clone());
+        plans.spawn(async move { manager.plan_deployment(&planned).await });
+        tokio::task::yield_now().await;
+        // One after another, so that none is refused because others are being read.
+        cpe.manager()
+            .await
+            .validate_deployment(&text)
+            .await
+            .unwrap();
+    }
+    let refused = tokio::time::timeout(PATIENCE / 3, plans.join_next()).await;
+    assert!(
+        matches!(&refused, Ok(Some(Ok(Err(Error::Busy(text))))) if text.contains("16 documents")),
+        "{refused:?}"
+    );
+    // New ones are planned all the same, by others.
+    cpe.create("wiki").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_destroyed_deployment_leaves_nothing_and_its_name_is_free() {
     let bus = Bus::start();
     let systemd = FakeSystemd::start(&bus, &["shop"]).await;
