@@ -298,6 +298,29 @@ async fn events_are_sent_to_those_who_may_see_them() {
 
 #[tokio::test]
 #[ignore = "only root can call as another user: run it as root with --ignored, as `make test` does"]
+async fn a_stranger_is_not_told_how_many_events_there_are() {
+    let bus = Bus::start();
+    let cpe = bus.cpe_with_access(HIDDEN).await;
+    cpe.create("wiki").await.unwrap();
+    let stranger = bus.connect_as(SYS, SYS).await;
+    let events = CpeEventsProxy::new(&stranger).await.unwrap();
+    for cursor in [0, 1, 1_000_000] {
+        let page = events.query(cursor, 10, Fields::new()).await.unwrap();
+        assert_eq!(page, (Vec::new(), cursor));
+    }
+    let wrong = events.query(0, 10, [("no".into(), true.into())].into());
+    assert!(matches!(wrong.await, Err(Error::InvalidArgument(_))));
+    let (seen, next) = cpe
+        .events()
+        .await
+        .query(0, 10, Fields::new())
+        .await
+        .unwrap();
+    assert!(!seen.is_empty() && next > 0);
+}
+
+#[tokio::test]
+#[ignore = "only root can call as another user: run it as root with --ignored, as `make test` does"]
 async fn what_is_refused_is_told_once_in_a_while() {
     let bus = Bus::start();
     let cpe = bus.cpe().await;
