@@ -7,6 +7,7 @@
 use cpe_bus::{Error, Result};
 
 use crate::documents::Accepted;
+use crate::facts::Known;
 use crate::host::Host;
 
 /// Refuses a document that claims what another deployment uses. What the deployment's own current
@@ -18,6 +19,7 @@ use crate::host::Host;
 ///
 /// # Errors
 /// [`Error::InvalidDocument`], naming everything that is in use, and by which deployment.
+/// [`Error::Failed`] if it is not known what another one uses.
 pub(crate) async fn check(
     host: &Host,
     accepted: &Accepted,
@@ -44,6 +46,9 @@ pub(crate) async fn check(
             continue;
         }
         let facts = core.facts(&other.row()).await?;
+        if facts.known == Known::Nothing {
+            return Err(unknown(&other.name, sees(&other.name)));
+        }
         for (claim, assembly) in &new {
             if let Some(user) = facts.claims.get(claim) {
                 conflicts.push(match sees(&other.name) {
@@ -65,4 +70,16 @@ pub(crate) async fn check(
             conflicts.join("\n")
         ))),
     }
+}
+
+fn unknown(other: &str, is_seen: bool) -> Error {
+    Error::Failed(match is_seen {
+        true => format!(
+            "the document of deployment `{other}` cannot be read by this version of cpe, so it is not known which guests it uses, and no \
+             other deployment may take more: give it one that can be read (`cpectl deploy FILE`), or destroy it (`cpectl destroy {other}`)"
+        ),
+        false => "the document of a deployment that you may not see cannot be read by this version of cpe, so it is not known which guests \
+             it uses, and no other deployment may take more: ask an administrator"
+            .to_owned(),
+    })
 }

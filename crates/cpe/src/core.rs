@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, watch};
 use crate::access::{self, Seen};
 use crate::config::{Access, Config};
 use crate::documents::Reader;
-use crate::facts::Facts;
+use crate::facts::{Facts, Known};
 use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::rights::{Ownership, Policy};
@@ -28,6 +28,9 @@ const DPE_NOT_ON_THE_BUS: &str = "b87c1e125b394c1aa4abd70adee256d3";
 /// Deployments that were destroyed and whose owners are remembered, until the next start at most.
 const MOST_FORMER: usize = 4096;
 
+/// Which document of a name it is: when the deployment was created, and a generation.
+type Version = (u64, u64);
+
 pub(crate) struct Core {
     pub config: Config,
     pub bus: BusSelection,
@@ -43,8 +46,8 @@ pub(crate) struct Core {
     pub refusals: Refusals,
     /// Whose deployments were that were destroyed: their events are theirs still.
     former: SyncMutex<HashMap<String, Ownership>>,
-    /// By deployment: a generation, and what its document says.
-    facts: SyncMutex<HashMap<String, (u64, Arc<Facts>)>>,
+    /// By deployment: what its document says.
+    facts: SyncMutex<HashMap<String, (Version, Arc<Facts>)>>,
     /// Held while a deployment is changed, so that store and registry change in the same order.
     pub changes: Mutex<()>,
     /// Cursor of the last event that was sent as a signal.
@@ -128,6 +131,7 @@ impl Core {
             former.insert(name.to_owned(), deployment.row().owned);
         }
         self.registry.remove(name);
+        lock(&self.facts).remove(name);
     }
 
     /// How many documents of each deployment are kept.
@@ -177,21 +181,37 @@ impl Core {
     /// # Errors
     /// [`Error::Failed`] if the store cannot be read.
     pub(crate) async fn facts(&self, row: &Row) -> Result<Arc<Facts>> {
-        if let Some((generation, facts)) = lock(&self.facts).get(&row.name)
-            && *generation == row.generation
+        let version = (row.created, row.generation);
+        if let Some((known, facts)) = lock(&self.facts).get(&row.name)
+            && *known == version
         {
             return Ok(Arc::clone(facts));
         }
         let name = row.name.clone();
-        let found = self.store.run(move |store| store.document(&name, 0)).await;
-        let found = found.map_err(|error| Error::Failed(error.to_string()))?;
-        let Some((document, generation)) = found else {
-            return Ok(Arc::new(Facts::unknown()));
+        let found = self
+            .store
+            .run(move |store| store.document_and_claims(&name));
+        let found = found
+            .await
+            .map_err(|error| Error::Failed(error.to_string()))?;
+        let (document, generation, claims) = found.unwrap_or_default();
+        let facts = match document {
+            Some(document) => self.documents.facts(document, &claims).await?,
+            None => Facts::unread(&claims),
         };
-        let facts = Arc::new(self.documents.facts(document).await?);
-        let mut known = lock(&self.facts);
-        known.retain(|name, _| self.registry.get(name).is_some());
-        known.insert(row.name.clone(), (generation, Arc::clone(&facts)));
+        if facts.known != Known::All {
+            tracing::error!(
+                cpe_deployment = row.name,
+                "the stored document of {} cannot be read by this version of cpe",
+                row.name
+            );
+        }
+        let facts = Arc::new(facts);
+        if generation == row.generation {
+            let mut all = lock(&self.facts);
+            all.retain(|name, _| self.registry.get(name).is_some());
+            all.insert(row.name.clone(), (version, Arc::clone(&facts)));
+        }
         Ok(facts)
     }
 }

@@ -9,7 +9,7 @@ use deployment::{Problem, Severity};
 use tokio::sync::Semaphore;
 
 use crate::config::Limits;
-use crate::facts::Facts;
+use crate::facts::{Facts, Known};
 use crate::sync::{lock, turn};
 
 /// Reads documents one after another, away from the event loop: a large one takes its time, and two
@@ -172,18 +172,26 @@ impl Reader {
         self.limits.document.saturating_mul(LARGEST_OF_ONE)
     }
 
-    /// What a document that was accepted once says.
+    /// What a document that was accepted once says; `claims`: what it claims, as it was stored.
     ///
     /// # Errors
-    /// [`Error::Failed`] if reading it panicked.
-    pub(crate) async fn facts(&self, document: String) -> Result<Facts> {
-        run(&self.stored, move || {
-            match deployment::read(document.as_bytes()) {
-                Ok(deployment) => Facts::of(&deployment),
-                Err(_) => Facts::unknown(),
-            }
+    /// [`Error::Failed`] if the daemon ends.
+    pub(crate) async fn facts(&self, document: String, claims: &str) -> Result<Facts> {
+        let read = run(&self.stored, move || {
+            deployment::read(document.as_bytes()).map(|deployment| Facts::of(&deployment))
+        });
+        Ok(match read.await? {
+            Ok(facts) => facts,
+            Err(_) => Facts::unread(claims),
         })
-        .await
+    }
+
+    /// What a document claims, to be stored; empty if it cannot be read.
+    pub(crate) async fn claims_of(&self, document: String) -> String {
+        match self.facts(document, "").await {
+            Ok(facts) if facts.known == Known::All => facts.claims_to_store(),
+            _ => String::new(),
+        }
     }
 
     /// Runs what may take long with a large document: off the event loop, one at a time.

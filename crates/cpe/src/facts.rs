@@ -10,10 +10,13 @@ use deployment::{
     Address, Assembly, Deployment, DeviceUse, FencingMode, Heartbeat, HostArgument, HostCheck,
     Parameter,
 };
+use serde::{Deserialize, Serialize};
 
 /// What a document says, as far as it concerns this daemon.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Facts {
+    /// How much of it is known.
+    pub known: Known,
     /// What only one deployment may use, and the assembly that uses it.
     pub claims: BTreeMap<Claim, String>,
     /// How long services run on without their DPE.
@@ -27,9 +30,19 @@ pub(crate) struct Facts {
     pub placements: u64,
 }
 
+/// How much of what a document says is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    All,
+    /// What it claims, from when it was stored: it cannot be read.
+    Claims,
+    Nothing,
+}
+
 /// Something that two deployments must not use at the same time: each would take the other's guest
 /// for its own, or switch it off.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Claim {
     /// Where a guest's agent listens.
     Address(String),
@@ -56,6 +69,7 @@ impl Facts {
             claims.map(|claim| (claim, assembly.name.clone()))
         });
         Facts {
+            known: Known::All,
             claims: claims.collect(),
             lease: deployment.heartbeat.lease,
             assemblies: deployment
@@ -73,10 +87,22 @@ impl Facts {
         }
     }
 
-    /// Of a document that this version cannot read.
-    pub(crate) fn unknown() -> Facts {
+    /// What is claimed, for when the document cannot be read any more.
+    pub(crate) fn claims_to_store(&self) -> String {
+        let claims: Vec<_> = self.claims.iter().collect();
+        // Names and texts; nothing of that can be no JSON.
+        serde_json::to_string(&claims).unwrap_or_default()
+    }
+
+    /// Of a document that this version cannot read; `stored`: what it claims, as it was stored.
+    pub(crate) fn unread(stored: &str) -> Facts {
+        let claims = serde_json::from_str::<Vec<(Claim, String)>>(stored);
         Facts {
-            claims: BTreeMap::new(),
+            known: match claims {
+                Ok(_) => Known::Claims,
+                Err(_) => Known::Nothing,
+            },
+            claims: claims.into_iter().flatten().collect(),
             lease: Heartbeat::default().lease,
             assemblies: BTreeSet::new(),
             hosts: BTreeSet::new(),

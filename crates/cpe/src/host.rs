@@ -1,6 +1,7 @@
 //! What every part of the daemon works with, on one connection to the bus: the bus itself, systemd,
 //! the DPEs, and what the process keeps over all connections.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub(crate) struct Host {
     pub identities: Identities,
     pub assumed: Assumed,
     pub readers: Readers,
+    /// At the last look, no DPE ran with guests that no stored deployment has.
+    pub nothing_left_out: AtomicBool,
     /// What ends with the connection. Their number is bounded by `limits.deployments`: two for each
     /// deployment, and a handful besides.
     tasks: Mutex<JoinSet<()>>,
@@ -74,6 +77,7 @@ impl Host {
             identities: Identities::default(),
             assumed: Assumed::default(),
             readers: Readers::default(),
+            nothing_left_out: AtomicBool::new(false),
             tasks: Mutex::default(),
             core,
             connection,

@@ -9,6 +9,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cpe_bus::names::{deployment_of_unit, dpe_unit, is_deployment_name};
@@ -18,7 +19,7 @@ use futures_util::{StreamExt, stream};
 use uuid::Uuid;
 
 use crate::host::Host;
-use crate::store::{self, Destroying};
+use crate::store::{self, Destroying, Text};
 use crate::systemd::{self, ActiveState};
 
 /// MESSAGE_ID of the line that says that a DPE runs whose deployment cannot be taken over.
@@ -36,6 +37,7 @@ pub(crate) async fn run(host: Arc<Host>) {
     let mut reported = HashSet::new();
     loop {
         let mut left = HashSet::new();
+        let mut may_hold_guests = false;
         let pause = match orphan_units(&host).await {
             Ok(orphans) => {
                 let mut asked = stream::iter(orphans.into_iter().map(|unit| async {
@@ -45,6 +47,7 @@ pub(crate) async fn run(host: Arc<Host>) {
                 .buffer_unordered(ASKED_AT_ONCE);
                 while let Some((unit, outcome)) = asked.next().await {
                     let Err(reason) = outcome else { continue };
+                    may_hold_guests |= reason.may_hold_guests();
                     if !reported.contains(&unit) {
                         report(&unit, &reason);
                     }
@@ -54,10 +57,13 @@ pub(crate) async fn run(host: Arc<Host>) {
             }
             Err(error) => {
                 tracing::warn!("the running DPEs cannot be listed: {error}");
+                may_hold_guests = true;
                 AGAIN
             }
         };
         reported = left;
+        host.nothing_left_out
+            .store(!may_hold_guests, Ordering::Relaxed);
         tokio::time::sleep(pause).await;
     }
 }
@@ -101,6 +107,13 @@ enum NotAdopted {
     Store(#[from] store::Error),
 }
 
+impl NotAdopted {
+    /// Whether the DPE may have a document, which says what guests it has.
+    fn may_hold_guests(&self) -> bool {
+        !matches!(self, NotAdopted::NoDocument | NotAdopted::Name)
+    }
+}
+
 /// What became of a DPE without a deployment that an administrator wants to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Orphan {
@@ -127,6 +140,33 @@ pub(crate) async fn before_create(host: &Arc<Host>, name: &str) -> Result<()> {
             "a DPE of `{name}` runs and is about to be taken over: {reason}; try again"
         ))),
     }
+}
+
+/// A document is to be taken or planned with: what runs without being stored has guests, which
+/// nobody else may take. It is taken over first.
+///
+/// # Errors
+/// [`Error::NotReady`] while a DPE of those does not answer.
+pub(crate) async fn before_claims(host: &Arc<Host>, sees: impl Fn(&str) -> bool) -> Result<()> {
+    let orphans = match host.nothing_left_out.load(Ordering::Relaxed) {
+        true => Vec::new(),
+        // Without systemd no DPE is started either.
+        false => orphan_units(host).await.unwrap_or_default(),
+    };
+    for unit in orphans {
+        let reason = match adopt(host, &unit).await {
+            Err(reason) if reason.may_hold_guests() => reason,
+            _ => continue,
+        };
+        return Err(Error::NotReady(match deployment_of_unit(&unit) {
+            Some(name) if sees(name) => format!(
+                "a DPE of `{name}` runs and is about to be taken over, and until then it is not known which guests it uses: {reason}; \
+                 try again, or end it (`cpectl destroy {name}`)"
+            ),
+            _ => "a DPE runs and is about to be taken over, and until then it is not known which guests it uses; try again".to_owned(),
+        }));
+    }
+    Ok(())
 }
 
 /// A deployment is to be destroyed: one of that name may run without being stored. It is taken over
@@ -202,11 +242,18 @@ async fn adopt(host: &Arc<Host>, unit: &str) -> std::result::Result<(), NotAdopt
         })?;
     drop(client);
     let uuid = uuid_in_use(&text);
+    let claims = host.core.documents.claims_of(document.clone()).await;
     let _changes = host.core.changes.lock().await;
     let adopted = host
         .core
         .store
-        .run(move |store| store.adopt(&name, &uuid, generation, &document))
+        .run(move |store| {
+            let document = Text {
+                text: &document,
+                claims: &claims,
+            };
+            store.adopt(&name, &uuid, generation, document)
+        })
         .await?;
     if let Some(row) = adopted {
         tracing::warn!(

@@ -8,6 +8,7 @@ use cpe_status::{AssemblyStatus, DeploymentStatus};
 use super::no_options;
 use crate::audit::{self, Order};
 use crate::authorisation::Caller;
+use crate::facts::Known;
 use crate::host::Host;
 
 /// The longest name of a host, as documents may say it.
@@ -59,7 +60,8 @@ pub(super) async fn confirm(
     let mut results = Vec::new();
     for deployment in cpe.core.registry.all() {
         let facts = cpe.core.facts(&deployment.row()).await?;
-        if !facts.hosts.contains(failed.host) {
+        // What cannot be read may name it: its DPE knows.
+        if facts.known == Known::All && !facts.hosts.contains(failed.host) {
             continue;
         }
         let (name, pid) = (deployment.name.clone(), deployment.view().pid);

@@ -16,7 +16,7 @@ use crate::conflicts;
 use crate::host::Host;
 use crate::reconciliation::{self, Orphan};
 use crate::rights::Interface;
-use crate::store::{Created, Destroying, Updated};
+use crate::store::{Created, Destroying, Text, Updated};
 
 pub(super) struct ManagerObject {
     link: Link,
@@ -49,6 +49,7 @@ impl ManagerObject {
         let name = accepted.name.clone();
         permit.narrow(&self.link, &header, &name).await?;
         reconciliation::before_create(host, &name).await?;
+        reconciliation::before_claims(host, |name| permit.sees(name)).await?;
         let limit = host.core.config.limits.deployments;
         let by = audit::details(host, caller).await;
         let created = {
@@ -58,9 +59,14 @@ impl ManagerObject {
             let permit = self.link.permit(&header, about).await?;
             conflicts::check(host, &accepted, |name| permit.sees(name)).await?;
             let (stored, text) = (name.clone(), accepted.text);
+            let claims = accepted.facts.claims_to_store();
             let uuid = accepted.uuid.unwrap_or_else(|| Uuid::new_v4().to_string());
             let created = store(host, move |store| {
-                store.create(&stored, &uuid, &text, limit, &by)
+                let document = Text {
+                    text: &text,
+                    claims: &claims,
+                };
+                store.create(&stored, &uuid, document, limit, &by)
             })
             .await?;
             if let Created::New(row) = &created {
@@ -103,6 +109,7 @@ impl ManagerObject {
                 accepted.name
             )));
         }
+        reconciliation::before_claims(host, |name| permit.sees(name)).await?;
         let keep = host.core.keep();
         let by = audit::details(host, caller).await;
         let updated = {
@@ -111,12 +118,17 @@ impl ManagerObject {
             let permit = self.link.permit(&header, about).await?;
             conflicts::check(host, &accepted, |name| permit.sees(name)).await?;
             let (stored, text, uuid) = (name.clone(), accepted.text, accepted.uuid);
+            let claims = accepted.facts.claims_to_store();
             let updated = store(host, move |store| {
+                let document = Text {
+                    text: &text,
+                    claims: &claims,
+                };
                 store.update(
                     &stored,
                     uuid.as_deref(),
                     expected_generation,
-                    &text,
+                    document,
                     keep,
                     &by,
                 )
@@ -196,6 +208,7 @@ impl ManagerObject {
         let who = &caller.who.principal;
         let accepted = host.core.documents.accept(who, document).await?;
         permit.narrow(&self.link, &header, &accepted.name).await?;
+        reconciliation::before_claims(host, |name| permit.sees(name)).await?;
         conflicts::check(host, &accepted, |name| permit.sees(name)).await?;
         crate::plan::plan(host, who, accepted).await
     }

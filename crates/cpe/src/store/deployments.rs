@@ -6,7 +6,7 @@ use cpe_bus::{Event, EventKind};
 use cpe_status::DeploymentState;
 use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params};
 
-use super::documents::{Keep, Origin, current, insert, replace};
+use super::documents::{Keep, Origin, Text, current, insert, is_current, replace};
 use super::{Error, Result, Store, events, signed, unsigned};
 use crate::events::new as event;
 use crate::rights::Ownership;
@@ -93,19 +93,20 @@ impl Store {
     }
 
     /// Durable when it returns. At most `limit` deployments are kept. `by` says who asked.
-    pub(crate) fn create(
+    pub(crate) fn create<'a>(
         &mut self,
         name: &str,
         uuid: &str,
-        document: &str,
+        document: impl Into<Text<'a>>,
         limit: usize,
         by: &Details,
     ) -> Result<Created> {
+        let document = document.into();
         let transaction = self.connection.transaction()?;
         if let Some(existing) = find(&transaction, name)? {
             return Ok(if existing.destroying.is_some() {
                 Created::BeingDestroyed
-            } else if current(&transaction, name)? == document {
+            } else if is_current(&transaction, name, document.text)? {
                 Created::Same(existing)
             } else {
                 Created::Other(existing.generation)
@@ -136,15 +137,16 @@ impl Store {
     /// Durable when it returns. `uuid` is the document's, if it says one. `expected` 0 means
     /// whichever generation is current. Older documents are dropped
     /// beyond `keep`.
-    pub(crate) fn update(
+    pub(crate) fn update<'a>(
         &mut self,
         name: &str,
         uuid: Option<&str>,
         expected: u64,
-        document: &str,
+        document: impl Into<Text<'a>>,
         keep: Keep,
         by: &Details,
     ) -> Result<Updated> {
+        let document = document.into();
         let transaction = self.connection.transaction()?;
         let Some(existing) = find(&transaction, name)? else {
             return Ok(Updated::NotFound);
@@ -157,7 +159,8 @@ impl Store {
         }
         // A caller whose reply was lost asks again with the expectation that it fulfilled itself.
         let fits = expected == 0 || expected == existing.generation;
-        if (fits || expected + 1 == existing.generation) && current(&transaction, name)? == document
+        if (fits || expected + 1 == existing.generation)
+            && is_current(&transaction, name, document.text)?
         {
             return Ok(Updated::Same(existing.generation));
         }
@@ -199,7 +202,7 @@ impl Store {
         if existing.generation > above {
             return Ok(Some(existing));
         }
-        let document = current(&transaction, name)?;
+        let (text, claims) = current(&transaction, name)?;
         let next = above.saturating_add(1);
         let reason = format!(
             "its DPE holds generation {above}, but generation {} was stored since the database was lost or restored: the stored \
@@ -207,7 +210,11 @@ impl Store {
             existing.generation
         );
         let origin = Origin::unasked(&reason);
-        replace(&transaction, name, next, &document, &origin, keep)?;
+        let document = Text {
+            text: &text,
+            claims: &claims,
+        };
+        replace(&transaction, name, next, document, &origin, keep)?;
         let event = Event {
             reason,
             details: [
@@ -224,12 +231,12 @@ impl Store {
 
     /// Takes over a deployment that a running DPE holds and the store has lost. Returns `None` if
     /// the name is known.
-    pub(crate) fn adopt(
+    pub(crate) fn adopt<'a>(
         &mut self,
         name: &str,
         uuid: &str,
         generation: u64,
-        document: &str,
+        document: impl Into<Text<'a>>,
     ) -> Result<Option<Row>> {
         let transaction = self.connection.transaction()?;
         if find(&transaction, name)?.is_some() {
@@ -237,7 +244,14 @@ impl Store {
         }
         let reason = "taken over from its running DPE; the database did not know it";
         let origin = Origin::unasked(reason);
-        insert(&transaction, name, uuid, generation, document, &origin)?;
+        insert(
+            &transaction,
+            name,
+            uuid,
+            generation,
+            document.into(),
+            &origin,
+        )?;
         transaction.execute(
             "UPDATE deployment SET loaded = generation WHERE name = ?1",
             [name],
@@ -259,12 +273,12 @@ impl Store {
 
     /// Takes over the document of a DPE that has a newer generation than the store, whose database
     /// was replaced by a backup: what runs now is in force. `None` if the name is unknown.
-    pub(crate) fn take_over(
+    pub(crate) fn take_over<'a>(
         &mut self,
         name: &str,
         uuid: &str,
         generation: u64,
-        document: &str,
+        document: impl Into<Text<'a>>,
         keep: Keep,
     ) -> Result<Option<Row>> {
         let transaction = self.connection.transaction()?;
@@ -279,7 +293,14 @@ impl Store {
             existing.generation
         );
         let origin = Origin::unasked(&reason);
-        replace(&transaction, name, generation, document, &origin, keep)?;
+        replace(
+            &transaction,
+            name,
+            generation,
+            document.into(),
+            &origin,
+            keep,
+        )?;
         transaction.execute(
             "UPDATE deployment SET loaded = generation, uuid = ?2 WHERE name = ?1",
             params![name, uuid],

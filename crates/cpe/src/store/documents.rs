@@ -15,6 +15,27 @@ pub(crate) struct Keep {
     pub bytes: u64,
 }
 
+/// A document as it is stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text<'a> {
+    pub text: &'a str,
+    /// What it claims, in the words of who stores it; empty: that is not known. It is there also
+    /// when the text cannot be read any more.
+    pub claims: &'a str,
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Text<'a> {
+        Text { text, claims: "" }
+    }
+}
+
+impl<'a> From<&'a String> for Text<'a> {
+    fn from(text: &'a String) -> Text<'a> {
+        Text::from(text.as_str())
+    }
+}
+
 /// Who asked, as a principal: a detail of events, and the owner of what is created.
 pub(crate) const CALLER_PRINCIPAL: &str = "caller_principal";
 
@@ -80,6 +101,24 @@ impl Store {
         Ok(found.optional()?)
     }
 
+    /// The current document, if it is there and is text, its generation, and what it claims, which
+    /// is empty if that is not known. `None` if there is no such deployment.
+    pub(crate) fn document_and_claims(
+        &self,
+        name: &str,
+    ) -> Result<Option<(Option<String>, u64, String)>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT CAST(text AS BLOB), generation, claims FROM deployment LEFT JOIN document USING (name, generation)
+             WHERE name = ?1",
+        )?;
+        let found = statement.query_row([name], |row| {
+            let text: Option<Vec<u8>> = row.get(0)?;
+            let text = text.and_then(|text| String::from_utf8(text).ok());
+            Ok((text, unsigned(row.get(1)?), row.get(2)?))
+        });
+        Ok(found.optional()?)
+    }
+
     /// The generations that are kept, oldest first.
     pub(crate) fn generations(&self, name: &str) -> Result<Vec<Generation>> {
         let mut statement = self.connection.prepare_cached(
@@ -129,12 +168,23 @@ pub(super) fn take_origins_from_log(transaction: &Transaction<'_>) -> rusqlite::
     Ok(())
 }
 
-/// The text of the current document.
-pub(super) fn current(connection: &Connection, name: &str) -> Result<String> {
+/// Whether this is the text of the current document, which may not even be text.
+pub(super) fn is_current(connection: &Connection, name: &str, text: &str) -> Result<bool> {
     let mut statement = connection.prepare_cached(
-        "SELECT text FROM document JOIN deployment USING (name, generation) WHERE name = ?1",
+        "SELECT CAST(text AS BLOB) FROM document JOIN deployment USING (name, generation) WHERE name = ?1",
     )?;
-    Ok(statement.query_row([name], |row| row.get(0))?)
+    let found = statement.query_row([name], |row| row.get::<_, Vec<u8>>(0));
+    Ok(found
+        .optional()?
+        .is_some_and(|found| found == text.as_bytes()))
+}
+
+/// The current document.
+pub(super) fn current(connection: &Connection, name: &str) -> Result<(String, String)> {
+    let mut statement = connection.prepare_cached(
+        "SELECT text, claims FROM document JOIN deployment USING (name, generation) WHERE name = ?1",
+    )?;
+    Ok(statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
 /// A new deployment and its document.
@@ -143,20 +193,21 @@ pub(super) fn insert(
     name: &str,
     uuid: &str,
     generation: u64,
-    document: &str,
+    document: Text<'_>,
     origin: &Origin<'_>,
 ) -> Result<()> {
     transaction.execute(
-        "INSERT INTO deployment (name, uuid, generation, created, owner) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO deployment (name, uuid, generation, created, owner, claims) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![
             name,
             uuid,
             signed(generation),
             signed(now()),
-            origin.owner()
+            origin.owner(),
+            document.claims
         ],
     )?;
-    add(transaction, name, generation, document, origin)
+    add(transaction, name, generation, document.text, origin)
 }
 
 /// The next document of a deployment. Older ones are dropped beyond what is to be kept.
@@ -164,15 +215,15 @@ pub(super) fn replace(
     transaction: &Transaction<'_>,
     name: &str,
     generation: u64,
-    document: &str,
+    document: Text<'_>,
     origin: &Origin<'_>,
     keep: Keep,
 ) -> Result<()> {
     transaction.execute(
-        "UPDATE deployment SET generation = ?2 WHERE name = ?1",
-        params![name, signed(generation)],
+        "UPDATE deployment SET generation = ?2, claims = ?3 WHERE name = ?1",
+        params![name, signed(generation), document.claims],
     )?;
-    add(transaction, name, generation, document, origin)?;
+    add(transaction, name, generation, document.text, origin)?;
     transaction.execute(
         "DELETE FROM document WHERE name = ?1 AND generation <> ?2 AND generation IN
          (SELECT generation FROM
@@ -299,7 +350,7 @@ mod tests {
         // As when the process is killed before the commit.
         let transaction = store.connection.transaction().unwrap();
         let origin = Origin::unasked("");
-        replace(&transaction, "shop", 3, "<c/>", &origin, one).unwrap();
+        replace(&transaction, "shop", 3, "<c/>".into(), &origin, one).unwrap();
         drop(transaction);
         drop(store);
         let (store, _) = Store::open(directory.path()).unwrap();

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinError;
 
 pub(crate) use deployments::{Created, Destroying, Row, Run, Updated};
-pub(crate) use documents::{CALLER_PRINCIPAL, Generation, Keep};
+pub(crate) use documents::{CALLER_PRINCIPAL, Generation, Keep, Text};
 pub(crate) use events::{Filter, Page};
 pub(crate) use open::KeptAside;
 

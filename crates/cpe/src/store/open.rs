@@ -80,6 +80,8 @@ const MIGRATIONS: &[&str] = &["
 ", "
     ALTER TABLE deployment ADD COLUMN owner TEXT NOT NULL DEFAULT '';       -- a principal, as user:alice; empty: nobody's
     ALTER TABLE deployment ADD COLUMN owner_group TEXT NOT NULL DEFAULT ''; -- a group's name; empty: none's
+", "
+    ALTER TABLE deployment ADD COLUMN claims TEXT NOT NULL DEFAULT '';      -- what its current document claims: JSON; empty: nobody knows
 "];
 
 /// A database that could not be trusted, and where it lies now.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{Failure, LOOK_AGAIN, Next, Result, Supervisor};
 use crate::facts::{Claim, Facts};
-use crate::store::Row;
+use crate::store::{Row, Text};
 use crate::sync::turn;
 use crate::systemd::{ActiveState, Unit};
 
@@ -153,9 +153,16 @@ impl Supervisor {
             .filter(|uuid| !uuid.is_empty())
             .unwrap_or_else(|| row.uuid.clone());
         let (name, keep) = (row.name.clone(), self.host.core.keep());
+        let claims = self.host.core.documents.claims_of(document.clone()).await;
         let _changes = self.host.core.changes.lock().await;
         let taken = self
-            .store(move |store| store.take_over(&name, &uuid, generation, &document, keep))
+            .store(move |store| {
+                let document = Text {
+                    text: &document,
+                    claims: &claims,
+                };
+                store.take_over(&name, &uuid, generation, document, keep)
+            })
             .await?;
         if let Some(row) = taken {
             tracing::warn!(

@@ -212,8 +212,12 @@ async fn after_any_loss_of_the_database_running_deployments_are_taken_over_and_n
         let created = cpe.await_event("deployment.created", "shop").await;
         let adopted = created.details.get("adopted").map(String::as_str);
         assert_eq!(adopted, Some("yes"), "{loss:?}");
-        let found = cpe.deployment("shop").await.get_document(0).await.unwrap();
-        assert_eq!(found, (document("shop", ""), 1), "{loss:?}");
+        // Its object appears a moment after the event.
+        let deployment = cpe.deployment("shop").await;
+        let found = until("the object of shop", async || {
+            deployment.get_document(0).await.ok()
+        });
+        assert_eq!(found.await, (document("shop", ""), 1), "{loss:?}");
         assert_eq!(systemd.active("shop"), "active", "{loss:?}");
         assert_eq!(systemd.dpe("shop").loads.len(), 1, "{loss:?}");
         assert_nothing_was_stopped(&systemd);
