@@ -40,6 +40,7 @@ mod results;
 mod room;
 mod service_events;
 mod service_plan;
+mod settled;
 mod standby;
 mod status;
 mod suspension;

@@ -1,6 +1,7 @@
 //! What an order about a service would bring, without doing it, and why it would not hold: the same
 //! engine on a copy of the state, before and after.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cpe_status::{OverlayKind, PlanAction, ServicePlan};
@@ -11,6 +12,7 @@ use policy_engine::{Cib, RunOptions, Schedule, simulation};
 use super::Controller;
 use super::overlay::{Ordered, Target, path, sentence};
 use super::plan::actions;
+use super::settled::settled;
 use crate::machines::assembly::Life;
 use crate::machines::overlay::{EntryChange, changed};
 use crate::vocabulary::{
@@ -266,12 +268,20 @@ impl ServicePlanInput {
         Ok(plan)
     }
 
-    /// What is decided about an input, and what the world is like when that is done.
+    /// What is decided about an input, and what the world is like when that is done, and what is
+    /// under way now.
     fn outcome(&self, input: &str, zones: Zones) -> Result<(Schedule, Seats, String), Refusal> {
         let unread = |error: policy_engine::Error| Refusal::NotReady(error.to_string());
         let schedule = scheduled(input, self.now_s, zones).map_err(Refusal::NotReady)?;
-        let mut cib = Cib::parse_accepted(input).map_err(unread)?;
-        let Schedule { cluster, graph, .. } = &schedule;
+        let settled = settled(input).map_err(unread)?;
+        let later = match &settled {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(text) => {
+                Some(scheduled(text, self.now_s, zones).map_err(Refusal::NotReady)?)
+            }
+        };
+        let mut cib = Cib::parse_accepted(&settled).map_err(unread)?;
+        let Schedule { cluster, graph, .. } = later.as_ref().unwrap_or(&schedule);
         simulation::execute(&mut cib, cluster, graph, &[], self.now_s);
         let options = RunOptions {
             zone: cib.zone(zones).map_err(Refusal::NotReady)?,

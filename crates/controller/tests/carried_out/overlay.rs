@@ -109,6 +109,24 @@ fn a_move_that_would_fall_back_is_refused_by_its_plan_and_kept_if_it_is_made_nev
 }
 
 #[test]
+fn an_order_is_judged_by_where_things_will_be_when_what_is_under_way_is_done() {
+    for held in ["stop web n1", "start web n2"] {
+        let text = resources(&primitive("web", ""));
+        let mut lab = Lab::running(&text, [started("web"), vec![]]).hold(held);
+        lab.order("web", ban("n1", Lifetime::Cleared));
+        let plan = lab.plan_of("web", ban("n2", Lifetime::Cleared));
+        assert_eq!(plan.refused, ["web could run nowhere then"], "{held}");
+        let again = lab.plan_of("web", order_move(Some("n2"), Lifetime::Cleared));
+        assert!(again.refused.is_empty(), "{held}: {again:?}");
+        let clear = lab.plan_of("web", ServiceOrder::Clear { assembly: None });
+        assert!(
+            clear.refused.is_empty() && clear.warnings.is_empty(),
+            "{held}: {clear:?}"
+        );
+    }
+}
+
+#[test]
 fn a_move_with_a_time_ends_when_that_is_over() {
     let home = constraints(&location("web", "n1", "100"));
     let text = resources(&primitive("web", "")) + &home;
