@@ -41,6 +41,28 @@ async fn order(deployment: &CpeDeploymentProxy<'static>, verb: &str, options: Fi
 }
 
 #[tokio::test]
+async fn of_two_orders_that_do_not_hold_together_one_is_refused() {
+    let bus = Bus::start();
+    let _systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let deployment = deploy(&bus, &cpe).await;
+    for _ in 0..5 {
+        let (one, other) = tokio::join!(
+            deployment.order_service("ban", "web", to("web1")),
+            deployment.order_service("ban", "web", to("web2")),
+        );
+        let refused = match (&one, &other) {
+            (Ok(_), Err(error)) | (Err(error), Ok(_)) => error,
+            both => panic!("{both:?}"),
+        };
+        assert!(matches!(refused, Error::Refused(_)), "{refused:?}");
+        assert_eq!(status(&deployment).await.overlay.len(), 1);
+        order(&deployment, "clear", Fields::new()).await;
+        until_nothing_is_wanted(&deployment).await;
+    }
+}
+
+#[tokio::test]
 async fn a_move_is_planned_and_refused_if_it_would_not_hold() {
     let bus = Bus::start();
     let _systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop"]).await;

@@ -14,7 +14,7 @@ use cpe_bus::records::attribute;
 use cpe_bus::{Error, Fields, Result};
 use cpe_status::{AgentCheck, KeptInputList, Plan, ServicePlan, Unasked};
 use deployment::{Deployment, Uses};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use zbus::fdo::DBusProxy;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
@@ -40,6 +40,9 @@ pub(super) struct DpeObject {
     catalogue: Catalogue,
     shelf: Shelf,
     public: watch::Receiver<Public>,
+    /// Held from the plan of an order about a service until it is given: two that hold alone may
+    /// not hold together.
+    ordering: Mutex<()>,
 }
 
 impl DpeObject {
@@ -54,6 +57,7 @@ impl DpeObject {
             catalogue,
             shelf,
             public,
+            ordering: Mutex::default(),
         }
     }
 
@@ -528,6 +532,7 @@ impl DpeObject {
         require_administrator(connection, &header).await?;
         let order = orders::order(&verb, &options)?;
         let service: ServiceId = bounded(&service, LONGEST_NAME).into();
+        let _ordering = self.ordering.lock().await;
         let (plan, order) = self.planned(&service, &order).await?;
         orders::permit(&plan, &options)?;
         // What is so already may still be on its way to the disk: that is waited for.
