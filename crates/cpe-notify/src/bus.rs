@@ -49,6 +49,12 @@ impl<L: EventLog> NotifyObject<L> {
     }
 
     #[zbus(out_args("json"))]
+    async fn numbers(&self, #[zbus(header)] header: Header<'_>) -> Result<String> {
+        caller::require_reader(&self.bus, &self.group, &header).await?;
+        json::to_json(&self.sinks.numbers().await?)
+    }
+
+    #[zbus(out_args("json"))]
     async fn dead(&self, sink: &str, #[zbus(header)] header: Header<'_>) -> Result<String> {
         self.permit(&header).await?;
         json::to_json(&self.sinks.dead(sink).await?)

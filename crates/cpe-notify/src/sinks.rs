@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use cpe_bus::{Error, Event, Result};
 use cpe_daemon::now;
-use cpe_status::{DeadLetterList, RefusedSink, SinkList, SinkStatus, SinkTest};
+use cpe_status::{
+    DeadLetterList, RefusedSink, SinkList, SinkNumbers, SinkNumbersList, SinkStatus, SinkTest,
+};
 use tokio::task::JoinHandle;
 
 use crate::config::{self, Config, Places, Sink};
@@ -154,6 +156,36 @@ impl<L: EventLog> Sinks<L> {
         })
     }
 
+    /// What can be counted of all of them.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn numbers(&self) -> Result<SinkNumbersList> {
+        let workers: Vec<_> = {
+            let current = self.current();
+            let workers = current.workers.iter();
+            workers
+                .map(|(name, own)| (name.clone(), own.post.counts()))
+                .collect()
+        };
+        let end = self.log.end().await.ok();
+        let mut sinks = Vec::with_capacity(workers.len());
+        for (name, counts) in workers {
+            let sink = name.clone();
+            let read = self.store.run(move |store| store.position(&sink)).await;
+            let position = read.map_err(Error::Failed)?.unwrap_or_default();
+            sinks.push(SinkNumbers {
+                name,
+                lag: lag(&position, end.as_ref()),
+                last_success: position.last_success,
+                delivered: counts.delivered,
+                failed: counts.failed,
+                given_up: counts.given_up,
+            });
+        }
+        Ok(SinkNumbersList { sinks })
+    }
+
     /// The dead letters of a sink.
     ///
     /// # Errors
@@ -238,6 +270,13 @@ fn unknown(name: &str, current: &Current) -> Error {
     })
 }
 
+/// How far behind the end of the log it is, if it is in that log.
+fn lag(position: &Position, end: Option<&(String, u64)>) -> Option<u64> {
+    let is_of = |log: &str| position.log == log || position.log.is_empty();
+    end.filter(|(log, _)| is_of(log))
+        .map(|(_, end)| end.saturating_sub(position.cursor))
+}
+
 fn status(
     sink: &Sink,
     activity: Activity,
@@ -246,16 +285,13 @@ fn status(
     end: Option<&(String, u64)>,
 ) -> SinkStatus {
     let position = position.unwrap_or_default();
-    let is_of = |log: &str| position.log == log || position.log.is_empty();
     SinkStatus {
         name: sink.name.clone(),
         r#type: sink.target.word().to_owned(),
         target: sink.target.label(),
         state: activity.word().to_owned(),
         cursor: position.cursor,
-        lag: end
-            .filter(|(log, _)| is_of(log))
-            .map(|(_, end)| end.saturating_sub(position.cursor)),
+        lag: lag(&position, end),
         delivered: position.delivered,
         dead,
         lost: position.lost,

@@ -58,14 +58,36 @@ impl Activity {
 #[derive(Debug, Default)]
 pub struct Post {
     activity: Mutex<Activity>,
+    counts: Mutex<Counts>,
     /// A dead letter is wanted again.
     pub wake: Notify,
+}
+
+/// What came of attempts, since the worker was employed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// An event arrived.
+    pub delivered: u64,
+    /// It did not, and is tried again.
+    pub failed: u64,
+    /// It was given up.
+    pub given_up: u64,
 }
 
 impl Post {
     /// What it does now.
     pub fn activity(&self) -> Activity {
         *self.activity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What came of attempts until now.
+    pub fn counts(&self) -> Counts {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, what: impl FnOnce(&mut Counts) -> &mut u64) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        *what(&mut counts) += 1;
     }
 
     fn set(&self, activity: Activity) {
@@ -245,6 +267,7 @@ impl<L: EventLog> Worker<L> {
             attempts += 1;
             let (reason, after) = match self.attempt(event).await {
                 Outcome::Delivered => {
+                    self.post.count(|counts| &mut counts.delivered);
                     self.save(move |store| {
                         store.delivered(Step {
                             sink: &sink,
@@ -262,6 +285,7 @@ impl<L: EventLog> Worker<L> {
                     return self.give_up(event, missing, attempts, reason).await;
                 }
             };
+            self.post.count(|counts| &mut counts.failed);
             let pause = self.patience.pause(attempts, after);
             tracing::warn!(
                 sink = sink,
@@ -284,6 +308,7 @@ impl<L: EventLog> Worker<L> {
     }
 
     async fn give_up(&self, event: &Event, missing: u64, attempts: u32, reason: String) {
+        self.post.count(|counts| &mut counts.given_up);
         let sink = self.sink.name.clone();
         tracing::error!(
             message_id = SINK_FAILED,
@@ -332,10 +357,12 @@ impl<L: EventLog> Worker<L> {
             let (sink, id) = (self.sink.name.clone(), event.id);
             match outcome {
                 Outcome::Delivered => {
+                    self.post.count(|counts| &mut counts.delivered);
                     tracing::info!(sink, "sink {sink}: the dead letter {id} has arrived");
                     self.save(move |store| store.revived(&sink, &id)).await;
                 }
                 Outcome::Again { reason, .. } | Outcome::Never { reason } => {
+                    self.post.count(|counts| &mut counts.given_up);
                     tracing::warn!(sink, "sink {sink}: {id} is still a dead letter: {reason}");
                     self.save(move |store| store.still_dead(&sink, &id, &reason))
                         .await;

@@ -37,7 +37,10 @@ pub use overlay::{OverlayStatus, ServicePlan};
 pub use plan::{Failover, Plan, PlanAction};
 pub use resource::{BanStatus, ResourceStatus};
 pub use room::{RoomLoss, RoomRemedy, RoomReport, RoomService, RoomStatus};
-pub use sinks::{DeadLetter, DeadLetterList, RefusedSink, SinkList, SinkStatus, SinkTest};
+pub use sinks::{
+    DeadLetter, DeadLetterList, RefusedSink, SinkList, SinkNumbers, SinkNumbersList, SinkStatus,
+    SinkTest,
+};
 pub use state::{
     AssemblyState, DebugState, DeploymentState, DpeState, FencingResult, OperationOutcome,
     OverlayEnd, OverlayKind, PlanBasis, ResourceKind, RoomOutcome, RoomScope, ServiceRole,

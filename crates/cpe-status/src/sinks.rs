@@ -74,6 +74,34 @@ pub struct SinkStatus {
     pub last_error_time: u64,
 }
 
+/// What can be counted of all sinks, and no text of anybody else: the answer of Numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SinkNumbersList {
+    /// Those that work, by name.
+    pub sinks: Vec<SinkNumbers>,
+}
+
+/// What can be counted of one sink. Attempts are counted since the daemon has started, or the
+/// sink's file has changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SinkNumbers {
+    /// Its name.
+    pub name: String,
+    /// As of [`SinkStatus`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag: Option<u64>,
+    /// When an event arrived last, microseconds since the Unix epoch; 0: never.
+    pub last_success: u64,
+    /// Attempts with which an event arrived.
+    pub delivered: u64,
+    /// Attempts that failed, and are made again.
+    pub failed: u64,
+    /// Events that were given up.
+    pub given_up: u64,
+}
+
 /// The dead letters of a sink: the answer of Dead.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -12,6 +12,8 @@ use crate::Result;
 pub trait Notify {
     /// All sinks ([`cpe_status::SinkList`] as JSON).
     fn list(&self) -> Result<String>;
+    /// What can be counted of all sinks ([`cpe_status::SinkNumbersList`] as JSON).
+    fn numbers(&self) -> Result<String>;
     /// The dead letters of a sink ([`cpe_status::DeadLetterList`] as JSON).
     fn dead(&self, sink: &str) -> Result<String>;
     /// Has a dead letter (empty: all of the sink) tried once more; how many are.

@@ -1,13 +1,34 @@
 //! Who calls, as the bus vouches for it.
 
 use cpe_bus::{Error, Result};
-use nix::unistd::{Group, Uid};
+use nix::unistd::{Group, Uid, User};
 use zbus::fdo::DBusProxy;
 use zbus::message::Header;
+
+/// Who may ask for numbers, besides: the gateway, for metrics.
+const READER: &str = "cpe-gateway";
 
 /// Refuses the call unless it is root's, of our own user, or of a member of the group; says whose
 /// it is.
 pub(super) async fn require(bus: &DBusProxy<'_>, group: &str, header: &Header<'_>) -> Result<u32> {
+    check(bus, group, None, header).await
+}
+
+/// The same, and it may be the gateway's.
+pub(super) async fn require_reader(
+    bus: &DBusProxy<'_>,
+    group: &str,
+    header: &Header<'_>,
+) -> Result<u32> {
+    check(bus, group, Some(READER), header).await
+}
+
+async fn check(
+    bus: &DBusProxy<'_>,
+    group: &str,
+    reader: Option<&'static str>,
+    header: &Header<'_>,
+) -> Result<u32> {
     let sender = header.sender().ok_or_else(|| {
         Error::AccessDenied("the call has no sender, so nobody can vouch for it".into())
     })?;
@@ -19,10 +40,17 @@ pub(super) async fn require(bus: &DBusProxy<'_>, group: &str, header: &Header<'_
         .ok_or_else(|| Error::AccessDenied("the bus does not know the caller's user".into()))?;
     let groups = credentials.unix_group_ids().cloned().unwrap_or_default();
     let name = group.to_owned();
-    // Groups may come from a directory service: not on the event loop.
-    let found = tokio::task::spawn_blocking(move || Group::from_name(&name).ok().flatten()).await;
-    let gid = found.ok().flatten().map(|group| group.gid.as_raw());
-    if may(uid, &groups, Uid::effective().as_raw(), gid) {
+    // They may come from a directory service: not on the event loop.
+    let found = tokio::task::spawn_blocking(move || {
+        let gid = Group::from_name(&name).ok().flatten();
+        let reader = reader.and_then(|reader| User::from_name(reader).ok().flatten());
+        (
+            gid.map(|it| it.gid.as_raw()),
+            reader.map(|it| it.uid.as_raw()),
+        )
+    });
+    let (gid, reader) = found.await.unwrap_or_default();
+    if may(uid, &groups, Uid::effective().as_raw(), gid) || reader == Some(uid) {
         return Ok(uid);
     }
     Err(Error::AccessDenied(format!(

@@ -97,6 +97,10 @@ async fn what_a_server_refuses_is_a_dead_letter_until_it_is_delivered_again() {
     let ids = [&first, &second, &first, &first].map(String::clone);
     assert_eq!(server.ids(), ids);
     assert_eq!(status(&sinks, "a").await.delivered, 2);
+    let numbers = sinks.numbers().await.unwrap().sinks.remove(0);
+    let counted = (numbers.delivered, numbers.failed, numbers.given_up);
+    assert_eq!((counted, numbers.lag), ((2, 0, 2), Some(0)));
+    assert!(numbers.last_success > 0);
 }
 
 #[tokio::test]
