@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::bus::{Session, Sessions};
 use crate::identity::{Logins, Principal, TokenFile, Users};
 use crate::limits::{Place, Places, Rate};
+use crate::metrics::Requests;
 use crate::mirror::Mirror;
 use crate::plans::Plans;
 use crate::problem::Problem;
@@ -45,6 +46,10 @@ pub struct App {
     /// Whoever creates a deployment.
     pub(crate) creating: tokio::sync::Mutex<()>,
     simulations: Arc<Places>,
+    /// What was asked until now.
+    pub(crate) noted: Requests,
+    /// Whoever scrapes: one page is made at a time.
+    pub(crate) scraping: tokio::sync::Mutex<()>,
 }
 
 impl App {
@@ -64,6 +69,8 @@ impl App {
             documents: Places::new(DOCUMENTS.0, DOCUMENTS.1),
             simulations: Places::new(SIMULATIONS.0, SIMULATIONS.1),
             creating: tokio::sync::Mutex::default(),
+            noted: Requests::default(),
+            scraping: tokio::sync::Mutex::default(),
             settings,
         })
     }

@@ -8,12 +8,13 @@
 //! page/      the same for people ─▶ rest/
 //! rest/      the resources ─▶ guard: whose request it is, whether it may come at all
 //! app        what all requests share
+//! metrics/   numbers of what is known, for Prometheus
 //! mirror/    status of all deployments, and the newest events
 //! bus/       one connection that only looks, one for each caller
 //! identity/  users, certificates, tokens
 //! ```
 //!
-//! Metrics belong beside `rest`: they read [`mirror::Mirror::snapshot`] and
+//! Pages and metrics belong beside `rest`: they read [`mirror::Mirror::snapshot`] and
 //! [`mirror::Mirror::with_ring`], and call nobody.
 
 #![warn(missing_docs)]
@@ -25,6 +26,7 @@ mod guard;
 mod http;
 pub mod identity;
 pub mod limits;
+pub mod metrics;
 pub mod mirror;
 pub mod page;
 mod plans;

@@ -23,6 +23,22 @@ pub struct Settings {
     pub tls: Tls,
     /// Bounds on what callers may have the gateway do.
     pub limits: Limits,
+    /// For scrapers.
+    pub metrics: Metrics,
+}
+
+/// Metrics.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Series of single services and assemblies on a page at most.
+    pub max_series: usize,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics { max_series: 20_000 }
+    }
 }
 
 /// Certificates of the TLS socket.
@@ -66,6 +82,7 @@ impl Default for Settings {
                 .into(),
             tls: Tls::default(),
             limits: Limits::default(),
+            metrics: Metrics::default(),
         }
     }
 }

@@ -12,6 +12,8 @@ const FLOORS: &[&[&str]] = &[
     &["bus", "plans"],
     // what is known
     &["mirror"],
+    // numbers of it
+    &["metrics"],
     // what requests share
     &["app"],
     // what requests consist of

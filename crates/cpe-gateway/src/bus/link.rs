@@ -6,9 +6,9 @@ use std::time::Duration;
 use cpe_bus::fields::put;
 use cpe_bus::names::deployment_path;
 use cpe_bus::news::News;
-use cpe_bus::proxies::{CpeDeploymentProxy, CpeEventsProxy, CpeManagerProxy};
+use cpe_bus::proxies::{CpeDeploymentProxy, CpeEventsProxy, CpeManagerProxy, NotifyProxy};
 use cpe_bus::{BusSelection, DeploymentEntry, Event, Fields, Result, json};
-use cpe_status::DeploymentStatus;
+use cpe_status::{DeploymentStatus, SinkNumbers, SinkNumbersList};
 use zbus::Connection;
 use zbus::proxy::CacheProperties;
 
@@ -93,6 +93,16 @@ impl Link {
     pub(crate) async fn list(&self) -> Result<Vec<DeploymentEntry>> {
         let entries = self.manager.list_deployments().await?;
         entries.iter().map(DeploymentEntry::from_fields).collect()
+    }
+
+    /// How the delivery of events stands, as cpe-notify tells.
+    pub(crate) async fn sink_numbers(&self) -> Result<Vec<SinkNumbers>> {
+        let notify = NotifyProxy::builder(&self.connection)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?;
+        let list: SinkNumbersList = json::from_json(&notify.numbers().await?)?;
+        Ok(list.sinks)
     }
 
     pub(crate) async fn status(&self, name: &str) -> Result<DeploymentStatus> {

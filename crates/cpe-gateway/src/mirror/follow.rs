@@ -11,7 +11,7 @@ use cpe_bus::{BusSelection, Error, Event, Fields, Result};
 use cpe_daemon::Pauses;
 use tokio::time::timeout;
 
-use super::{Logged, Mirror};
+use super::{Logged, Mirror, look_back};
 use crate::bus::{Link, PAGE};
 
 /// Pauses before the bus is tried again.
@@ -40,7 +40,7 @@ pub(super) async fn run(mirror: Arc<Mirror>, bus: BusSelection) {
 }
 
 /// Follows on one connection until it ends.
-async fn follow(mirror: &Mirror, bus: &BusSelection, pauses: &mut Pauses) -> Result<()> {
+async fn follow(mirror: &Arc<Mirror>, bus: &BusSelection, pauses: &mut Pauses) -> Result<()> {
     let link = Link::open(bus).await?;
     // Before the log is read: what is recorded meanwhile is seen in either way.
     let mut news = link.listen().await?;
@@ -93,7 +93,7 @@ async fn ask_version(mirror: &Mirror, link: &Link) -> bool {
 }
 
 /// Reads on; whether the end is reached.
-async fn catch_up(mirror: &Mirror, link: &Link) -> Result<bool> {
+async fn catch_up(mirror: &Arc<Mirror>, link: &Link) -> Result<bool> {
     let (known, cursor) = mirror.with_ring(|ring| (ring.log().to_owned(), ring.end()));
     if known.is_empty() {
         let log = link.log_id().await?;
@@ -103,6 +103,12 @@ async fn catch_up(mirror: &Mirror, link: &Link) -> Result<bool> {
         mirror.begin(&log, newest);
         let past = past.into_iter().filter(|it| it.cursor <= newest);
         mirror.write().past = past.map(|it| Arc::new(Logged::from(it))).collect();
+        tokio::spawn(look_back::run(
+            Arc::clone(mirror),
+            link.clone(),
+            log,
+            newest,
+        ));
         return Ok(false);
     }
     match link.query(&known, cursor, PAGE, Fields::new()).await {
@@ -114,6 +120,7 @@ async fn catch_up(mirror: &Mirror, link: &Link) -> Result<bool> {
         Err(Error::OtherLog(_)) => {
             tracing::warn!("cpe has another event log now; reading it from its beginning");
             mirror.begin(&link.log_id().await?, 0);
+            mirror.write().tally.begin_other_log();
             Ok(false)
         }
         Err(error) => Err(error),
@@ -136,6 +143,7 @@ impl Mirror {
         }
         let mut state = self.write();
         for event in events {
+            state.tally.count(&event);
             state.ring.push(event);
         }
         state.ring.looked_until(until);

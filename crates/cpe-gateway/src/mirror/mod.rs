@@ -4,15 +4,18 @@
 //! reads what is known here, with its age: many viewers cost the DPEs as much as one.
 
 mod follow;
+mod look_back;
 mod refresh;
 mod ring;
+mod sinks;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use cpe_bus::{BusSelection, DeploymentEntry};
-use cpe_status::DeploymentStatus;
+use cpe_status::{DeploymentStatus, SinkNumbers};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -20,6 +23,7 @@ use crate::bus::Link;
 use crate::problem::Problem;
 
 pub use ring::{Logged, Ring};
+pub use tally::Tally;
 
 /// Knowledge that is older is none.
 const STALE: Duration = Duration::from_secs(90);
@@ -61,6 +65,8 @@ struct State {
     ring: Ring,
     /// Events from before the ring began, for those who look back.
     past: Vec<Arc<Logged>>,
+    tally: Tally,
+    sinks: sinks::Told,
     /// When cpe last answered.
     answered: Option<Instant>,
     /// It did when it was asked last.
@@ -91,6 +97,7 @@ impl Mirror {
         let mirror = Arc::new(Mirror::default());
         tokio::spawn(follow::run(Arc::clone(&mirror), bus));
         tokio::spawn(refresh::run(Arc::clone(&mirror)));
+        tokio::spawn(sinks::run(Arc::clone(&mirror)));
         mirror
     }
 
@@ -105,6 +112,17 @@ impl Mirror {
     /// All deployments by name: for pages, lists and metrics.
     pub fn snapshot(&self) -> Vec<Seen> {
         self.read().deployments.values().cloned().collect()
+    }
+
+    /// What events have added up to.
+    pub fn tally(&self) -> Tally {
+        self.read().tally.clone()
+    }
+
+    /// How the delivery of events stands; none: nobody has told.
+    pub fn sinks(&self) -> Vec<SinkNumbers> {
+        let state = self.read();
+        state.sinks.at(state.ring.end())
     }
 
     /// Whether cpe has said which deployments there are.

@@ -10,7 +10,7 @@ use cpe_status::DeploymentStatus;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::{Mirror, Seen};
+use super::{Mirror, Seen, State};
 use crate::bus::Link;
 
 /// A deployment is not asked more often.
@@ -94,6 +94,10 @@ impl Mirror {
             };
             state.deployments.insert(seen.entry.name.clone(), seen);
         }
+        let State {
+            tally, deployments, ..
+        } = &mut *state;
+        tally.retain(|name| deployments.contains_key(name));
     }
 
     fn fetched(&self, asked: &Asked, status: DeploymentStatus) {

@@ -6,6 +6,7 @@ mod diff;
 mod documents;
 mod events;
 mod health;
+mod metrics;
 mod openapi;
 mod plans;
 mod questions;
@@ -55,6 +56,8 @@ fn resources() -> (Router<Arc<App>>, OpenApi) {
         .routes(routes!(plans::apply))
         .routes(routes!(events::page))
         .routes(routes!(stream::follow))
+        .routes(routes!(metrics::scrape))
+        .routes(routes!(metrics::pacemaker))
         .routes(routes!(health::contract))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready));
@@ -77,6 +80,7 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(not_allowed)
         .layer(from_fn_with_state(Arc::clone(&app), guard))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(&app), metrics::note))
         .with_state(app)
 }
 

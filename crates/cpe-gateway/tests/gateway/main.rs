@@ -15,6 +15,7 @@ mod double;
 mod harness;
 mod hostile;
 mod logins;
+mod metrics;
 mod page;
 mod plans;
 mod reading;
