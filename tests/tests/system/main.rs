@@ -29,6 +29,7 @@ mod granted;
 mod history;
 mod installation;
 mod killed_agents;
+mod metrics;
 mod neighbours;
 mod networks;
 mod notifications;
