@@ -1,4 +1,4 @@
-//! How long a page of metrics takes that has 1,000 deployments with 8 services and 4 assemblies each.
+//! How long a page of metrics takes: 1,000 deployments with 8 services and 4 assemblies each.
 
 #![allow(clippy::print_stdout, reason = "it is for people")]
 

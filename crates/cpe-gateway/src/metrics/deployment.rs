@@ -167,7 +167,7 @@ fn services(selection: &Selection<'_>, families: &mut Families<'_>) -> fmt::Resu
         },
     )?;
     families.gauges(
-        "cpe_service_fail_count",
+        "cpe_service_failures",
         "Failures that count against a service, of all its instances together; 1000000 is INFINITY",
         |series| {
             for own in &selection.deployments {

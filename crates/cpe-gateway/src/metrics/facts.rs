@@ -17,7 +17,7 @@ pub struct Facts {
     pub age: Duration,
     /// The deployments that the caller may see, by name.
     pub seen: Vec<Seen>,
-    /// What events have added up to; of it the caller is told of those deployments alone.
+    /// What events have added up to; of it the caller learns of those deployments alone.
     pub tally: Tally,
     /// For those who see all deployments.
     pub whole: Option<Whole>,

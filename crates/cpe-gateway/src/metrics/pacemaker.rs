@@ -44,11 +44,18 @@ struct Told<'f> {
 /// Writes all of them.
 pub(super) fn write(facts: &Facts, families: &mut Families<'_>) -> fmt::Result {
     let (all, dropped) = select(facts);
+    nodes(&all, families)?;
+    resources(&all, families)?;
+    failures(&all, families)?;
+    left_out(dropped, families)
+}
+
+fn nodes(all: &[Told<'_>], families: &mut Families<'_>) -> fmt::Result {
     families.gauges(
         "ha_cluster_pacemaker_nodes",
         "Whether an assembly is in that status, as a node of a cluster (0 or 1)",
         |series| {
-            for own in &all {
+            for own in all {
                 for node in &own.status.assemblies {
                     for status in NODE {
                         let labels = [
@@ -63,12 +70,15 @@ pub(super) fn write(facts: &Facts, families: &mut Families<'_>) -> fmt::Result {
             }
             Ok(())
         },
-    )?;
+    )
+}
+
+fn resources(all: &[Told<'_>], families: &mut Families<'_>) -> fmt::Result {
     families.gauges(
         "ha_cluster_pacemaker_resources",
         "Whether an instance of a service is in that status, as a resource of a cluster (0 or 1)",
         |series| {
-            for own in &all {
+            for own in all {
                 let resources = own.status.services.iter();
                 for instance in resources {
                     let (group, clone) = nest(own, instance);
@@ -91,12 +101,15 @@ pub(super) fn write(facts: &Facts, families: &mut Families<'_>) -> fmt::Result {
             }
             Ok(())
         },
-    )?;
+    )
+}
+
+fn failures(all: &[Told<'_>], families: &mut Families<'_>) -> fmt::Result {
     families.gauges(
         "ha_cluster_pacemaker_fail_count",
         "The fail count of an instance of a service in an assembly",
         |series| {
-            for own in &all {
+            for own in all {
                 for ((resource, node), count) in &own.fail_counts {
                     let labels = [
                         ("deployment", own.name),
@@ -112,8 +125,7 @@ pub(super) fn write(facts: &Facts, families: &mut Families<'_>) -> fmt::Result {
             }
             Ok(())
         },
-    )?;
-    left_out(dropped, families)
+    )
 }
 
 /// Whole deployments, as many as there is room for.

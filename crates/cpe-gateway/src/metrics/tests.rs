@@ -104,8 +104,8 @@ fn a_page_has_what_is_known_and_zeros_where_there_is_nothing() {
         "cpe_assemblies{deployment=\"shop\",state=\"lost\"} 0",
         "cpe_services{deployment=\"shop\",state=\"failed\"} 1",
         "cpe_service_running{deployment=\"shop\",service=\"web\"} 1",
-        "cpe_service_fail_count{deployment=\"shop\",service=\"web\"} 3",
-        "cpe_service_fail_count{deployment=\"shop\",service=\"db\"} 1000000",
+        "cpe_service_failures{deployment=\"shop\",service=\"web\"} 3",
+        "cpe_service_failures{deployment=\"shop\",service=\"db\"} 1000000",
         "cpe_assembly_online{deployment=\"shop\",assembly=\"a0\"} 1",
         "cpe_assembly_last_heartbeat_timestamp_seconds{deployment=\"shop\",assembly=\"a0\"} 1700000000.5",
         "cpe_overlay_entries{deployment=\"shop\",kind=\"ban\"} 0",
@@ -190,7 +190,7 @@ fn too_many_series_are_left_out_by_whole_deployments() {
     let parts = series(&text).into_iter().filter(|it| {
         [
             "cpe_service_running",
-            "cpe_service_fail_count",
+            "cpe_service_failures",
             "cpe_assembly_",
         ]
         .iter()
