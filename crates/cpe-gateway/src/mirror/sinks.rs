@@ -19,12 +19,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Told {
     sinks: Vec<SinkNumbers>,
     end: u64,
+    /// Nobody has answered since.
+    is_away: bool,
 }
 
 impl Told {
     /// As it is now: what is recorded while nobody delivers is still to be delivered.
     pub(super) fn at(&self, end: u64) -> Vec<SinkNumbers> {
-        let since = end.saturating_sub(self.end);
+        let since = match self.is_away {
+            true => end.saturating_sub(self.end),
+            false => 0,
+        };
         let sinks = self.sinks.iter();
         let later = |sink: &SinkNumbers| SinkNumbers {
             lag: sink.lag.map(|lag| lag.saturating_add(since)),
@@ -39,10 +44,24 @@ pub(super) async fn run(mirror: Arc<Mirror>) {
     loop {
         if let Some(link) = mirror.link() {
             let end = mirror.with_ring(super::Ring::end);
-            match timeout(PATIENCE, link.sink_numbers()).await {
-                Ok(Ok(sinks)) => mirror.write().sinks = Told { sinks, end },
-                Ok(Err(error)) => tracing::debug!("no sinks: {}", error.message()),
-                Err(_) => tracing::debug!("cpe-notify does not answer"),
+            let answer = timeout(PATIENCE, link.sink_numbers()).await;
+            let told = &mut mirror.write().sinks;
+            match answer {
+                Ok(Ok(sinks)) => {
+                    *told = Told {
+                        sinks,
+                        end,
+                        is_away: false,
+                    }
+                }
+                Ok(Err(error)) => {
+                    told.is_away = true;
+                    tracing::debug!("no sinks: {}", error.message());
+                }
+                Err(_) => {
+                    told.is_away = true;
+                    tracing::debug!("cpe-notify does not answer");
+                }
             }
         }
         sleep(EVERY).await;
@@ -60,11 +79,13 @@ mod tests {
             lag,
             ..SinkNumbers::default()
         };
-        let told = Told {
+        let mut told = Told {
             sinks: vec![sink(Some(2)), sink(None)],
             end: 10,
+            is_away: false,
         };
-        assert_eq!(told.at(10), [sink(Some(2)), sink(None)]);
+        assert_eq!(told.at(15), [sink(Some(2)), sink(None)]);
+        told.is_away = true;
         assert_eq!(told.at(15), [sink(Some(7)), sink(None)]);
         // Another log.
         assert_eq!(told.at(1), [sink(Some(2)), sink(None)]);
