@@ -106,7 +106,7 @@ fn numbers_tell_what_fails_and_alerts_fire_on_them() {
         scraped["cpe_transition_duration_seconds_count"] >= 4.0,
         "{text}"
     );
-    let longest = scraped["cpe_failover_duration_seconds_bucket{le=\"120.0\"}"];
+    let longest = scraped["cpe_failover_duration_seconds_bucket{le=\"120\"}"];
     assert_eq!(longest, scraped["cpe_failover_duration_seconds_count"]);
     assert_eq!(scraped["cpe_events_total{kind=\"assembly.lost\"}"], 1.0);
     let delivered = "cpe_sink_deliveries_total{sink=\"all\",outcome=\"delivered\"}";
