@@ -25,8 +25,8 @@ packages: ## install the system packages that building and testing need
 	@SUDO="$(SUDO)" ./mk/packages.sh
 
 .PHONY: build
-build: packages ## build all programs (release)
-	$(CARGO) build --release --locked
+build: packages ## build all programs (release); FEATURES=dpe/otlp: with spans of transitions
+	$(CARGO) build --release --locked $(if $(FEATURES),--features $(FEATURES))
 
 .PHONY: lab
 lab: packages ## build what the end-to-end tests boot: four Debian roots and the installed programs
@@ -47,6 +47,7 @@ demo: packages ## the whole job on a private real system, step by step (STAGE=pr
 .PHONY: test
 test: lab ## every test
 	$(CARGO) test --locked --no-fail-fast --workspace --exclude end-to-end
+	$(CARGO) test --locked --workspace --exclude end-to-end --features dpe/otlp --lib --test lifeline spans
 	$(AS_ROOT) $(CARGO) test --locked --workspace --exclude end-to-end --test bus_api -- --ignored
 	$(UNDER_USER_MANAGER) $(CARGO) test --locked --workspace --exclude end-to-end --test systemd -- --ignored
 	$(AS_ROOT) RUST_TEST_THREADS=$${E2E_THREADS:-2} $(CARGO) test --locked --no-fail-fast -p end-to-end
@@ -113,4 +114,5 @@ deny: ## licences, banned crates, sources and advisories of what the project dep
 check: ## formatting, lints and documentation, as CI does
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --features dpe/otlp -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet

@@ -1,15 +1,28 @@
-//! The host's wall clock: which time zones it knows, and when somebody sets it.
+//! The host's clocks: what time it is, which time zones it knows, and when somebody sets one.
 
 use std::os::fd::OwnedFd;
 
-use controller::{Input, Zone};
+use controller::{Input, Time, Zone};
 use rustix::io::Errno;
 use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
+    timerfd_create, timerfd_settime,
 };
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
+
+/// What time it is.
+pub(crate) fn now() -> Time {
+    let us = |clock| {
+        let time = clock_gettime(clock);
+        u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000
+            + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000
+    };
+    Time {
+        boottime_us: us(ClockId::Boottime),
+        wall_us: us(ClockId::Realtime),
+    }
+}
 
 /// The rules of a time zone.
 pub(crate) fn zone(name: &str) -> Option<Zone> {

@@ -42,6 +42,7 @@ mod outbox;
 mod room;
 mod saving;
 mod shell;
+mod spans;
 mod store;
 
 use std::path::Path;

@@ -53,7 +53,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     if let Some(Command::Man { directory }) = &options.command {
-        return cpe_daemon::man_page(Options::command(), "8", "", directory);
+        return cpe_daemon::man_page(Options::command(), "8", MAN_SECTIONS, directory);
     }
     let name = options.name.unwrap_or_default();
     if let Err(error) = check_deployment_name(&name) {
@@ -104,3 +104,14 @@ fn main() -> anyhow::Result<()> {
     }
     outcome
 }
+
+/// What the command line does not say, for the man page.
+const MAN_SECTIONS: &str = r".SH ENVIRONMENT
+.TP
+.B CPE_LOG
+What is logged: a level, or TARGET=LEVEL,\&..., such as dpe=debug,zbus=warn.
+.TP
+.B OTEL_EXPORTER_OTLP_ENDPOINT
+Where spans of transitions and their actions are sent (OTLP over HTTP), as http://localhost:4318. Only a dpe that is built
+with them (feature otlp) sends any; another one says so. OpenTelemetry\(aqs other variables count, too.
+";

@@ -7,13 +7,12 @@ use std::time::Duration;
 use anyhow::Context;
 use controller::{
     AssemblyId, Controller, DebugOrder, Decision, Effect, EngineInput, FenceDevice, Input,
-    LeasesHeld, Reply, Request, RoomQuestion, Time, Why,
+    LeasesHeld, Reply, Request, RoomQuestion, Why,
 };
 use cpe_bus::peer::{Credentials, Side};
 use cpe_bus::{BusSelection, Error};
 use cpe_daemon::Watchdog;
 use cpe_status::{DebugReport, DeploymentStatus, DpeState};
-use rustix::time::{ClockId, clock_gettime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -22,6 +21,7 @@ use zbus::Connection;
 use crate::agents::{Agents, Call, Wants};
 use crate::bus::{self, BusRequest, Public, Requests};
 use crate::catalogue::Catalogue;
+use crate::clock::now;
 use crate::explain::Basis;
 use crate::fencing::{self, Gate, SeenUnits};
 use crate::kept_inputs::{Keeper, Kept, KeptInputs, Shelf};
@@ -29,6 +29,7 @@ use crate::newest::Newest;
 use crate::outbox::{self, Outbox};
 use crate::room::Answers;
 use crate::saving::{News, Saving, Step};
+use crate::spans::Spans;
 use crate::{clock, convert, saving, store};
 
 /// Inputs that may wait for the loop: heartbeats of a thousand assemblies in a second. The loop
@@ -42,18 +43,6 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 const LAST_WRITE: Duration = Duration::from_secs(2);
 /// Lateness of a deadline that is worth a line in the journal.
 const NOTEWORTHY_STALL: Duration = Duration::from_secs(1);
-
-fn now() -> Time {
-    let us = |clock| {
-        let time = clock_gettime(clock);
-        u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000
-            + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000
-    };
-    Time {
-        boottime_us: us(ClockId::Boottime),
-        wall_us: us(ClockId::Realtime),
-    }
-}
 
 /// How long the loop may stand still: with the restart it is back within a third of the shortest
 /// lease. Not less than a busy host needs, and not more than any daemon. `None`: what the unit
@@ -128,6 +117,7 @@ pub(crate) async fn run(
         seen_units: SeenUnits::default(),
         thinking: JoinSet::new(),
         room: Answers::default(),
+        spans: Spans::of(name),
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(clock::watch(inputs.clone()));
@@ -233,6 +223,8 @@ struct Shell {
     thinking: JoinSet<Decision>,
     /// Whether there is room after a loss, for status and events.
     room: Answers,
+    /// What takes how long, for whoever wants to be told.
+    spans: Spans,
 }
 
 impl Shell {
@@ -290,6 +282,7 @@ impl Shell {
             tracing::warn!(cpe_deployment = self.name, "the last changes are not saved");
         }
         self.perform();
+        self.spans.finish();
     }
 
     /// Takes an input and all that wait behind it, for one look at the world. What comes in
@@ -335,6 +328,7 @@ impl Shell {
             result: Err("its agent was there again before its device was asked".to_owned()),
         });
         for input in std::iter::once(input).chain(ended) {
+            self.spans.told(&input);
             if let Err(refusal) = self.controller.handle(now(), input) {
                 tracing::error!(cpe_deployment = self.name, "refused: {refusal}");
             }
@@ -386,6 +380,7 @@ impl Shell {
     }
 
     fn carry_out(&mut self, effect: Effect) {
+        self.spans.begun(&effect);
         match effect {
             // Taken by what saves.
             Effect::Persist(_) => {}

@@ -20,8 +20,8 @@ const FLOORS: &[&[&str]] = &[
         "store",
     ],
     // tasks beside the loop: the streams to agents, the bus, the ways to the event log and to the
-    // disk
-    &["agents", "bus", "outbox", "saving"],
+    // disk, and to who wants to know what takes how long
+    &["agents", "bus", "outbox", "saving", "spans"],
     // the loop
     &["shell"],
 ];

@@ -10,7 +10,10 @@ use controller::{Controller, Durable, Effect, Input, Request, Time};
 use cpe_bus::names::{CPE_NAME, dpe_name};
 use cpe_bus::peer::{Access, PeerListener, server_builder};
 use cpe_bus::proxies::DpeProxy;
-use cpe_bus::{AgentDescription, Error, Fields, HelloReply, PeerAddress, Result};
+use cpe_bus::{
+    AgentDescription, Error, Fields, HelloReply, Operation, OperationRecord, OperationState,
+    OperationStatus, PeerAddress, Result,
+};
 use cpe_fence::{Callers, Confinement, Settings};
 use tempfile::TempDir;
 use zbus::Connection;
@@ -37,6 +40,8 @@ pub(crate) struct Fake {
     pub epoch: AtomicU64,
     /// Operations that it was given.
     pub executed: AtomicU64,
+    /// It tells how operations end: they take so many milliseconds. 0: it does not.
+    pub takes_ms: AtomicU64,
 }
 
 struct Agent(Arc<Fake>);
@@ -80,9 +85,29 @@ impl Agent {
         self.0.renewals.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn execute(&self, _epoch: u64, _operation: Fields) {
-        self.0.executed.fetch_add(1, Ordering::Relaxed);
+    fn execute(
+        &self,
+        _epoch: u64,
+        operation: Fields,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> Result<()> {
+        let call_id = self.0.executed.fetch_add(1, Ordering::Relaxed);
+        let takes = Duration::from_millis(self.0.takes_ms.load(Ordering::Relaxed));
+        if takes.is_zero() {
+            return Ok(());
+        }
+        let operation = Operation::from_fields(&operation)?;
+        let record = pretend(operation, u32::try_from(call_id).unwrap() + 1);
+        let emitter = emitter.to_owned();
+        tokio::spawn(async move {
+            tokio::time::sleep(takes).await;
+            let _ = Agent::operation_completed(&emitter, record.to_fields()).await;
+        });
+        Ok(())
     }
+
+    #[zbus(signal)]
+    async fn operation_completed(emitter: &SignalEmitter<'_>, record: Fields) -> zbus::Result<()>;
 
     #[zbus(signal)]
     async fn heartbeat(
@@ -91,6 +116,28 @@ impl Agent {
         pending: u32,
         more: Fields,
     ) -> zbus::Result<()>;
+}
+
+/// The result of an operation that nobody has run: nothing runs at first, and what is called
+/// `sick` does not start.
+fn pretend(operation: Operation, call_id: u32) -> OperationRecord {
+    let is_probe = operation.action == "monitor" && operation.interval_ms == 0;
+    let is_sick = operation.action == "start" && operation.resource == "sick";
+    let (rc, exit_reason) = match (is_probe, is_sick) {
+        (true, _) => (7, ""),
+        (_, true) => (1, "it is sick"),
+        _ => (0, ""),
+    };
+    OperationRecord {
+        operation,
+        state: OperationState::Complete,
+        status: OperationStatus::Done,
+        call_id,
+        rc,
+        exec_ms: 42,
+        exit_reason: exit_reason.into(),
+        ..OperationRecord::default()
+    }
 }
 
 impl Fake {
@@ -134,6 +181,8 @@ pub(crate) struct World {
     pub web2: Arc<Fake>,
     pub dpe: Option<Child>,
     bus: Option<Child>,
+    /// Of the DPE's environment.
+    pub variables: Vec<(&'static str, String)>,
     /// `<fencing>` of web1.
     fencing: &'static str,
 }
@@ -161,6 +210,7 @@ impl World {
             web2: Arc::default(),
             dpe: None,
             bus: None,
+            variables: Vec::new(),
             fencing,
             folder,
         };
@@ -277,6 +327,7 @@ impl World {
             .arg(self.path("fence.sock"))
             .env("RUNTIME_DIRECTORY", self.folder.path())
             .env_remove("NOTIFY_SOCKET")
+            .envs(self.variables.iter().cloned())
             .spawn();
         self.dpe = Some(dpe.unwrap());
     }

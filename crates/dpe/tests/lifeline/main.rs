@@ -9,6 +9,8 @@
 )]
 
 mod harness;
+#[cfg(feature = "otlp")]
+mod spans;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
