@@ -1,7 +1,8 @@
 //! What a deployment's status and a plan consist of: the same types in the controller that makes
 //! them, on the bus that carries them as JSON, and in the programs that read them; what a guest's
 //! [address](PeerAddress) is, and what is run before a service [starts](Configure), in documents,
-//! settings and statuses; how the delivery of events
+//! settings and statuses; values that only a guest has
+//! ([`GuestSecret`]); how the delivery of events
 //! [stands](SinkList); and the limits that hold in all of these. No I/O.
 
 #![warn(missing_docs)]
@@ -10,6 +11,7 @@ mod address;
 mod agents;
 mod configure;
 mod debug;
+mod guest_secret;
 mod input;
 pub mod limits;
 mod operation;
@@ -31,6 +33,7 @@ pub use agents::{
 };
 pub use configure::Configure;
 pub use debug::{DebugReport, Said};
+pub use guest_secret::{GuestSecret, MAX_GUEST_SECRET, SECRET_NAMES, names_secret};
 pub use input::{KeptInput, KeptInputList};
 pub use operation::{OperationList, OperationStatus};
 pub use overlay::{OverlayStatus, ServicePlan};

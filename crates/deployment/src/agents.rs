@@ -224,7 +224,7 @@ impl Variant<'_> {
             };
             warnings.push((given.at, message, hint));
         }
-        if given.is_live {
+        if given.is_elsewhere {
             return warnings;
         }
         let value = given.value.trim();

@@ -4,11 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cpe_status::GuestSecret;
+
 use crate::live::{LiveReference, LiveSource};
 use crate::model::{
-    Assembly, Constraint, Deployment, Escalation, FencingMode, Instances, Origin, Service,
+    Assembly, Constraint, Deployment, Escalation, FencingMode, Instances, Origin, Parameter,
+    Service,
 };
-use crate::secret::is_secret;
+use crate::secret::{is_secret, secret_use};
 use crate::tree::{Element, parse};
 
 /// Something that differs.
@@ -56,7 +59,7 @@ pub struct Detail {
     pub from: Option<String>,
     /// What it is.
     pub to: Option<String>,
-    /// The values are secrets by their name: not for the screen.
+    /// The values are secrets, by their name or since the document says so: not for the screen.
     pub secret: bool,
 }
 
@@ -219,7 +222,7 @@ fn of_assembly(assembly: &Assembly) -> Facts {
         FencingMode::Agent { agent, parameters } => {
             say(&mut facts, "fencing agent", agent);
             for own in parameters {
-                say_named(&mut facts, "fencing parameter", &own.name, &own.value);
+                say_parameter(&mut facts, "fencing parameter", own);
             }
         }
         FencingMode::Unit { unit } => say(&mut facts, "fencing unit", unit),
@@ -251,7 +254,7 @@ fn of_service(service: &Service) -> Facts {
     say(&mut facts, "agent", &service.agent);
     say_if(&mut facts, "assembly", service.assembly.as_ref());
     for own in &service.parameters {
-        say_named(&mut facts, "parameter", &own.name, &own.value);
+        say_parameter(&mut facts, "parameter", own);
     }
     say_if(&mut facts, "configure", service.configure.as_ref());
     for (name, time) in [
@@ -399,6 +402,19 @@ fn say_if(facts: &mut Facts, name: &str, value: Option<impl ToString>) {
     }
 }
 
+fn say_parameter(facts: &mut Facts, kind: &str, own: &Parameter) {
+    let fact = Fact {
+        value: own.value.clone(),
+        secret: own.secret && !is_elsewhere(&own.value),
+    };
+    facts.insert(format!("{kind} {}", own.name), fact);
+}
+
+/// Whether it says where the value is, which everybody who looks may know.
+fn is_elsewhere(value: &str) -> bool {
+    secret_use(value).is_some() || GuestSecret::of_value(value).is_some()
+}
+
 /// A value that has a name of its own, by which it may be a secret.
 fn say_named(facts: &mut Facts, kind: &str, name: &str, value: &str) {
     let key = match kind {
@@ -412,7 +428,7 @@ fn say_named(facts: &mut Facts, kind: &str, name: &str, value: &str) {
     };
     let fact = Fact {
         value: value.to_owned(),
-        secret: is_secret(name),
+        secret: is_secret(name) && !is_elsewhere(value),
     };
     facts.insert(key, fact);
 }

@@ -369,6 +369,9 @@ pub struct Parameter {
     /// The text, or the text that a reference leads to. Of one that leads beyond the document: what
     /// counts until there is a value; empty if nothing does.
     pub value: String,
+    /// The value is for nobody but who may read the document: it says so, its name does, or that of
+    /// what it refers to.
+    pub secret: bool,
 }
 
 /// What happens when an operation of a service fails. Pacemaker Explained, "Operation Properties".

@@ -1,8 +1,10 @@
-//! Secrets of fence agents: which parameters have one, and how a document names the file that it is
-//! in instead.
+//! Secrets: which parameters have one, and how a document names where it is instead.
 //!
-//! The files are read where agents are run, by root. So a secret that is in a file is in no
-//! document, no saved state, no input of the policy engine and no message.
+//! Those of fence agents are in files of the host, those of services in their guests. They are read
+//! where agents are run, by root. So such a secret is in no document, no saved state, no input of
+//! the policy engine and no message.
+
+use cpe_status::GuestSecret;
 
 /// Where the files are: those in it are for every deployment, those in a folder of a deployment's
 /// name for that one.
@@ -15,7 +17,20 @@ const PATH: &str = "cpe-secret-path:";
 /// them.
 const WORDS: [&str; 5] = ["passw", "secret", "token", "community", "passphrase"];
 /// Other names.
-const NAMES: [&str; 4] = ["access_key", "apikey", "api_key", "snmp_priv_passwd"];
+const NAMES: [&str; 8] = [
+    "access_key",
+    "apikey",
+    "api_key",
+    "credentials",
+    "pass",
+    "private_key",
+    "pwd",
+    "snmp_priv_passwd",
+];
+/// How other names end.
+const ENDS: [&str; 2] = ["_pass", "_pwd"];
+/// The value by which Pacemaker's cibsecret says that it is in files of the cluster's nodes.
+const CIBSECRET: &str = "lrm://";
 
 /// A value that is in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,14 +48,60 @@ pub fn secret_use(value: &str) -> Option<SecretUse<'_>> {
     content.or_else(|| value.strip_prefix(PATH).map(SecretUse::Copy))
 }
 
-/// Whether the value of a fence agent's parameter of that name is a secret, by its name: password,
-/// passwd, secret_key, token_value and the like, not the file or the program that gives it.
+/// Whether the value of a parameter of that name is a secret, by its name: password, passwd,
+/// secret_key, token_value and the like, not the file or the program that gives it.
 pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('-', "_");
     let leads = ["_script", "_file", "_path"]
         .iter()
         .any(|end| name.ends_with(end));
-    !leads && (WORDS.iter().any(|word| name.contains(word)) || NAMES.contains(&name.as_str()))
+    let is_one = WORDS.iter().any(|word| name.contains(word))
+        || NAMES.contains(&name.as_str())
+        || ENDS.iter().any(|end| name.ends_with(end));
+    !leads && is_one
+}
+
+/// What is wrong with a value, and what would be right.
+pub(crate) type Wrong = (&'static str, String);
+
+/// Checks where a service's parameter has its value, if it is not in the document.
+///
+/// # Errors
+/// If nothing reads it from there.
+pub(crate) fn check_of_service(value: &str) -> Result<(), Wrong> {
+    let instead = "put it into a file of each guest in which the service may run (root's, and only root may write to it), \
+                   and write file=\"/etc/app/password\" (in <configuration>: value=\"cpe-guest-file:/etc/app/password\")";
+    if value.starts_with(CIBSECRET) {
+        let what = "is kept by Pacemaker's cibsecret on the nodes of a cluster, where nothing of this system reads it";
+        return Err((what, instead.to_owned()));
+    }
+    if secret_use(value).is_some() {
+        let what = "is in a file of the host, and only fence agents run there";
+        return Err((what, instead.to_owned()));
+    }
+    let guest = GuestSecret::of_value(value);
+    let checked = guest.map_or(Ok(()), |secret| secret.check());
+    checked.map_err(|expected| ("is in no place of a guest that can be read", expected))
+}
+
+/// The same of a fence agent, whose file [`check`] has looked at.
+///
+/// # Errors
+/// If nothing reads it from there.
+pub(crate) fn check_of_fencing(value: &str, deployment: &str) -> Result<(), Wrong> {
+    let what = if value.starts_with(CIBSECRET) {
+        "is kept by Pacemaker's cibsecret on the nodes of a cluster, where nothing of this system reads it"
+    } else if GuestSecret::of_value(value).is_some() {
+        "is in a file of a guest, and fence agents run on the host"
+    } else {
+        return Ok(());
+    };
+    let file = format!("{SECRETS}{deployment}/password");
+    let hint = format!(
+        "put it into a file of the host (root only), and write file=\"{file}\" (in <configuration>: value=\"{}\")",
+        content_of(&file)
+    );
+    Err((what, hint))
 }
 
 /// The value that stands for what is in a file.
@@ -102,6 +163,9 @@ mod tests {
             "community",
             "Client-Secret",
             "inet4_passwd",
+            "db_pass",
+            "db_pwd",
+            "private_key",
         ] {
             assert!(is_secret(name), "{name}");
         }
@@ -112,8 +176,36 @@ mod tests {
             "passwd_script",
             "password_script",
             "key_file",
+            "bypass",
+            "pass_through",
+            "private_key_file",
+            "primary_key",
         ] {
             assert!(!is_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn services_have_files_of_guests_and_fence_agents_those_of_the_host() {
+        let guest = GuestSecret::File("/etc/app/password".into()).to_value();
+        let host = content_of("/etc/cpe/secrets/ipmi");
+        for value in ["", "hunter2", &guest] {
+            check_of_service(value).unwrap();
+        }
+        for value in [
+            &host,
+            "lrm://",
+            "cpe-guest-file:password",
+            "cpe-guest-credential:a/b",
+        ] {
+            check_of_service(value).unwrap_err();
+        }
+        for value in ["", "hunter2", &host] {
+            check_of_fencing(value, "shop").unwrap();
+        }
+        for value in [&guest, "lrm://"] {
+            let (_, hint) = check_of_fencing(value, "shop").unwrap_err();
+            assert!(hint.contains("/etc/cpe/secrets/shop/"), "{hint}");
         }
     }
 

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use cpe_status::GuestSecret;
+
 use crate::model::{Agent, Constraint, Deployment, FencingMode, Score, resource_id};
 
 /// The most parameters of a document that are checked: sets that many primitives share would
@@ -32,8 +34,8 @@ pub(crate) struct Use {
 pub(crate) struct Given {
     pub(crate) name: String,
     pub(crate) value: String,
-    /// It is known only while the deployment runs.
-    pub(crate) is_live: bool,
+    /// It is known only while the deployment runs, or only in the guest.
+    pub(crate) is_elsewhere: bool,
     /// Of its element.
     pub(crate) at: usize,
 }
@@ -98,7 +100,8 @@ pub(crate) fn of_services(deployment: &Deployment, places: &[Places]) -> Vec<Use
             let parameters = service.parameters.iter().map(|parameter| Given {
                 name: parameter.name.clone(),
                 value: parameter.value.clone(),
-                is_live: live.contains(&(&*service.id, &*parameter.name)),
+                is_elsewhere: live.contains(&(&*service.id, &*parameter.name))
+                    || GuestSecret::of_value(&parameter.value).is_some(),
                 at: places
                     .parameters
                     .get(&parameter.name)
@@ -132,7 +135,7 @@ pub(crate) fn of_fencing(deployment: &Deployment, places: &BTreeMap<usize, Place
         let parameters = parameters.iter().map(|parameter| Given {
             name: parameter.name.clone(),
             value: parameter.value.clone(),
-            is_live: false,
+            is_elsewhere: false,
             at: place(&parameter.name).unwrap_or(places.agent),
         });
         uses.push(Use {

@@ -106,14 +106,14 @@ fn a_file_is_one_that_the_deployment_may_use() {
 }
 
 #[test]
-fn only_fence_agents_have_values_in_files() {
+fn only_fence_agents_have_copies_of_files() {
     let text = "<deployable name='shop'><assemblies><assembly name='a' address='unix:/a'/></assemblies><services>\
         <service name='db' class='ocf' provider='heartbeat' type='pgsql'><parameters>\
-        <parameter name='password' file='/etc/cpe/secrets/db'/></parameters></service></services></deployable>";
+        <parameter name='password' path_of='/etc/cpe/secrets/db'/></parameters></service></services></deployable>";
     assert!(
         problems(text)
             .iter()
-            .any(|it| it.contains("no attribute 'file'"))
+            .any(|it| it.contains("no attribute 'path_of'"))
     );
     let both = document("<parameter name='password' file='/etc/cpe/secrets/a' value='b'/>");
     let found = problems(&both);

@@ -43,6 +43,7 @@ const PARTS: &[&[&str]] = &[
     &["reader::configure"],
     &["reader::original"],
     &["reader::values", "reader::names", "reader::cycle"],
+    &["reader::secrets"],
     &[
         "reader::bounds",
         "reader::draft",

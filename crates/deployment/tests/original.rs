@@ -109,7 +109,7 @@ fn it_warns_of_elements_of_the_original_project() {
         (
             parameter(r#"<parameter name="p" type="list" value="1"/>"#),
             "",
-            "6:33: error: <parameter> has no attribute 'type'; expected one of: name, value",
+            "6:33: error: <parameter> has no attribute 'type'; expected one of: name, value, file, credential, secret",
         ),
         (
             r#"<configure_executable url="http://x/y"/>"#.to_owned(),

@@ -16,6 +16,7 @@ mod plugs;
 mod requirements;
 mod roles;
 mod roster;
+mod secrets;
 mod tickets;
 mod topology;
 mod upgrade;
@@ -86,6 +87,7 @@ fn read_newest(
     sections_once(element, problems);
     links.check(problems);
 
+    secrets::check(element, &deployment.name, problems);
     let devices = devices::read(element, &deployment.name, problems);
     topology::assign(element, &devices, &links, deployment, problems);
     roles::check(element, deployment, problems);

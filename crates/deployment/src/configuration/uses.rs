@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use cpe_status::GuestSecret;
+
 use super::agent;
 use crate::model::Deployment;
 use crate::tree::Element;
@@ -137,7 +139,7 @@ impl<'e> Collector<'e, '_> {
                 if let (Some(name), Some(value)) = (name, source.value("value")) {
                     self.given += 1;
                     one.parameters.push(Given {
-                        is_live: false,
+                        is_elsewhere: GuestSecret::of_value(value).is_some(),
                         name: name.to_owned(),
                         value: value.to_owned(),
                         at: source.offset,

@@ -61,7 +61,8 @@ pub(super) fn of(
     if !facts.local_secrets.is_empty() {
         let secrets = listed(&facts.local_secrets);
         decide(format!(
-            "the values of {secrets}: they are on the nodes only, under /var/lib/pacemaker/lrm/secrets"
+            "the values of {secrets}: they are on the nodes only, under /var/lib/pacemaker/lrm/secrets; put \
+             each into a file of the guests, and write value=\"cpe-guest-file:/PATH\""
         ));
     }
     left_out(root, configuration, nodes, &mut remarks);

@@ -15,6 +15,7 @@ mod form;
 mod names;
 mod original;
 mod references;
+mod secrets;
 mod service;
 mod values;
 mod without_agent;

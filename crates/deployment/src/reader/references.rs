@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use super::secrets;
 use super::values::{Content, Live, Owner, Reference, Slot, Values, Word};
 use crate::live::{self, LiveReference, LiveSource};
 use crate::model::{Address, Assembly, Deployment, FencingMode, Parameter, resource_id};
@@ -23,8 +24,8 @@ pub(super) fn resolve(deployment: &mut Deployment, values: Values, problems: &mu
     }
     let wholes = wholes(deployment);
     for slot in slots {
-        let name = slot.name;
-        let value = match slot.content {
+        let name = slot.name.clone();
+        let value = match slot.content.clone() {
             Content::Value(value) => value,
             Content::Live(live) => {
                 let fallback = live.fallback.clone();
@@ -33,10 +34,16 @@ pub(super) fn resolve(deployment: &mut Deployment, values: Values, problems: &mu
             }
             Content::Reference(_) | Content::Broken => continue,
         };
+        secrets::check(&slot, &value, deployment, problems);
         if matches!(slot.owner, Owner::Fencing(_)) {
             check_fencing(slot.offset, &name, &value, &deployment.name, problems);
         }
-        assign(deployment, slot.owner, Parameter { name, value });
+        let parameter = Parameter {
+            name,
+            value,
+            secret: slot.secret,
+        };
+        assign(deployment, slot.owner, parameter);
     }
 }
 
@@ -87,21 +94,18 @@ fn check_fencing(at: usize, name: &str, value: &str, deployment: &str, problems:
     }
 }
 
-fn assign(deployment: &mut Deployment, owner: Owner, Parameter { name, value }: Parameter) {
+fn assign(deployment: &mut Deployment, owner: Owner, parameter: Parameter) {
     match owner {
         Owner::Assembly(at) => {
-            let assembly = &mut deployment.assemblies[at];
-            assembly.attributes.insert(name, value);
+            let attributes = &mut deployment.assemblies[at].attributes;
+            attributes.insert(parameter.name, parameter.value);
         }
         Owner::AssemblyParameters(_) => {}
-        Owner::Service(at) => {
-            let service = &mut deployment.services[at];
-            service.parameters.push(Parameter { name, value });
-        }
+        Owner::Service(at) => deployment.services[at].parameters.push(parameter),
         Owner::Fencing(at) => {
             let mode = &mut deployment.assemblies[at].fencing.mode;
             if let FencingMode::Agent { parameters, .. } = mode {
-                parameters.push(Parameter { name, value });
+                parameters.push(parameter);
             }
         }
     }
@@ -219,8 +223,10 @@ fn follow(
             continue;
         };
         let target = next.map(|next| &slots[next]);
+        let of_secret = target.is_some_and(|target| target.secret);
         result = seen_from(&slots[at], &reference, target, result, deployment, problems);
         slots[at].content = result.clone();
+        slots[at].secret |= of_secret;
         next = Some(at);
     }
 }

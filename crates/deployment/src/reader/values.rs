@@ -5,13 +5,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use cpe_status::GuestSecret;
+
 use super::form::Form;
 use super::original;
 use crate::live::{self, LiveSource, OnChange};
 use crate::problem::{Problems, quote, suggest};
-use crate::secret;
 use crate::tree::Element;
 use crate::uses::Places;
+use crate::{secret, value};
 
 /// Whose slot it is, by index in the deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,6 +31,8 @@ pub(super) struct Slot {
     pub(super) owner: Owner,
     pub(super) name: String,
     pub(super) content: Content,
+    /// Its value is for nobody but who may read the document.
+    pub(super) secret: bool,
     pub(super) offset: usize,
 }
 
@@ -114,14 +118,17 @@ impl Values {
                 element: child,
                 problems: form.problems,
             };
-            let of_agent = matches!(owner, Owner::Fencing(_));
+            let elsewhere = elsewhere(owner);
             let mut known = vec!["name", "value"];
             known.extend(original::parameter_type(&mut form).then_some("type"));
-            known.extend(IN_FILE.iter().filter(|_| of_agent));
+            known.extend(elsewhere);
+            known.extend((!matches!(owner, Owner::Assembly(_))).then_some("secret"));
             form.attributes(&known);
             let name = form.required("name", key);
-            let content = content(&mut form, of_agent);
+            let marked = form.optional("secret", value::boolean);
+            let content = content(&mut form, elsewhere);
             let Some(name) = name else { continue };
+            let secret = marked.unwrap_or_else(|| secret::is_secret(&name));
             if !seen.insert(name.clone()) {
                 let message = format!("<{}> has {} twice", element.name, quote(&name));
                 let hint = "remove one of them".to_owned();
@@ -131,35 +138,47 @@ impl Values {
                 owner,
                 name,
                 content,
+                secret,
                 offset: child.offset,
             });
         }
     }
 }
 
-/// How a parameter of a fence agent says that its value is in a file.
-const IN_FILE: [&str; 2] = ["file", "path_of"];
-
-/// The value that an attribute of [`IN_FILE`] stands for.
-fn in_file(attribute: &str, path: &str) -> String {
-    match attribute {
-        "file" => secret::content_of(path),
-        _ => secret::path_of(path),
+/// The attributes by which a parameter says that its value is not in the document: of fence agents
+/// in a file of the host, of services in their guest.
+fn elsewhere(owner: Owner) -> &'static [&'static str] {
+    match owner {
+        Owner::Fencing(_) => &["file", "path_of"],
+        Owner::Service(_) => &["file", "credential"],
+        Owner::Assembly(_) | Owner::AssemblyParameters(_) => &[],
     }
 }
 
-/// `value="…"`, `<value>…</value>` or `<reference …/>`, for fence agents (`of_agent`) also
-/// `file="…"` or `path_of="…"`: exactly one of them.
-fn content(form: &mut Form<'_, '_, '_>, of_agent: bool) -> Content {
+/// The value that such an attribute stands for.
+fn reference_to(attribute: &str, text: &str, of_service: bool) -> String {
+    let text = text.to_owned();
+    match attribute {
+        "credential" => GuestSecret::Credential(text).to_value(),
+        "file" if of_service => GuestSecret::File(text).to_value(),
+        "file" => secret::content_of(&text),
+        _ => secret::path_of(&text),
+    }
+}
+
+/// `value="…"`, `<value>…</value>`, `<reference …/>`, or one of the attributes `elsewhere`: exactly
+/// one of them.
+fn content(form: &mut Form<'_, '_, '_>, elsewhere: &[&str]) -> Content {
     let element = form.element;
     let mut contents = Vec::new();
     if let Some(attribute) = element.attribute("value") {
         let value = attribute.value.clone().into_owned();
         contents.push((attribute.offset, Content::Value(value)));
     }
-    for name in IN_FILE.iter().filter(|_| of_agent) {
+    let of_service = elsewhere.contains(&"credential");
+    for name in elsewhere {
         if let Some(attribute) = element.attribute(name) {
-            let value = in_file(name, &attribute.value);
+            let value = reference_to(name, &attribute.value, of_service);
             contents.push((attribute.offset, Content::Value(value)));
         }
     }
@@ -169,14 +188,16 @@ fn content(form: &mut Form<'_, '_, '_>, of_agent: bool) -> Content {
             problems: form.problems,
         };
         let content = match child.name {
-            "value" => Content::Value(value(form)),
+            "value" => Content::Value(text(form)),
             _ => reference(form),
         };
         contents.push((child.offset, content));
     }
     if let Some((offset, _)) = contents.get(1) {
         let message = format!("<{}> has more than one value", element.name);
-        let hint = "keep one of value=\"…\", <value>…</value> and <reference …/>".to_owned();
+        let more = elsewhere.iter().map(|name| format!("{name}=\"…\", "));
+        let more: String = more.collect();
+        let hint = format!("keep one of value=\"…\", {more}<value>…</value> and <reference …/>");
         form.problems.error(*offset, message, hint);
     }
     if let Some((_, content)) = contents.into_iter().next() {
@@ -192,7 +213,7 @@ fn content(form: &mut Form<'_, '_, '_>, of_agent: bool) -> Content {
 }
 
 /// The text of a `<value>`, without the white space around it.
-fn value(mut form: Form<'_, '_, '_>) -> String {
+fn text(mut form: Form<'_, '_, '_>) -> String {
     form.attributes(&[]);
     for inner in &form.element.children {
         let message = format!("<value> must not contain <{}>", inner.name);
