@@ -30,6 +30,7 @@ pub mod process;
 pub mod remains;
 mod renewal;
 pub mod reset;
+pub mod secrets;
 pub mod server;
 pub mod standing;
 pub mod store;

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::sync::{Notify, oneshot};
 
+use crate::secrets::Hidden;
 use crate::standing::not_spared;
 
 /// The environment variable that marks an operation's processes.
@@ -50,6 +51,8 @@ pub struct Program {
     pub keep: usize,
     /// It is killed when it has written more to standard output, or to standard error.
     pub most: Option<usize>,
+    /// What is taken out of what it writes.
+    pub hidden: Hidden,
 }
 
 /// How a program ended.
@@ -109,7 +112,7 @@ pub async fn run(
                 (Some(code), _) => End::Exited(code),
                 (None, signal) => End::Signalled(signal.unwrap_or(0)),
             };
-            return Ok(finished(end, stdout, stderr).await);
+            return Ok(finished(end, program, stdout, stderr).await);
         }
         () = tokio::time::sleep(program.timeout) => End::TimedOut,
         () = flood.begun.notified() => End::Flooded,
@@ -125,16 +128,16 @@ pub async fn run(
     child.wait().await?;
     // Whatever was being forked at the first pass is there now.
     kill_marked(&marks, session);
-    Ok(finished(killed, stdout, stderr).await)
+    Ok(finished(killed, program, stdout, stderr).await)
 }
 
-async fn finished(end: End, stdout: Tail, stderr: Tail) -> Finished {
+async fn finished(end: End, program: &Program, stdout: Tail, stderr: Tail) -> Finished {
     let (stdout, out_left) = stdout.finish().await;
     let (stderr, err_left) = stderr.finish().await;
     Finished {
         end,
-        stdout,
-        stderr,
+        stdout: program.hidden.take_out(stdout, out_left > 0),
+        stderr: program.hidden.take_out(stderr, err_left > 0),
         left_out: [out_left, err_left],
     }
 }
@@ -360,6 +363,7 @@ mod tests {
             timeout: Duration::from_secs(20),
             keep: 100,
             most: None,
+            hidden: Hidden::default(),
         }
     }
 

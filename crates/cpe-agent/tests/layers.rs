@@ -4,10 +4,10 @@ use std::path::Path;
 
 /// The parts, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
-    // one thing each, for itself: rules, clocks, memory and processors
+    // one thing each, for itself: rules, clocks, memory and processors, secrets
     &[
         "accept", "activity", "clock", "ending", "lease", "machine", "network", "renewal",
-        "standing",
+        "secrets", "standing",
     ],
     // how programs are run
     &["process"],

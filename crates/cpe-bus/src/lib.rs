@@ -31,7 +31,9 @@ mod stream;
 mod wire;
 
 pub use connect::{BusSelection, connect};
-pub use cpe_status::{Configure, Said};
+pub use cpe_status::{
+    Configure, GUEST_SECRETS, GuestSecret, MAX_GUEST_SECRET, SECRET_NAMES, Said, names_secret,
+};
 pub use error::{Error, Result};
 pub use events::EventKind;
 pub use fields::Fields;

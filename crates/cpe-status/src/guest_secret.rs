@@ -6,6 +6,10 @@
 
 use std::fmt;
 
+/// Capability of an agent that reads values which only its guest has, and keeps secrets out of what
+/// it tells. To others a reference is a value like any other.
+pub const GUEST_SECRETS: &str = "guest-secrets";
+
 /// Annotation of an operation: the names of its parameters whose values nothing may tell, with
 /// blanks around each.
 pub const SECRET_NAMES: &str = "secret";

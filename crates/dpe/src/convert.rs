@@ -8,7 +8,8 @@ use controller::{
 use cpe_bus::fields::bounded;
 use cpe_bus::records::question;
 use cpe_bus::{
-    AgentDescription, Error, HelloReply, NodeAttributes, OperationRecord, OperationState,
+    AgentDescription, Error, GuestSecret, HelloReply, NodeAttributes, OperationRecord,
+    OperationState,
 };
 
 pub(crate) fn hello(reply: HelloReply) -> Hello {
@@ -206,6 +207,17 @@ pub(crate) fn operation(operation: Operation) -> cpe_bus::Operation {
         configure: operation.configure.map(|configure| *configure),
         verbose: operation.verbose,
     }
+}
+
+/// Whether a service begins something for which its agent needs values that only its guest has.
+/// What ends or looks is done without.
+pub(crate) fn begins_with_secrets(operation: &Operation) -> bool {
+    let begins = matches!(
+        operation.action,
+        Task::Start | Task::Promote | Task::MigrateFrom
+    );
+    let mut values = operation.parameters.values();
+    begins && values.any(|value| GuestSecret::of_value(value).is_some())
 }
 
 pub(crate) fn record(record: OperationRecord) -> Record {

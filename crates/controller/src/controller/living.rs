@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use deployment::{LiveReference, LiveSource, OnChange, quote};
+use deployment::{GuestSecret, LiveReference, LiveSource, OnChange, quote};
 
 use super::Controller;
 use super::resolve::{Given, KEPT};
@@ -170,6 +170,8 @@ impl Controller {
     /// The value that a reference leads to.
     pub(crate) fn value_of<'a>(&'a self, reference: &'a LiveReference) -> Option<&'a str> {
         let known = self.known_value(reference).map(|known| &known.value);
+        // Somebody in another guest could have this one read any of its files.
+        let known = known.filter(|value| GuestSecret::of_value(value).is_none());
         known.or(reference.fallback.as_ref()).map(String::as_str)
     }
 

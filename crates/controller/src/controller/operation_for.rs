@@ -1,6 +1,6 @@
 //! What an action of a graph is as an operation for a guest agent.
 
-use deployment::CONFIGURE_PARAMETER;
+use deployment::{CONFIGURE_PARAMETER, SECRET_NAMES, is_secret, names_secret};
 use policy_engine::GraphAction;
 
 use super::Controller;
@@ -72,9 +72,34 @@ impl Controller {
             operation
                 .parameters
                 .clone_from(&running.operation.parameters);
+            take_annotation(&mut operation, &running.operation, SECRET_NAMES);
         }
         self.look_for_what_runs(&mut operation, &step.node);
+        self.name_secrets(&mut operation);
         operation
+    }
+
+    /// Says of which parameters nothing may tell the values: by the document, which may say it of
+    /// any, and by those with which the service was started.
+    fn name_secrets(&self, operation: &mut Operation) {
+        let id = ServiceId::of_resource(&operation.resource);
+        let service = self.document.spec().and_then(|spec| spec.service(&id));
+        let marked = service.and_then(|service| service.secrets.as_ref());
+        let former = operation.annotations.remove(SECRET_NAMES);
+        let former = former.unwrap_or_default();
+        let is_one = |name: &&String| {
+            let by_document = match marked {
+                Some(marked) => marked.contains(*name),
+                None => is_secret(name),
+            };
+            by_document || names_secret(&former, name)
+        };
+        let names = operation.parameters.keys().filter(is_one);
+        let names: Vec<&str> = names.map(String::as_str).collect();
+        if !names.is_empty() {
+            let names = format!(" {} ", names.join(" "));
+            operation.annotations.insert(SECRET_NAMES.to_owned(), names);
+        }
     }
 
     /// A look at what was done by hand is for what may run, with the parameters that it was started
@@ -88,11 +113,9 @@ impl Controller {
         };
         let running = &running.operation;
         operation.parameters.clone_from(&running.parameters);
-        for name in [OP_DIGEST, CONFIGURE] {
+        for name in [OP_DIGEST, CONFIGURE, SECRET_NAMES] {
             operation.annotations.remove(name);
-            let value = running.annotations.get_key_value(name);
-            let value = value.map(|(name, value)| (name.clone(), value.clone()));
-            operation.annotations.extend(value);
+            take_annotation(operation, running, name);
         }
     }
 
@@ -112,6 +135,13 @@ impl Controller {
         if matches!(operation.action, Task::Start | Task::MigrateFrom) {
             operation.configure = Some(Box::new(configure.clone()));
         }
+    }
+}
+
+/// Copies an annotation, if the other operation has it.
+fn take_annotation(operation: &mut Operation, of: &Operation, name: &str) {
+    if let Some((name, value)) = of.annotations.get_key_value(name) {
+        operation.annotations.insert(name.clone(), value.clone());
     }
 }
 

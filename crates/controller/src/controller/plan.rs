@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cpe_status::{Plan, PlanAction, PlanBasis};
+use cpe_status::{GUEST_SECRETS, Plan, PlanAction, PlanBasis};
 use deployment::{LiveReference, LiveSource};
 use policy_engine::model::{NodeId, ResourceId, Role, Task};
 use policy_engine::{ActionKind, Schedule, lint};
@@ -15,8 +15,8 @@ use super::status::some_of;
 use crate::machines::arrivals::NO_ARRIVALS;
 use crate::machines::history::History;
 use crate::vocabulary::{
-    AssemblyId, AssemblySpec, CONFIGURE, Proposal, Refusal, ServiceId, Spec, Time, Waits, Zones,
-    goal, only_utc, scheduled,
+    AssemblyId, AssemblySpec, CONFIGURE, Proposal, Refusal, ServiceId, ServiceSpec, Spec, Time,
+    Waits, Zones, goal, only_utc, scheduled,
 };
 
 /// What a plan says where nothing is loaded and so no guest was heard.
@@ -208,24 +208,35 @@ impl Controller {
             })
         };
         let mut warnings: Vec<String> = spec.assemblies.iter().filter_map(warning).collect();
-        warnings.extend(self.too_old_agents(spec));
+        let runs_first = |it: &ServiceSpec| it.configure.is_some();
+        let what = "does not run what <configure> of";
+        warnings.extend(self.too_old_agents(spec, runs_first, CONFIGURE, what));
+        let what = "does not read in its guest what the parameters of";
+        let reads = |it: &ServiceSpec| it.reads_guest;
+        warnings.extend(self.too_old_agents(spec, reads, GUEST_SECRETS, what));
         warnings
     }
 
     /// What changes restarts its service, and a guest whose agent does not run what is to be run
     /// before would have stopped it by then.
-    fn too_old_agents(&self, spec: &Spec) -> Option<String> {
-        let service = spec.services.iter().find(|it| it.configure.is_some())?;
+    fn too_old_agents(
+        &self,
+        spec: &Spec,
+        needs: impl Fn(&ServiceSpec) -> bool,
+        capability: &str,
+        what: &str,
+    ) -> Option<String> {
+        let service = spec.services.iter().find(|it| needs(it))?;
         let is_too_old = |name: &&AssemblyId| {
             let own = self.assemblies.get(*name);
             let own = own.filter(|own| own.contact().is_up());
-            own.is_some_and(|own| !own.hello().capabilities.iter().any(|it| it == CONFIGURE))
+            own.is_some_and(|own| !own.hello().capabilities.iter().any(|it| it == capability))
         };
         let old = spec.assemblies.keys().filter(is_too_old);
         let old: Vec<&str> = old.map(AssemblyId::as_str).collect();
         (!old.is_empty()).then(|| {
             format!(
-                "the cpe-agent of {} is of a version that does not run what <configure> of {} says: a service with one is \
+                "the cpe-agent of {} is of a version that {what} {} says: a service with one is \
                  stopped by this change and does not start again there; install this version there first",
                 some_of(&old),
                 service.id

@@ -5,10 +5,10 @@
 //! made safe by the means that the document gave it, and so must one whose document a later version
 //! does not read).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cpe_status::{ConfiguredService, ResourceStatus};
-use deployment::{Configure, Device, DeviceUse, LiveReference, TicketUse};
+use deployment::{Configure, Device, DeviceUse, GuestSecret, LiveReference, TicketUse};
 use serde::{Deserialize, Serialize};
 
 use super::effect::FenceDevice;
@@ -117,6 +117,12 @@ pub(crate) struct ServiceSpec {
     pub copies: Copies,
     /// What its guest runs before it starts.
     pub configure: Option<Configure>,
+    /// The parameters whose values are secret; `None`: those whose names say so.
+    #[serde(default)]
+    pub secrets: Option<BTreeSet<String>>,
+    /// Its guest has values of it.
+    #[serde(default)]
+    pub reads_guest: bool,
 }
 
 impl Spec {
@@ -238,6 +244,11 @@ impl ServiceSpec {
             agent: service.agent.to_string(),
             escalation: service.escalation.as_ref().map(Escalation::new),
             configure: service.configure.clone(),
+            secrets: secrets(service),
+            reads_guest: service
+                .parameters
+                .iter()
+                .any(|it| GuestSecret::of_value(&it.value).is_some()),
             copies: if service.instances.is_some() {
                 Copies::Several
             } else {
@@ -245,6 +256,13 @@ impl ServiceSpec {
             },
         }
     }
+}
+
+/// Of a service of `<configuration>`, only the policy engine knows the parameters.
+fn secrets(service: &deployment::Service) -> Option<BTreeSet<String>> {
+    let own = service.parameters.iter().filter(|own| own.secret);
+    let is_short = service.origin == deployment::Origin::Service;
+    is_short.then(|| own.map(|own| own.name.clone()).collect())
 }
 
 impl Escalation {

@@ -25,3 +25,4 @@ mod references;
 mod refresh;
 mod resources;
 mod room;
+mod secrets;

@@ -38,14 +38,16 @@ impl Classes {
                 (program, words.chain([script]).collect())
             }
         };
+        let given = self.with_secrets(operation).await?;
         let program = Program {
             path: path.into(),
             arguments,
-            environment: self.ocf_environment(operation, timeout),
+            environment: self.ocf_environment(&given.operation, timeout),
             mark,
             timeout,
             keep: kept(operation, MAX_OUTPUT),
             most: None,
+            hidden: given.hidden,
         };
         let outcome = run_program(program, cancel, |code| code).await;
         match (outcome.status, outcome.rc) {

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{Classes, OperationOutcome, PATH, kept, run_program};
 use crate::process::Program;
+use crate::secrets::Hidden;
 
 /// Where the init script of that name is, if there is one.
 pub(super) fn script(classes: &Classes, name: &str) -> Option<PathBuf> {
@@ -54,6 +55,7 @@ impl Classes {
             timeout,
             keep: kept(operation, cpe_bus::records::MAX_OUTPUT),
             most: None,
+            hidden: Hidden::default(),
         };
         run_program(program, &mut cancel, code).await
     }

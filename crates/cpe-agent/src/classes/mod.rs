@@ -9,6 +9,7 @@ pub mod lsb;
 pub mod metadata;
 pub mod ocf;
 mod reload;
+mod secrets;
 pub mod systemd;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use self::systemd::Systemd;
 use crate::process::{self, End, Program};
+use crate::secrets::Credentials;
 
 /// Timeout of operations that come without one.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -42,6 +44,8 @@ pub struct Classes {
     /// The guest's service manager.
     pub systemd: Systemd,
     known: reload::Known,
+    /// Values that only this guest has.
+    credentials: Credentials,
     /// Held by who looks into the folders of agents.
     looking: Arc<Semaphore>,
 }
@@ -144,6 +148,7 @@ impl Classes {
             state_dir,
             systemd: Systemd::new(bus),
             known: reload::Known::default(),
+            credentials: Credentials::of_this_unit(),
             looking: Arc::new(Semaphore::new(1)),
         }
     }

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::{Classes, OperationOutcome, PATH, kept, run_program};
 use crate::attributes::{STATE_DIR_VARIABLE, tools_path};
 use crate::process::Program;
+use crate::secrets::Hidden;
 
 /// How much output is looked at for the exit reason.
 const KEEP: usize = 16 * 1024;
@@ -39,6 +40,15 @@ impl Classes {
                 program.path.display()
             ));
         }
+        let given = match self.with_secrets(operation).await {
+            Ok(given) => given,
+            Err(outcome) => return outcome,
+        };
+        let program = Program {
+            environment: self.ocf_environment(&given.operation, timeout),
+            hidden: given.hidden,
+            ..program
+        };
         // Beside each other: the first start must not wait for the metadata.
         let (mut outcome, force_restart) = tokio::join!(
             run_program(program, &mut cancel, |code| code),
@@ -67,6 +77,7 @@ impl Classes {
             timeout,
             keep: kept(operation, KEEP),
             most: None,
+            hidden: Hidden::default(),
         }
     }
 

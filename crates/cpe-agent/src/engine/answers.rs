@@ -1,7 +1,9 @@
 //! How the engine answers connections and tools.
 
 use cpe_bus::records::agent::{ATTRIBUTES, CONFIGURE, FACTS, QUESTIONS};
-use cpe_bus::{AgentDescription, Error, HelloReply, Operation, OperationState, Result};
+use cpe_bus::{
+    AgentDescription, Error, GUEST_SECRETS, HelloReply, Operation, OperationState, Result,
+};
 use tokio::time::Instant;
 
 use super::commands::{Call, Command, Hello, Reply};
@@ -144,7 +146,7 @@ impl Engine {
             capabilities: ["ocf", "lsb", "systemd", "service"]
                 .map(|class| format!("class:{class}"))
                 .into_iter()
-                .chain([ATTRIBUTES, QUESTIONS, FACTS, CONFIGURE].map(str::to_owned))
+                .chain([ATTRIBUTES, QUESTIONS, FACTS, CONFIGURE, GUEST_SECRETS].map(str::to_owned))
                 .collect(),
             lease_remaining_ms,
             now_boottime_us: now,

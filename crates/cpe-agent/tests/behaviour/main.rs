@@ -22,6 +22,7 @@ mod left;
 mod operations;
 mod questions;
 mod restarts;
+mod secrets;
 mod standing;
 mod twin;
 mod upgrades;

@@ -16,7 +16,7 @@ use cpe_bus::proxies::agent::{
 };
 use cpe_bus::records::agent::{ATTRIBUTES, CONFIGURE};
 use cpe_bus::{
-    AgentDescription, Error, Fields, GuestFacts, HelloReply, HelloSettings, Leaving,
+    AgentDescription, Error, Fields, GUEST_SECRETS, GuestFacts, HelloReply, HelloSettings, Leaving,
     NodeAttributes, OperationRecord, PeerAddress, Question, peer,
 };
 use futures_util::{FutureExt, StreamExt};
@@ -26,7 +26,7 @@ use zbus::Connection;
 use zbus::proxy::CacheProperties;
 
 use super::{Ask, Call, Orders, Wants};
-use crate::convert;
+use crate::convert::{self, begins_with_secrets};
 
 /// An agent that has not answered a call by then is given up; the next History shows what became of
 /// the call.
@@ -139,8 +139,16 @@ struct Stream<'a> {
     connection: Connection,
     agent: AgentProxy<'static>,
     signals: Signals<'a>,
-    /// Its agent runs what is to be run before services start.
+    able: Able,
+}
+
+/// What an agent can do that those of earlier versions cannot.
+#[derive(Debug, Clone, Copy, Default)]
+struct Able {
+    /// It runs what is to be run before services start.
     configures: bool,
+    /// It reads values that only its guest has.
+    reads: bool,
 }
 
 impl<'a> Stream<'a> {
@@ -167,7 +175,7 @@ impl<'a> Stream<'a> {
             connection,
             agent,
             signals,
-            configures: false,
+            able: Able::default(),
         })
     }
 
@@ -183,8 +191,11 @@ impl<'a> Stream<'a> {
                     let greeting = greeting?;
                     self.signals.learn_boot(&greeting, &mut early);
                     if let Input::AgentConnected { hello, .. } = &greeting {
-                        let mut able = hello.capabilities.iter();
-                        self.configures = able.any(|word| word == CONFIGURE);
+                        let can = |word: &str| hello.capabilities.iter().any(|it| it == word);
+                        self.able = Able {
+                            configures: can(CONFIGURE),
+                            reads: can(GUEST_SECRETS),
+                        };
                     }
                     return Ok((greeting, early));
                 }
@@ -205,7 +216,7 @@ impl<'a> Stream<'a> {
         let leaves = AtomicBool::new(self.signals.leaves);
         let end = tokio::select! {
             end = read(&mut self.signals, &leaves, inputs) => end,
-            end = call(&self.agent, self.connect, self.configures, &leaves, calls, inputs) => end,
+            end = call(&self.agent, self.connect, self.able, &leaves, calls, inputs) => end,
             end = answer_others(&self.agent, self.connect, asks, inputs) => end,
             end = renew(&self.agent, self.connect.epoch, stamp) => end,
             () = self.connection.closed() => Err(closed()),
@@ -507,13 +518,13 @@ async fn renew(
 async fn call(
     agent: &AgentProxy<'static>,
     connect: &Connect,
-    configures: bool,
+    able: Able,
     leaves: &AtomicBool,
     calls: &mut mpsc::Receiver<Call>,
     inputs: &mpsc::Sender<Input>,
 ) -> Until<End> {
     while let Some(call) = calls.recv().await {
-        if let Some(refused) = too_old(connect, configures, &call) {
+        if let Some(refused) = too_old(connect, able, &call) {
             let _ = inputs.send(refused).await;
             continue;
         }
@@ -526,17 +537,23 @@ async fn call(
 }
 
 /// The refusal of what an agent of an earlier version would start without having run what is to be
-/// run before.
-fn too_old(connect: &Connect, configures: bool, call: &Call) -> Option<Input> {
+/// run before, or with references in place of values.
+fn too_old(connect: &Connect, able: Able, call: &Call) -> Option<Input> {
     let Call::Execute(operation) = call else {
         return None;
     };
-    operation.configure.as_ref().filter(|_| !configures)?;
+    let lacks = if operation.configure.is_some() && !able.configures {
+        "run what <configure> says"
+    } else if begins_with_secrets(operation) && !able.reads {
+        "read in its guest what parameters say"
+    } else {
+        return None;
+    };
     Some(Input::ExecuteRefused {
         assembly: connect.assembly.clone(),
         id: operation.id.clone(),
         reason: format!(
-            "the cpe-agent of {} is of a version that does not run what <configure> says: install this version there, then `cpectl cleanup`",
+            "the cpe-agent of {} is of a version that does not {lacks}: install this version there, then `cpectl cleanup`",
             connect.assembly
         ),
     })

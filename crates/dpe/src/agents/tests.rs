@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cpe_bus::peer::{Access, PeerListener, server_builder};
 use cpe_bus::records::agent::CONFIGURE;
-use cpe_bus::{AgentDescription, Error, Fields, HelloReply, OperationRecord, PeerAddress};
+use cpe_bus::{
+    AgentDescription, Error, Fields, GUEST_SECRETS, HelloReply, OperationRecord, PeerAddress,
+};
 use zbus::object_server::SignalEmitter;
 
 use super::stream::Unreadable;
@@ -85,8 +87,9 @@ impl Agent {
             capabilities: self
                 .0
                 .configures
-                .then(|| CONFIGURE.to_owned())
+                .then(|| [CONFIGURE, GUEST_SECRETS].map(str::to_owned))
                 .into_iter()
+                .flatten()
                 .collect(),
             ..HelloReply::default()
         };
@@ -300,6 +303,26 @@ async fn signals_before_the_history_are_kept_and_follow_it() {
 
 #[tokio::test]
 async fn an_agent_that_would_ignore_what_is_run_before_a_start_is_not_asked_to_start() {
+    let configure = deployment::Configure::Path("/x".into());
+    let asked =
+        |start: &mut controller::Operation| start.configure = Some(Box::new(configure.clone()));
+    is_asked_only_if_able(asked, "does not run what <configure> says: install").await;
+}
+
+#[tokio::test]
+async fn an_agent_that_would_take_a_reference_for_a_value_is_not_asked_to_start() {
+    let asked = |start: &mut controller::Operation| {
+        let place = deployment::GuestSecret::File("/etc/app/password".into());
+        start.parameters.insert("password".into(), place.to_value());
+    };
+    is_asked_only_if_able(
+        asked,
+        "does not read in its guest what parameters say: install",
+    )
+    .await;
+}
+
+async fn is_asked_only_if_able(asked: impl Fn(&mut controller::Operation), why: &str) {
     for configures in [false, true] {
         let played = Played {
             configures,
@@ -312,7 +335,7 @@ async fn an_agent_that_would_ignore_what_is_run_before_a_start_is_not_asked_to_s
         };
         start.action = controller::Task::Start;
         let plain = start.clone();
-        start.configure = Some(Box::new(deployment::Configure::Path("/x".into())));
+        asked(&mut start);
         let id = start.id.clone();
         world.agents.call(&"web1".into(), Call::Execute(start));
         if !configures {
@@ -325,10 +348,7 @@ async fn an_agent_that_would_ignore_what_is_run_before_a_start_is_not_asked_to_s
                 panic!("it is refused");
             };
             assert_eq!(refused, id);
-            assert!(
-                reason.contains("does not run what <configure> says: install"),
-                "{reason}"
-            );
+            assert!(reason.contains(why), "{reason}");
             assert!(!world.played.executed.load(Ordering::Relaxed));
             // Other services are none of that.
             world.agents.call(&"web1".into(), Call::Execute(plain));

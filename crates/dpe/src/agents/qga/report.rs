@@ -4,9 +4,13 @@
 use controller::{Operation, Record, RecordState, STATUS_TIMEOUT};
 use cpe_bus::fields::bounded;
 use cpe_bus::records::{MAX_OUTPUT, MAX_REASON, exit_reason, rc};
+use cpe_bus::{SECRET_NAMES, names_secret};
 
 /// `op-status` of a pending operation.
 const STATUS_PENDING: i32 = -1;
+
+/// Secrets that are shorter than this stay in what an agent says: nearly every text has them.
+const SHORTEST_HIDDEN: usize = 4;
 
 /// How far an operation is, by its record in the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +176,8 @@ pub(super) fn record(
         };
     };
     let timeout_ms = operation.timeout_ms;
-    let mut exit_reason = exit_reason(&outcome.output).unwrap_or_default();
+    let said = without_secrets(&operation, &outcome.output);
+    let mut exit_reason = exit_reason(&said).unwrap_or_default();
     if outcome.status == STATUS_TIMEOUT && exit_reason.is_empty() {
         exit_reason = format!("did not end within {timeout_ms} ms and was killed");
     }
@@ -189,9 +194,26 @@ pub(super) fn record(
         exec_ms: outcome.exec_ms,
         queue_ms: 0,
         exit_reason: bounded(&exit_reason, MAX_REASON),
-        output: bounded(outcome.output.trim_end(), MAX_OUTPUT),
+        output: bounded(said.trim_end(), MAX_OUTPUT),
         said: None,
     }
+}
+
+/// What was written, without the values that nothing may tell: our own agent does that in its
+/// guest.
+fn without_secrets(operation: &Operation, written: &str) -> String {
+    let names = operation.annotations.get(SECRET_NAMES);
+    let is_one = |name: &str| names.is_some_and(|names| names_secret(names, name));
+    let parameters = operation.parameters.iter();
+    let mut secrets: Vec<&str> = parameters
+        .filter(|(name, value)| is_one(name) && value.len() >= SHORTEST_HIDDEN)
+        .map(|(_, value)| value.trim())
+        .collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    let hidden = secrets.into_iter().filter(|secret| !secret.is_empty());
+    hidden.fold(written.to_owned(), |text, secret| {
+        text.replace(secret, "***")
+    })
 }
 
 #[cfg(test)]
@@ -215,6 +237,19 @@ mod tests {
         let record = record(operation, 7, entry.outcome.as_ref(), 0);
         assert_eq!((record.rc, record.exec_ms, record.call_id), (1, 120, 7));
         assert_eq!(record.exit_reason, "no disk");
+    }
+
+    #[test]
+    fn what_was_written_is_told_without_secrets() {
+        let operation = Operation {
+            parameters: [("dsn", "canary"), ("pin", "123"), ("port", "5432")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            annotations: [(SECRET_NAMES.to_owned(), " dsn pin ".to_owned())].into(),
+            ..Operation::default()
+        };
+        let said = without_secrets(&operation, "canary at 5432, 123: canary");
+        assert_eq!(said, "*** at 5432, 123: ***");
     }
 
     #[test]

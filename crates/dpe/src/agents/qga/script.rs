@@ -3,9 +3,9 @@
 
 use controller::Operation;
 use cpe_bus::records::{EXIT_REASON, FEATURE_SET};
-use cpe_bus::{Configure, Error, ResourceClass};
+use cpe_bus::{Configure, Error, GuestSecret, ResourceClass};
 
-use crate::convert;
+use crate::convert::{self, begins_with_secrets};
 
 /// Search path of resource agents and init scripts.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -28,6 +28,9 @@ fn timeout_ms(operation: &Operation) -> u32 {
 
 /// The script; `ocf_root` is where resource agents are in the guest.
 pub(super) fn of(operation: &Operation, ocf_root: &str) -> cpe_bus::Result<String> {
+    if let Some(refusal) = unread(operation)? {
+        return Ok(format!("{refusal}\n{END}"));
+    }
     let before = before(operation, ocf_root)?;
     let own = match operation.class.parse::<ResourceClass>()? {
         ResourceClass::Ocf => ocf(operation, ocf_root)?,
@@ -36,6 +39,21 @@ pub(super) fn of(operation: &Operation, ocf_root: &str) -> cpe_bus::Result<Strin
         ResourceClass::Service => service(operation)?,
     };
     Ok(format!("{before}{own}{END}"))
+}
+
+/// Why nothing is begun with a value that only our own agent reads in its guest.
+fn unread(operation: &Operation) -> cpe_bus::Result<Option<String>> {
+    let mut values = operation.parameters.iter();
+    let place = values.find_map(|(name, value)| Some((name, GuestSecret::of_value(value)?)));
+    match place.filter(|_| begins_with_secrets(operation)) {
+        Some((name, place)) => {
+            let reason = format!(
+                "nothing reads the value of parameter {name} ({place}) in a guest without cpe-agent: run it there, or keep the service off it"
+            );
+            refusal(&reason, 7, 5).map(Some)
+        }
+        None => Ok(None),
+    }
 }
 
 /// What is run before a start: in a shell of its own, by the helper, which knows whether it was.
