@@ -48,6 +48,7 @@ fn every_valid_example_is_valid() {
         "raw-configuration.xml",
         "following.xml",
         "configure.xml",
+        "secrets.xml",
     ] {
         let output = cpectl(&["validate", &example(name).to_string_lossy()]);
         assert_eq!(

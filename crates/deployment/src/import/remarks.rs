@@ -100,7 +100,7 @@ fn left_out(
             continue;
         }
         remarks.push(Remark::Decide(match name {
-            "acls" => "who may do what; <acls> is left out: the bus policy and polkit decide it here".to_owned(),
+            "acls" => "who may do what; <acls> is left out: /etc/cpe/access.toml says it here".to_owned(),
             _ => "who hears of what happens; <alerts> is left out: programs subscribe to the event log on the bus"
                 .to_owned(),
         }));

@@ -104,5 +104,5 @@ const ORDER: &str = "orders_hold_between_resources_and_between_sets";
 const LEVELS: &str = "levels_of_the_topology_come_in_their_order";
 
 const NODES: &str = "the assemblies are the nodes: use their <attributes> and <capacity>";
-const ACLS: &str = "who may do what is decided by the bus policy and polkit: remove it";
+const ACLS: &str = "who may do what is said by /etc/cpe/access.toml: remove it";
 const ALERTS: &str = "subscribe to the event log on the bus: remove it";

@@ -132,7 +132,10 @@ pub const CLUSTER_OPTIONS: Rows = &[
         "cluster-delay",
         "an agent has 60 s beyond the timeout of an operation to report its result",
     ),
-    no_meaning("enable-acl", "who may do what is said by D-Bus and polkit"),
+    no_meaning(
+        "enable-acl",
+        "who may do what is said by /etc/cpe/access.toml",
+    ),
     no_meaning("cluster-ipc-limit", "queues have bounds of their own"),
     no_meaning(
         "load-threshold",
