@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_is_not_asked_for_what_is_no_file_and_no_credential() {
+    fn a_guest_is_asked_for_files_and_credentials_only() {
         let long = format!("/{}", "a".repeat(MAX_PATH));
         for path in [
             "",

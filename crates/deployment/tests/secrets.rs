@@ -1,5 +1,7 @@
 //! Secrets of services: marked ones, and those that only a guest has.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use deployment::{Deployment, GuestSecret, changes, read, read_with_warnings};
 
 fn document(assembly: &str, parameters: &str, more: &str) -> String {

@@ -1,4 +1,4 @@
-//! Secrets of services: what agents are told of them.
+//! Secrets of services: what agents hear of them.
 
 use deployment::SECRET_NAMES;
 

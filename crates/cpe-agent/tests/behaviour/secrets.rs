@@ -73,7 +73,7 @@ async fn an_agent_gets_what_is_in_the_file_and_nobody_else_does() {
         said.contains("password is ***, dsn is") && !said.contains(CANARY),
         "{said}"
     );
-    // It is read anew each time; another one is no other operation.
+    // It is read again each time; another one is no other operation.
     secret_file(&file, "another-canary");
     dpe.run(&of(&agent, "start", &value)).await;
     let talked = environment(&guest.path("tmp/db.start.talk"));
