@@ -14,12 +14,12 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use cpe_daemon::{Cut, Hidden};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::sync::{Notify, oneshot};
 
-use crate::secrets::Hidden;
 use crate::standing::not_spared;
 
 /// The environment variable that marks an operation's processes.
@@ -134,11 +134,30 @@ pub async fn run(
 async fn finished(end: End, program: &Program, stdout: Tail, stderr: Tail) -> Finished {
     let (stdout, out_left) = stdout.finish().await;
     let (stderr, err_left) = stderr.finish().await;
-    Finished {
+    let finished = Finished {
         end,
-        stdout: program.hidden.take_out(stdout, out_left > 0),
-        stderr: program.hidden.take_out(stderr, err_left > 0),
+        stdout,
+        stderr,
         left_out: [out_left, err_left],
+    };
+    finished.without(&program.hidden)
+}
+
+impl Finished {
+    /// Takes more out of what it has written.
+    pub fn without(mut self, hidden: &Hidden) -> Finished {
+        let [out_left, err_left] = self.left_out;
+        self.stdout = hidden.take_out(self.stdout, cut(out_left));
+        self.stderr = hidden.take_out(self.stderr, cut(err_left));
+        self
+    }
+}
+
+/// Of a stream's end, whether its beginning is missing.
+fn cut(left_out: u64) -> Cut {
+    match left_out {
+        0 => Cut::No,
+        _ => Cut::Beginning,
     }
 }
 

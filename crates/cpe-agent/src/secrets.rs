@@ -4,20 +4,17 @@
 //! write is told to a DPE, and goes into its events: whatever is secret is taken out of it first.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use cpe_bus::{GuestSecret, MAX_GUEST_SECRET};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 
-/// Stands for what is not told.
-const HIDDEN: &str = "***";
-/// Texts that are shorter than this stay in what a program says: nearly every text has them.
-const SHORTEST: usize = 4;
-/// Lines of a longer secret that are shorter than this are not looked for by themselves.
-const SHORTEST_LINE: usize = 8;
 /// Write permission of the group and of others.
 const WRITABLE: u32 = 0o022;
+/// Of a folder: only its owner, and that of what is in it, may take that away.
+const STICKY: u32 = 0o1000;
 /// Where systemd has what the machine was given: by its hypervisor, or by who manages containers.
 const OF_THE_MACHINE: &str = "/run/credentials/@system";
 
@@ -60,8 +57,10 @@ impl Credentials {
     }
 }
 
-/// Reads a file that only root, or whoever runs this agent, may change.
+/// Reads a file that only root, or whoever runs this agent, may change, or put another in the place
+/// of.
 fn read_file(path: &Path) -> Result<String, String> {
+    check_folders(path)?;
     let flags = OFlags::CLOEXEC | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let opened =
         rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|error| match error {
@@ -73,8 +72,7 @@ fn read_file(path: &Path) -> Result<String, String> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err("is not a file".to_owned());
     }
-    let own = rustix::process::geteuid().as_raw();
-    if stat.st_uid != 0 && stat.st_uid != own {
+    if !is_trusted(stat.st_uid) {
         return Err("does not belong to root: chown root it, and look what is in it".to_owned());
     }
     if stat.st_mode & WRITABLE != 0 {
@@ -98,60 +96,40 @@ fn read_file(path: &Path) -> Result<String, String> {
     }
 }
 
-/// Texts that are taken out of what a program has written.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Hidden(Vec<String>);
-
-impl std::fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Hidden({})", self.0.len())
+/// Refuses a path in which others could say which file is meant: any file of root's would do.
+fn check_folders(path: &Path) -> Result<(), String> {
+    let folder = path.parent().unwrap_or(path);
+    let resolved = folder.canonicalize().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "is not there".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    })?;
+    if resolved != folder {
+        let resolved = resolved.join(path.file_name().unwrap_or_default());
+        let resolved = resolved.display();
+        return Err(format!(
+            "has a symbolic link in its path: name {resolved} itself"
+        ));
     }
+    for folder in folder.ancestors() {
+        let found = folder.metadata();
+        let found = found.map_err(|error| format!("cannot be read: {error}"))?;
+        let name = folder.display();
+        if !is_trusted(found.uid()) {
+            return Err(format!("lies in {name}, which does not belong to root"));
+        }
+        // In a sticky folder nobody takes away what is another's.
+        if found.mode() & WRITABLE != 0 && found.mode() & STICKY == 0 {
+            return Err(format!(
+                "lies in {name}, into which others may put files: chmod go-w {name}"
+            ));
+        }
+    }
+    Ok(())
 }
 
-impl Hidden {
-    /// Hides these values, and long lines of them.
-    pub fn new<'a>(values: impl Iterator<Item = &'a str>) -> Hidden {
-        let mut texts = Vec::new();
-        for value in values.map(str::trim) {
-            let lines = value.lines().map(str::trim);
-            texts.extend(
-                lines
-                    .filter(|line| line.len() >= SHORTEST_LINE)
-                    .map(str::to_owned),
-            );
-            texts.push(value.to_owned());
-        }
-        texts.retain(|text| text.len() >= SHORTEST);
-        // The longest first, so that none is broken up by a part of it.
-        texts.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
-        texts.dedup();
-        Hidden(texts)
-    }
-
-    /// The text without them. `cut`: its beginning is missing.
-    pub fn take_out(&self, text: String, cut: bool) -> String {
-        let text = match cut {
-            true => self.take_out_rest(text),
-            false => text,
-        };
-        let texts = self.0.iter().filter(|own| !own.is_empty());
-        texts.fold(text, |text, own| match text.contains(own.as_str()) {
-            true => text.replace(own, HIDDEN),
-            false => text,
-        })
-    }
-
-    /// The text without the end of one of them at its beginning.
-    fn take_out_rest(&self, text: String) -> String {
-        let longest = self.0.iter().filter_map(|own| {
-            let mut ends = own.char_indices().map(|(at, _)| &own[at..]);
-            ends.find(|end| text.starts_with(*end)).map(str::len)
-        });
-        match longest.max() {
-            Some(length) => format!("{HIDDEN}{}", &text[length..]),
-            None => text,
-        }
-    }
+/// Whether files of that user are believed: root's, and those of whoever runs this agent.
+fn is_trusted(user: u32) -> bool {
+    user == 0 || user == rustix::process::geteuid().as_raw()
 }
 
 #[cfg(test)]
@@ -220,6 +198,38 @@ mod tests {
     }
 
     #[test]
+    fn a_path_in_which_others_could_say_which_file_is_meant_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["open", "open/inner", "sticky", "own"] {
+            std::fs::create_dir(path(name)).unwrap();
+        }
+        symlink("own", path("link")).unwrap();
+        for name in ["open", "open/inner", "sticky", "own"] {
+            write(&path(name).join("a"), b"canary", 0o600);
+        }
+        let set = |name: &str, mode| {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(path(name), mode).unwrap();
+        };
+        set("open", 0o777);
+        set("sticky", 0o1777);
+        let read = |name: &str| Credentials::default().read(&file(&path(name)));
+        for (name, why) in [
+            ("open/a", "chmod go-w"),
+            ("open/inner/a", "chmod go-w"),
+            ("link/a", "own/a itself"),
+            ("none/a", "is not there"),
+        ] {
+            let error = read(name).unwrap_err();
+            assert!(error.contains(why), "{name}: {error}");
+        }
+        for name in ["sticky/a", "own/a"] {
+            assert_eq!(read(name).unwrap(), "canary", "{name}");
+        }
+    }
+
+    #[test]
     fn a_credential_of_the_unit_comes_before_one_of_the_machine() {
         let (unit, machine) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         write(&unit.path().join("a"), b"unit", 0o400);
@@ -233,22 +243,5 @@ mod tests {
         assert_eq!(read("b").unwrap(), "machine");
         assert!(read("c").unwrap_err().contains("LoadCredential="));
         assert!(read("../a").is_err());
-    }
-
-    #[test]
-    fn secrets_are_taken_out_whole_in_lines_and_where_they_were_cut() {
-        let hidden =
-            Hidden::new(["hunter22", "hunter2", "abc", "first line\nsecond line"].into_iter());
-        let take = |text: &str, cut| hidden.take_out(text.to_owned(), cut);
-        assert_eq!(
-            take("a hunter22, b hunter2, abc", false),
-            "a ***, b ***, abc"
-        );
-        assert_eq!(take("x second line y", false), "x *** y");
-        assert_eq!(take("ter22 and more", true), "*** and more");
-        assert_eq!(take("ter22 and more", false), "ter22 and more");
-        assert_eq!(take("nothing", true), "nothing");
-        assert_eq!(Hidden::default().take_out("abc".into(), true), "abc");
-        assert!(!format!("{hidden:?}").contains("hunter"));
     }
 }

@@ -32,7 +32,8 @@ mod wire;
 
 pub use connect::{BusSelection, connect};
 pub use cpe_status::{
-    Configure, GUEST_SECRETS, GuestSecret, MAX_GUEST_SECRET, SECRET_NAMES, Said, names_secret,
+    Configure, GUEST_SECRETS, GuestSecret, MAX_GUEST_SECRET, SECRET_NAMES, Said, name_secrets,
+    names_secret,
 };
 pub use error::{Error, Result};
 pub use events::EventKind;

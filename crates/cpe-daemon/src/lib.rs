@@ -1,10 +1,11 @@
 //! What the daemons have in common: where their log goes, what they tell systemd, how long they
 //! wait before they try again, what a panic ends, how their man pages are written, what time
-//! it is, which time zones their host knows.
+//! it is, which time zones their host knows, what of the words of programs is secret.
 
 #![warn(missing_docs)]
 
 mod clock;
+mod hidden;
 mod journal;
 mod log;
 mod man;
@@ -16,6 +17,7 @@ mod watchdog;
 mod zones;
 
 pub use clock::now;
+pub use hidden::{Cut, Hidden};
 pub use log::start_log;
 pub use man::man_page;
 pub use notify::{State, notify};

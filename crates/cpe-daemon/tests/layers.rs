@@ -6,7 +6,7 @@ use std::path::Path;
 const FLOORS: &[&[&str]] = &[
     // each for itself
     &[
-        "clock", "outlet", "man", "notify", "panics", "pauses", "zones",
+        "clock", "hidden", "outlet", "man", "notify", "panics", "pauses", "zones",
     ],
     // the journal; tells systemd that the event loop turns
     &["journal", "watchdog"],

@@ -17,9 +17,9 @@ use crate::apart::{self, Files};
 use crate::remains::Confinement;
 
 /// What a fence agent says beyond this is thrown away.
-const MAX_SAID: u64 = 1 << 20;
+pub(crate) const MAX_SAID: u64 = 1 << 20;
 /// What it complains of beyond this is thrown away.
-const MAX_COMPLAINED: u64 = 64 << 10;
+pub(crate) const MAX_COMPLAINED: u64 = 64 << 10;
 /// What its output may take after its end: somebody else may hold it open.
 const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 

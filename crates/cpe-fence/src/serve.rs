@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use cpe_daemon::{Cut, Hidden};
 
-use crate::agent::{End, Run, User};
+use crate::agent::{End, MAX_COMPLAINED, MAX_SAID, Run, User};
 use crate::apart::{Files, Home};
 use crate::caller::Callers;
 use crate::protocol::{ACTIONS, MAX_REQUEST, MAX_RUN, Parameter, Reply, Request, Value};
@@ -18,8 +19,6 @@ use crate::secrets;
 
 /// A caller says at once what it wants, and takes the reply at once.
 const TALK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Secrets that are shorter than this stay in what an agent says: nearly every text has them.
-const SHORTEST_HIDDEN: usize = 4;
 
 /// How agents are run.
 #[derive(Clone, Debug)]
@@ -93,7 +92,7 @@ fn read(stream: &UnixStream) -> anyhow::Result<Option<Request>> {
 struct Ready {
     program: PathBuf,
     input: String,
-    hidden: Vec<String>,
+    hidden: Hidden,
 }
 
 impl Ready {
@@ -119,13 +118,10 @@ impl Ready {
         }
         // The last action counts.
         input.push_str(&format!("action={}\n", request.action));
-        hidden.retain(|secret| secret.len() >= SHORTEST_HIDDEN);
-        // One may be the beginning of another.
-        hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Ok(Ready {
             program,
             input,
-            hidden,
+            hidden: Hidden::new(hidden.iter().map(String::as_str)),
         })
     }
 
@@ -136,9 +132,12 @@ impl Ready {
         settings: &Settings,
         stream: &UnixStream,
     ) -> anyhow::Result<Option<Reply>> {
-        let hide = |text: String| {
-            let secrets = self.hidden.iter();
-            secrets.fold(text, |text, secret| text.replace(secret, "***"))
+        let hide = |text: String, most: u64| {
+            let cut = match (text.len() as u64) < most {
+                true => Cut::No,
+                false => Cut::End,
+            };
+            self.hidden.take_out(text, cut)
         };
         let home = Home::of(&settings.home, &request.deployment);
         let read = settings.agents.iter().chain([&settings.copies]);
@@ -161,8 +160,8 @@ impl Ready {
                 complained,
             } => Some(Reply::Ended {
                 code: status.code(),
-                said: hide(said),
-                complained: hide(complained),
+                said: hide(said, MAX_SAID),
+                complained: hide(complained, MAX_COMPLAINED),
             }),
             End::TimedOut => Some(Reply::TimedOut),
             End::Deserted => None,

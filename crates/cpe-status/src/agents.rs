@@ -35,6 +35,8 @@ pub struct AgentParameter {
     pub unique: bool,
     /// A change of it needs no restart, where the agent has the action `reload-agent`.
     pub reloadable: bool,
+    /// Its values are nobody else's business.
+    pub private: bool,
     /// The agent's authors advise against it.
     pub deprecated: bool,
     /// The parameters to use instead of it.

@@ -4,6 +4,7 @@
 //! In their place stands a reference, in documents, in what the policy engine is asked, in messages
 //! and in records. So a changed value is no changed parameter.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Capability of an agent that reads values which only its guest has, and keeps secrets out of what
@@ -96,6 +97,20 @@ impl fmt::Display for GuestSecret {
     }
 }
 
+/// Adds parameters to those that [`SECRET_NAMES`] names.
+pub fn name_secrets<'n>(
+    annotations: &mut BTreeMap<String, String>,
+    names: impl Iterator<Item = &'n str>,
+) {
+    let former = annotations.remove(SECRET_NAMES).unwrap_or_default();
+    let former = former.split_ascii_whitespace().map(str::to_owned);
+    let all: BTreeSet<String> = former.chain(names.map(str::to_owned)).collect();
+    if !all.is_empty() {
+        let all = Vec::from_iter(all);
+        annotations.insert(SECRET_NAMES.to_owned(), format!(" {} ", all.join(" ")));
+    }
+}
+
 /// Whether the text of [`SECRET_NAMES`] names a parameter.
 pub fn names_secret(annotation: &str, parameter: &str) -> bool {
     annotation.split(' ').any(|name| name == parameter)
@@ -148,6 +163,16 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn names_are_added_once() {
+        let mut annotations = BTreeMap::new();
+        name_secrets(&mut annotations, [].into_iter());
+        assert!(annotations.is_empty());
+        name_secrets(&mut annotations, ["dsn"].into_iter());
+        name_secrets(&mut annotations, ["password", "dsn"].into_iter());
+        assert_eq!(annotations[SECRET_NAMES], " dsn password ");
     }
 
     #[test]

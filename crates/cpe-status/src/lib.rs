@@ -33,7 +33,9 @@ pub use agents::{
 };
 pub use configure::Configure;
 pub use debug::{DebugReport, Said};
-pub use guest_secret::{GUEST_SECRETS, GuestSecret, MAX_GUEST_SECRET, SECRET_NAMES, names_secret};
+pub use guest_secret::{
+    GUEST_SECRETS, GuestSecret, MAX_GUEST_SECRET, SECRET_NAMES, name_secrets, names_secret,
+};
 pub use input::{KeptInput, KeptInputList};
 pub use operation::{OperationList, OperationStatus};
 pub use overlay::{OverlayStatus, ServicePlan};

@@ -9,8 +9,9 @@ use cpe_bus::fields::bounded;
 use cpe_bus::records::question;
 use cpe_bus::{
     AgentDescription, Error, GuestSecret, HelloReply, NodeAttributes, OperationRecord,
-    OperationState,
+    OperationState, SECRET_NAMES, names_secret,
 };
+use cpe_daemon::{Cut, Hidden};
 
 pub(crate) fn hello(reply: HelloReply) -> Hello {
     Hello {
@@ -220,8 +221,34 @@ pub(crate) fn begins_with_secrets(operation: &Operation) -> bool {
     begins && values.any(|value| GuestSecret::of_value(value).is_some())
 }
 
+/// The values of an operation that nothing may tell, as far as they are known here.
+pub(crate) fn secrets_of(operation: &Operation) -> Hidden {
+    let Some(names) = operation.annotations.get(SECRET_NAMES) else {
+        return Hidden::default();
+    };
+    let parameters = operation.parameters.iter();
+    let secret = parameters.filter(|(name, _)| names_secret(names, name));
+    Hidden::new(secret.map(|(_, value)| value.as_str()))
+}
+
+/// Takes out of a record what its agent would have taken out if it were of this version.
+fn without_secrets(mut record: Record) -> Record {
+    let hidden = secrets_of(&record.operation);
+    if hidden == Hidden::default() {
+        return record;
+    }
+    let take_out = |text: &mut String| *text = hidden.take_out(std::mem::take(text), Cut::No);
+    take_out(&mut record.exit_reason);
+    take_out(&mut record.output);
+    if let Some(said) = &mut record.said {
+        take_out(&mut said.out);
+        take_out(&mut said.err);
+    }
+    record
+}
+
 pub(crate) fn record(record: OperationRecord) -> Record {
-    Record {
+    without_secrets(Record {
         operation: Operation {
             id: record.operation.id,
             resource: record.operation.resource,
@@ -254,7 +281,7 @@ pub(crate) fn record(record: OperationRecord) -> Record {
         exit_reason: record.exit_reason,
         output: record.output,
         said: record.said.map(Box::new),
-    }
+    })
 }
 
 pub(crate) fn event(event: Event) -> cpe_bus::Event {
@@ -307,6 +334,36 @@ mod tests {
             let said = format!("{other:?}");
             let error = passed_on(other).expect_err(&said).message();
             assert!(error.contains("of a guest's boot"), "{said}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_an_agent_of_an_earlier_version_says_is_told_without_secrets() {
+        let pairs = |pairs: &[(&str, &str)]| {
+            let pairs = pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            pairs.collect()
+        };
+        let text = || "no login with canary on 5432".to_owned();
+        let told = record(OperationRecord {
+            operation: cpe_bus::Operation {
+                parameters: pairs(&[("dsn", "canary"), ("pin", "543"), ("port", "5432")]),
+                annotations: pairs(&[(SECRET_NAMES, " dsn pin ")]),
+                ..cpe_bus::Operation::default()
+            },
+            exit_reason: text(),
+            output: text(),
+            said: Some(cpe_bus::Said {
+                out: text(),
+                err: text(),
+                ..cpe_bus::Said::default()
+            }),
+            ..OperationRecord::default()
+        });
+        let said = told.said.unwrap();
+        for told in [told.exit_reason, told.output, said.out, said.err] {
+            assert_eq!(told, "no login with *** on 5432");
         }
     }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use cpe_bus::fields::bounded;
 use cpe_bus::records::{MAX_OUTPUT, MAX_REASON, rc};
 use cpe_bus::{Configure, Operation, OperationStatus};
+use cpe_daemon::Hidden;
 use tokio::sync::oneshot;
 
-use super::{Classes, OperationOutcome, kept, run_program};
+use super::{Classes, OperationOutcome, kept};
 use crate::process::Program;
 
 /// How much of its last line stands for a reason that it does not give, in bytes.
@@ -42,14 +43,14 @@ impl Classes {
         let program = Program {
             path: path.into(),
             arguments,
-            environment: self.ocf_environment(&given.operation, timeout),
+            environment: Vec::new(),
             mark,
             timeout,
             keep: kept(operation, MAX_OUTPUT),
             most: None,
-            hidden: given.hidden,
+            hidden: Hidden::default(),
         };
-        let outcome = run_program(program, cancel, |code| code).await;
+        let outcome = self.run_given(program, given, cancel).await;
         match (outcome.status, outcome.rc) {
             (OperationStatus::Done, 0) => Ok(()),
             (OperationStatus::Cancelled, _) => Err(outcome),

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use cpe_bus::Operation;
 use cpe_bus::records::rc;
+use cpe_daemon::Hidden;
 use tokio::sync::oneshot;
 
 use super::{Classes, OperationOutcome, PATH, kept, run_program};
 use crate::process::Program;
-use crate::secrets::Hidden;
 
 /// Where the init script of that name is, if there is one.
 pub(super) fn script(classes: &Classes, name: &str) -> Option<PathBuf> {

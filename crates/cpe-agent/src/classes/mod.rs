@@ -21,7 +21,7 @@ use cpe_bus::{BusSelection, Operation, OperationStatus, ResourceClass, Said};
 use tokio::sync::{Semaphore, oneshot};
 
 use self::systemd::Systemd;
-use crate::process::{self, End, Program};
+use crate::process::{self, End, Finished, Program};
 use crate::secrets::Credentials;
 
 /// Timeout of operations that come without one.
@@ -46,6 +46,8 @@ pub struct Classes {
     known: reload::Known,
     /// Values that only this guest has.
     credentials: Credentials,
+    /// Held by who reads one of them.
+    reading: Arc<Semaphore>,
     /// Held by who looks into the folders of agents.
     looking: Arc<Semaphore>,
 }
@@ -65,6 +67,8 @@ pub struct OperationOutcome {
     pub said: Option<Said>,
     /// The parameters whose change needs a restart; `None`: all of them. See `reload.rs`.
     pub force_restart: Option<String>,
+    /// The parameters that the agent calls private.
+    pub private: Vec<String>,
 }
 
 impl OperationOutcome {
@@ -77,6 +81,7 @@ impl OperationOutcome {
             output: String::new(),
             said: None,
             force_restart: None,
+            private: Vec::new(),
         }
     }
 
@@ -89,6 +94,7 @@ impl OperationOutcome {
             output: String::new(),
             said: None,
             force_restart: None,
+            private: Vec::new(),
         }
     }
 
@@ -149,6 +155,7 @@ impl Classes {
             systemd: Systemd::new(bus),
             known: reload::Known::default(),
             credentials: Credentials::of_this_unit(),
+            reading: Arc::new(Semaphore::new(secrets::MAX_READERS)),
             looking: Arc::new(Semaphore::new(1)),
         }
     }
@@ -207,7 +214,17 @@ async fn run_program(
     cancel: &mut oneshot::Receiver<()>,
     code: impl Fn(i32) -> i32,
 ) -> OperationOutcome {
-    let finished = match process::run(&program, cancel).await {
+    let finished = process::run(&program, cancel).await;
+    outcome(&program, finished, code)
+}
+
+/// The outcome of a program that ran, or could not.
+fn outcome(
+    program: &Program,
+    finished: std::io::Result<Finished>,
+    code: impl Fn(i32) -> i32,
+) -> OperationOutcome {
+    let finished = match finished {
         Ok(finished) => finished,
         Err(error) => {
             let reason = format!("{} cannot be executed: {error}", program.path.display());

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use cpe_bus::Operation;
 use cpe_bus::records::{EXIT_REASON, FEATURE_SET};
+use cpe_daemon::Hidden;
 use tokio::sync::oneshot;
 
-use super::{Classes, OperationOutcome, PATH, kept, run_program};
+use super::{Classes, OperationOutcome, PATH, kept};
 use crate::attributes::{STATE_DIR_VARIABLE, tools_path};
 use crate::process::Program;
-use crate::secrets::Hidden;
 
 /// How much output is looked at for the exit reason.
 const KEEP: usize = 16 * 1024;
@@ -44,18 +44,7 @@ impl Classes {
             Ok(given) => given,
             Err(outcome) => return outcome,
         };
-        let program = Program {
-            environment: self.ocf_environment(&given.operation, timeout),
-            hidden: given.hidden,
-            ..program
-        };
-        // Beside each other: the first start must not wait for the metadata.
-        let (mut outcome, force_restart) = tokio::join!(
-            run_program(program, &mut cancel, |code| code),
-            self.force_restart(operation)
-        );
-        outcome.force_restart = force_restart;
-        outcome
+        self.run_given(program, given, &mut cancel).await
     }
 
     /// The agent's program for an operation.

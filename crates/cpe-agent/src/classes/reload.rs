@@ -1,11 +1,14 @@
-//! Which parameters of a service can be changed while it runs: what its resource agent's metadata
-//! says, in the form in which the policy engine wants it.
+//! What a resource agent's metadata says of its parameters: which can be changed while the service
+//! runs, in the form in which the policy engine wants it, and which are private.
 //!
 //! OCF Resource Agent API 1.1: an agent that has the action `reload-agent` marks with
 //! `reloadable="1"` the parameters that it can take over by it. A change of any other is a restart.
 //! (The `reload` of agents before 1.1 meant two things, and is not used.)
+//!
+//! That of no version has a word for parameters that are nobody else's business. Agents of one's
+//! own may say `private="1"` of them, which others do not read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -39,40 +42,52 @@ struct Metadata {
     again: Option<Instant>,
 }
 
-/// The parameters of a resource agent: whether each is reloadable. Empty: the agent has no
-/// `reload-agent`.
-type Parameters = BTreeMap<String, bool>;
+/// The parameters of a resource agent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Parameters {
+    /// Whether each is reloadable. Empty: the agent has no `reload-agent`.
+    reloadable: BTreeMap<String, bool>,
+    /// Those whose values are to be told to nobody.
+    private: BTreeSet<String>,
+}
 
-impl Classes {
+/// What a resource agent says of an operation's parameters.
+#[derive(Debug, Default)]
+pub(super) struct Described {
     /// The names of the parameters whose change needs a restart, with blanks around each. `None`:
     /// all of them.
-    pub(super) async fn force_restart(&self, operation: &Operation) -> Option<String> {
-        let describes = operation.interval_ms == 0
-            && operation.class == "ocf"
+    pub force_restart: Option<String>,
+    /// The names of those that are private.
+    pub private: Vec<String>,
+}
+
+impl Classes {
+    /// Asks what the agent of an operation says of its parameters. What ends a service does not
+    /// wait for that: it comes with the names that its start had.
+    pub(super) async fn described(&self, operation: &Operation) -> Described {
+        let describes = operation.class == "ocf"
             && matches!(
                 operation.action.as_str(),
                 "start" | "monitor" | "promote" | "demote" | "migrate_from" | "reload-agent"
             );
-        if !describes {
-            return None;
+        if !describes || operation.parameters.is_empty() && operation.interval_ms > 0 {
+            return Described::default();
         }
-        let parameters = self.reloadable(operation).await?;
-        let declared = parameters.iter().filter(|(_, reloadable)| !**reloadable);
-        // What the metadata does not name may mean anything.
-        let undeclared = operation
-            .parameters
-            .keys()
-            .filter(|name| !parameters.contains_key(*name));
-        let names: Vec<&str> = declared
-            .map(|(name, _)| name)
-            .chain(undeclared)
-            .map(String::as_str)
-            .collect();
-        let names = format!(" {} ", names.join(" "));
-        (names.len() <= MAX_NAMES).then_some(names)
+        let Some(known) = self.parameters(operation).await else {
+            return Described::default();
+        };
+        let given = operation.parameters.keys();
+        let private = given.filter(|name| known.private.contains(*name));
+        Described {
+            private: private.cloned().collect(),
+            force_restart: match operation.interval_ms {
+                0 => force_restart(operation, &known.reloadable),
+                _ => None,
+            },
+        }
     }
 
-    async fn reloadable(&self, operation: &Operation) -> Option<Parameters> {
+    async fn parameters(&self, operation: &Operation) -> Option<Parameters> {
         let path = self.ocf_program(operation, String::new(), PATIENCE).path;
         let changed = std::fs::metadata(&path)
             .and_then(|file| file.modified())
@@ -86,7 +101,7 @@ impl Classes {
                 .filter(|known| known.again.is_none_or(|again| Instant::now() < again))
                 .map(|known| known.parameters.clone())
         };
-        let parameters = match known(&self.known) {
+        Some(match known(&self.known) {
             Some(parameters) => parameters,
             None => {
                 let found = self.describe(operation, changed).await;
@@ -95,8 +110,7 @@ impl Classes {
                 known.insert(key, found);
                 parameters
             }
-        };
-        (!parameters.is_empty()).then_some(parameters)
+        })
     }
 
     /// Asks a resource agent for its metadata.
@@ -111,7 +125,7 @@ impl Classes {
             Err(error) => {
                 let agent = operation.specification();
                 tracing::info!(%error, agent, "no metadata, so a change of any parameter is a restart");
-                (Parameters::new(), Some(Instant::now() + PAUSE))
+                (Parameters::default(), Some(Instant::now() + PAUSE))
             }
         };
         Metadata {
@@ -122,19 +136,36 @@ impl Classes {
     }
 }
 
-/// The parameters that metadata declares, if it has the action `reload-agent` and one of them is
-/// reloadable.
+/// The parameters whose change needs a restart.
+fn force_restart(operation: &Operation, reloadable: &BTreeMap<String, bool>) -> Option<String> {
+    if reloadable.is_empty() {
+        return None;
+    }
+    let declared = reloadable.iter().filter(|(_, reloadable)| !**reloadable);
+    // What the metadata does not name may mean anything.
+    let given = operation.parameters.keys();
+    let undeclared = given.filter(|name| !reloadable.contains_key(*name));
+    let names = declared.map(|(name, _)| name).chain(undeclared);
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    let names = format!(" {} ", names.join(" "));
+    (names.len() <= MAX_NAMES).then_some(names)
+}
+
+/// What metadata says of its parameters; of those that are reloadable only if it has the action
+/// `reload-agent`, and there is one.
 fn parameters(metadata: &str) -> Parameters {
     let mut reader = Reader::from_str(metadata);
-    let (mut parameters, mut reloads) = (Parameters::new(), false);
+    let (mut parameters, mut reloads) = (Parameters::default(), false);
     loop {
         match reader.read_event() {
             Ok(Event::Start(tag) | Event::Empty(tag)) => match tag.name().as_ref() {
                 "parameter" => {
-                    let reloadable =
-                        attribute(&tag, "reloadable").is_some_and(|value| is_true(&value));
+                    let says = |what| attribute(&tag, what).is_some_and(|value| is_true(&value));
                     if let Some(name) = attribute(&tag, "name") {
-                        parameters.insert(name, reloadable);
+                        if says("private") {
+                            parameters.private.insert(name.clone());
+                        }
+                        parameters.reloadable.insert(name, says("reloadable"));
                     }
                 }
                 "action" => reloads |= attribute(&tag, "name").as_deref() == Some("reload-agent"),
@@ -142,15 +173,13 @@ fn parameters(metadata: &str) -> Parameters {
             },
             Ok(Event::Eof) => break,
             Ok(_) => {}
-            Err(_) => return Parameters::new(),
+            Err(_) => return Parameters::default(),
         }
     }
-    let any = parameters.values().any(|reloadable| *reloadable);
-    if reloads && any {
-        parameters
-    } else {
-        Parameters::new()
+    if !reloads || !parameters.reloadable.values().any(|it| *it) {
+        parameters.reloadable.clear();
     }
+    parameters
 }
 
 fn attribute(tag: &BytesStart<'_>, name: &str) -> Option<String> {
@@ -173,15 +202,16 @@ mod tests {
     use super::*;
 
     const PARAMETERS: &str = r#"<parameters><parameter name="port" unique="0"/><parameter name="limit" reloadable="1">
-        <content type="integer"/></parameter></parameters>"#;
+        <content type="integer"/></parameter><parameter name="dsn" private="true"/></parameters>"#;
 
     #[test]
     fn parameters_are_reloadable_if_the_agent_says_so_and_can_reload() {
         let metadata = format!(
             "<?xml version=\"1.0\"?><resource-agent name=\"a\">{PARAMETERS}<actions><action name=\"reload-agent\"/></actions></resource-agent>"
         );
-        let expected = [("limit".to_owned(), true), ("port".to_owned(), false)];
-        assert_eq!(parameters(&metadata), Parameters::from(expected));
+        let expected = [("dsn", false), ("limit", true), ("port", false)];
+        let expected = expected.map(|(name, reloadable)| (name.to_owned(), reloadable));
+        assert_eq!(parameters(&metadata).reloadable, expected.into());
     }
 
     #[test]
@@ -190,8 +220,10 @@ mod tests {
             let metadata = format!(
                 "<resource-agent name=\"a\">{PARAMETERS}<actions>{actions}</actions></resource-agent>"
             );
-            assert_eq!(parameters(&metadata), Parameters::new());
+            let found = parameters(&metadata);
+            assert_eq!(found.reloadable, BTreeMap::new());
+            assert_eq!(found.private, ["dsn".to_owned()].into());
         }
-        assert_eq!(parameters("<resource-agent"), Parameters::new());
+        assert_eq!(parameters("<resource-agent"), Parameters::default());
     }
 }

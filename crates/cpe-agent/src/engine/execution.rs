@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cpe_bus::{Operation, OperationRecord, OperationState, OperationStatus};
+use cpe_bus::{Operation, OperationRecord, OperationState, OperationStatus, name_secrets};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -248,12 +248,12 @@ impl Engine {
             record.exit_reason = outcome.exit_reason.clone();
             record.output = outcome.output.clone();
             let said = outcome.said.clone();
+            let annotations = &mut record.operation.annotations;
             if let Some(names) = outcome.force_restart.clone() {
-                record
-                    .operation
-                    .annotations
-                    .insert(FORCE_RESTART.into(), names);
+                annotations.insert(FORCE_RESTART.into(), names);
             }
+            let private = outcome.private.iter().map(String::as_str);
+            name_secrets(annotations, private);
             if changed {
                 record.last_rc_change = record.last_run;
                 let record = record.clone();

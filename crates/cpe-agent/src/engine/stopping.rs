@@ -19,7 +19,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use cpe_bus::{Error, Operation, Result};
+use cpe_bus::{Error, Operation, Result, SECRET_NAMES};
 
 use super::commands::Reply;
 use super::log::log;
@@ -429,7 +429,7 @@ fn stop_operation(mut operation: Operation, cause: &Cause, left_us: u64) -> Oper
     operation.timeout_ms = u32::try_from(left_us.div_ceil(1000))
         .unwrap_or(u32::MAX)
         .max(1);
-    operation.annotations.clear();
+    operation.annotations.retain(|name, _| name == SECRET_NAMES);
     operation.configure = None;
     operation.verbose = false;
     for name in ["timeout", "interval", "name"] {

@@ -307,7 +307,7 @@ async fn it_does_not_end_for_good_before_its_services_are_down() {
 }
 
 /// Hello as soon as the agent takes it.
-async fn again(guest: &Guest, epoch: u64) -> crate::guest::Dpe {
+pub(crate) async fn again(guest: &Guest, epoch: u64) -> crate::guest::Dpe {
     let begin = Instant::now();
     loop {
         let mut dpe = guest.connect().await;

@@ -7,7 +7,8 @@ use std::path::Path;
 use cpe_bus::records::rc;
 use cpe_bus::{GuestSecret, Operation, OperationStatus, SECRET_NAMES};
 
-use crate::guest::{Guest, environment, operation, with};
+use crate::guest::{Guest, environment, find, holds, operation, until, with};
+use crate::lease::again;
 
 const CANARY: &str = "canary-in-the-coal-mine";
 
@@ -94,6 +95,51 @@ async fn what_is_marked_is_not_told() {
     assert!(
         said.contains("plain-word") && !said.contains(CANARY),
         "{said}"
+    );
+}
+
+#[tokio::test]
+async fn what_the_agent_of_a_service_calls_private_is_not_told() {
+    let guest = Guest::start();
+    let mut dpe = guest.dpe(1).await;
+    let metadata = r#"<resource-agent name="Talker"><parameters><parameter name="dsn" private="1"/>
+        <parameter name="password"/></parameters><actions><action name="start"/></actions></resource-agent>"#;
+    let talker = TALKER.replace(
+        "#!/bin/sh\n",
+        &format!("#!/bin/sh\nif [ $1 = meta-data ]; then echo '{metadata}'; exit 0; fi\n"),
+    );
+    guest.add_resource_agent("Talker", &talker);
+    let start = with(of("Talker", "start", "plain-word"), "dsn", CANARY);
+    let record = dpe.run(&with(start, "code", "1")).await;
+    assert_eq!(record.exit_reason, "cannot log in with plain-word at ***");
+    let said = format!("{:?}{:?}", record.output, record.said);
+    assert!(
+        said.contains("plain-word") && !said.contains(CANARY),
+        "{said}"
+    );
+    // So what ends it needs no metadata.
+    assert_eq!(record.operation.annotations[SECRET_NAMES], " dsn ");
+}
+
+#[tokio::test]
+async fn a_stop_that_the_agent_decides_tells_no_more_than_others() {
+    let guest = Guest::start();
+    let mut dpe = guest.dpe_with_lease(1, 600).await;
+    let mut start = with(of(&talker(&guest), "start", "plain-word"), "dsn", CANARY);
+    let marks = [(SECRET_NAMES.to_owned(), " dsn ".to_owned())];
+    start.annotations.extend(marks);
+    dpe.run(&start).await;
+    until("it is stopped", || {
+        holds(guest.path("tmp/db.stop.talk").exists())
+    })
+    .await;
+    while dpe.heartbeat().await.is_some() {}
+    let dpe = again(&guest, 2).await;
+    let history = dpe.history().await;
+    let stop = find(&history, "db", "stop").unwrap();
+    assert!(
+        stop.operation.id.starts_with("lease-expiry/") && stop.output.contains("dsn is ***"),
+        "{stop:?}"
     );
 }
 

@@ -4,13 +4,15 @@
 use controller::{Operation, Record, RecordState, STATUS_TIMEOUT};
 use cpe_bus::fields::bounded;
 use cpe_bus::records::{MAX_OUTPUT, MAX_REASON, exit_reason, rc};
-use cpe_bus::{SECRET_NAMES, names_secret};
+use cpe_daemon::Cut;
+
+use crate::convert::secrets_of;
 
 /// `op-status` of a pending operation.
 const STATUS_PENDING: i32 = -1;
 
-/// Secrets that are shorter than this stay in what an agent says: nearly every text has them.
-const SHORTEST_HIDDEN: usize = 4;
+/// Of longer output the helper shows the end only (`guest.sh`), in bytes.
+const SHOWN_OUTPUT: usize = 4000;
 
 /// How far an operation is, by its record in the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +178,12 @@ pub(super) fn record(
         };
     };
     let timeout_ms = operation.timeout_ms;
-    let said = without_secrets(&operation, &outcome.output);
+    // Our own agent takes them out in its guest.
+    let cut = match outcome.output.len() < SHOWN_OUTPUT {
+        true => Cut::No,
+        false => Cut::Beginning,
+    };
+    let said = secrets_of(&operation).take_out(outcome.output.clone(), cut);
     let mut exit_reason = exit_reason(&said).unwrap_or_default();
     if outcome.status == STATUS_TIMEOUT && exit_reason.is_empty() {
         exit_reason = format!("did not end within {timeout_ms} ms and was killed");
@@ -197,23 +204,6 @@ pub(super) fn record(
         output: bounded(said.trim_end(), MAX_OUTPUT),
         said: None,
     }
-}
-
-/// What was written, without the values that nothing may tell: our own agent does that in its
-/// guest.
-fn without_secrets(operation: &Operation, written: &str) -> String {
-    let names = operation.annotations.get(SECRET_NAMES);
-    let is_one = |name: &str| names.is_some_and(|names| names_secret(names, name));
-    let parameters = operation.parameters.iter();
-    let mut secrets: Vec<&str> = parameters
-        .filter(|(name, value)| is_one(name) && value.len() >= SHORTEST_HIDDEN)
-        .map(|(_, value)| value.trim())
-        .collect();
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    let hidden = secrets.into_iter().filter(|secret| !secret.is_empty());
-    hidden.fold(written.to_owned(), |text, secret| {
-        text.replace(secret, "***")
-    })
 }
 
 #[cfg(test)]
@@ -242,14 +232,28 @@ mod tests {
     #[test]
     fn what_was_written_is_told_without_secrets() {
         let operation = Operation {
-            parameters: [("dsn", "canary"), ("pin", "123"), ("port", "5432")]
+            parameters: [("dsn", "canary"), ("port", "5432")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
-            annotations: [(SECRET_NAMES.to_owned(), " dsn pin ".to_owned())].into(),
+            annotations: [("secret".to_owned(), " dsn ".to_owned())].into(),
             ..Operation::default()
         };
-        let said = without_secrets(&operation, "canary at 5432, 123: canary");
-        assert_eq!(said, "*** at 5432, 123: ***");
+        let said = |output: String| {
+            let outcome = Outcome {
+                status: 0,
+                rc: 0,
+                started: 0,
+                completed: 0,
+                changed: 0,
+                exec_ms: 0,
+                output,
+            };
+            record(operation.clone(), 1, Some(&outcome), 0).output
+        };
+        assert_eq!(said("canary at 5432".to_owned()), "*** at 5432");
+        assert_eq!(said("nary at 5432".to_owned()), "nary at 5432");
+        let cut = format!("nary at{:>1$}", "5432", SHOWN_OUTPUT - 7);
+        assert!(said(cut).starts_with("*** at "));
     }
 
     #[test]
