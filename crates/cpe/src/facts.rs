@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use deployment::{
     Address, Assembly, Deployment, DeviceUse, FencingMode, Heartbeat, HostArgument, HostCheck,
-    Parameter,
 };
 use serde::{Deserialize, Serialize};
 
@@ -126,10 +125,12 @@ fn devices(assembly: &Assembly) -> Vec<Claim> {
     match &assembly.fencing.mode {
         FencingMode::Unit { unit } => vec![Claim::Unit(unit.clone())],
         FencingMode::Agent { agent, parameters } => {
-            let pair = |own: &Parameter| (own.name.clone(), own.value.clone());
+            // What only the document's readers may know is not for owners of others.
+            let told = parameters.iter().filter(|own| !own.secret);
+            let told = told.map(|own| (own.name.clone(), own.value.clone()));
             let claim = |plug: Option<&str>| {
                 let plug = plug.map(|name| (name.to_owned(), assembly.name.clone()));
-                device(agent, parameters.iter().map(pair).chain(plug))
+                device(agent, told.clone().chain(plug))
             };
             let says_plug = parameters
                 .iter()
@@ -237,6 +238,12 @@ mod tests {
                  <parameter name="token_value" value="hush"/></parameters></fencing></assembly>"#,
         );
         assert_eq!(found[1..], ["fencing device fence_virsh ip=h1 plug=vm-17"]);
+        let marked = claims(
+            r#"<assembly name="a" address="unix:/run/a"><fencing mode="agent" agent="fence_board"><parameters>
+                 <parameter name="ip" value="h1"/><parameter name="plug" value="1"/>
+                 <parameter name="code" value="hush" secret="true"/></parameters></fencing></assembly>"#,
+        );
+        assert_eq!(marked[1..], ["fencing device fence_board ip=h1 plug=1"]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Source: "Pacemaker Explained", "Special Meta-Attributes for Fencing Resources".
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// A `<primitive class="stonith">`: a fence agent with its parameters.
@@ -14,6 +16,8 @@ pub struct Device {
     pub agent: String,
     /// For the agent, in the order of the document.
     pub parameters: Vec<(String, String)>,
+    /// Those of them whose values are secret although their names do not say so.
+    pub marked: BTreeSet<String>,
     /// How it is known for which hosts it is.
     pub check: HostCheck,
     /// How the agent is told which host is meant.

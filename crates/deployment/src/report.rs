@@ -2,7 +2,7 @@
 //! elements.
 
 use crate::problem::{Problems, quote};
-use crate::secret::{self, SECRETS, is_secret, secret_use};
+use crate::secret::{self, SECRETS, is_secret as names_secret, secret_use};
 use crate::treatment::{Row, Treatment};
 use crate::tree::{Attribute, Element};
 
@@ -51,11 +51,14 @@ pub(crate) fn value_without_effect(
 }
 
 fn invalid(element: &Element<'_>, attribute: &Attribute<'_>) -> String {
+    // A password, where somebody took the mark for its place.
+    let value = match names_secret(attribute.name) {
+        true => "what stands there".to_owned(),
+        false => quote(&attribute.value),
+    };
     format!(
-        "{} is not a valid {} of <{}>",
-        quote(&attribute.value),
-        attribute.name,
-        element.name
+        "{value} is not a valid {} of <{}>",
+        attribute.name, element.name
     )
 }
 
@@ -81,10 +84,22 @@ pub(crate) fn second_section(parent: &Element<'_>, child: &Element<'_>, problems
 /// Text, if there is any: only `<value>` may contain some.
 pub(crate) fn text_in(element: &Element<'_>, problems: &mut Problems) {
     if let Some(text) = &element.text {
-        let found = quote(text.value.trim());
-        let message = format!("<{}> must not contain text: {found}", element.name);
-        let hint = "remove it, or write it as a comment".to_owned();
-        problems.error(text.offset, message, hint);
+        let message = format!("<{}> must not contain text", element.name);
+        // It may be a password, written where none belongs.
+        let (message, hint) = match element.name {
+            "parameter" | "nvpair" => (message, "write it as value=\"…\", or remove it"),
+            "parameters" | "instance_attributes" | "attribute" | "value" | "reference" => {
+                (message, "remove it, or write it as a comment")
+            }
+            _ => {
+                let found = quote(text.value.trim());
+                (
+                    format!("{message}: {found}"),
+                    "remove it, or write it as a comment",
+                )
+            }
+        };
+        problems.error(text.offset, message, hint.to_owned());
     }
 }
 
@@ -122,9 +137,9 @@ pub(crate) fn misunderstood(
 }
 
 /// A parameter of a fence agent whose value is in a file that the deployment must not use; a secret
-/// that is in the document itself.
+/// that is in the document itself. `is_secret`: it is one, by its name or by its mark.
 pub(crate) fn secret(
-    name: &str,
+    (name, is_secret): (&str, bool),
     value: &str,
     deployment: &str,
     at: usize,
@@ -133,7 +148,7 @@ pub(crate) fn secret(
     if let Err(expected) = secret::check(value, deployment) {
         let message = format!("{} must not have its value from that file", quote(name));
         problems.error(at, message, expected);
-    } else if is_secret(name) && secret_use(value).is_none() && !value.is_empty() {
+    } else if is_secret && secret_use(value).is_none() && !value.is_empty() {
         let message = format!("the secret {} is in the document itself", quote(name));
         let hint = format!(
             "whoever reads the document has it: put it into {SECRETS}{deployment}/{name} on the host (root only), \

@@ -168,3 +168,83 @@ fn a_difference_shows_where_a_secret_is_and_never_what_it_is() {
         );
     }
 }
+
+/// Mistakes that somebody makes who writes a password into a document.
+const MISTAKES: [&str; 12] = [
+    r#"<parameter name="dsn">canary</parameter>"#,
+    r#"<parameter name="dsn" value=canary/>"#,
+    r#"<parameter name="dsn" value="canary" value="canary"/>"#,
+    r#"<parameter name="dsn" value="canary<"/>"#,
+    r#"<parameter name="dsn" value="canary&canary;"/>"#,
+    r#"<parameter name="dsn" value="canary&#1;"/>"#,
+    r#"<parameter name="dsn" secret="canary"/>"#,
+    r#"<parameter name="dsn" file="canary"/>"#,
+    r#"<parameter name="dsn" credential="canary canary"/>"#,
+    r#"<parameter name="dsn" value="a">canary</parameter>"#,
+    r#"<parameter name="dsn"><value>a<b>canary</b></value></parameter>"#,
+    "canary",
+];
+
+#[test]
+fn no_message_about_a_mistake_tells_a_password() {
+    for mistake in MISTAKES {
+        let found = errors(&document("unix:/run/a.sock", mistake, ""));
+        assert!(!found.is_empty(), "{mistake}");
+        assert!(
+            found.iter().all(|it| !it.contains("canary")),
+            "{mistake}: {found:?}"
+        );
+    }
+    let pair = |pair: &str| {
+        format!(
+            r#"<configuration><resources><primitive id="p" class="ocf" provider="own" type="Db"><instance_attributes id="i">{pair}</instance_attributes></primitive></resources></configuration>"#
+        )
+    };
+    for mistake in [
+        r#"<nvpair id="n" name="dsn">canary</nvpair>"#,
+        r#"<nvpair id="n" name="dsn" valeu="canary"/>"#,
+        r#"canary"#,
+    ] {
+        let found = errors(&document("unix:/run/a.sock", "", &pair(mistake)));
+        assert!(!found.is_empty(), "{mistake}");
+        assert!(
+            found.iter().all(|it| !it.contains("canary")),
+            "{mistake}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_parameter_of_a_fence_agent_is_secret_by_its_mark_or_by_its_name() {
+    let document = |parameter: &str| {
+        format!(
+            r#"<deployable name="shop"><assemblies><assembly name="web1" address="unix:/run/a.sock">
+<fencing mode="agent" agent="fence_board"><parameters>
+{parameter}
+</parameters></fencing></assembly></assemblies></deployable>"#
+        )
+    };
+    for (parameter, warned) in [
+        (
+            r#"<parameter name="code" value="canary" secret="true"/>"#,
+            true,
+        ),
+        (r#"<parameter name="password" value="canary"/>"#, true),
+        (r#"<parameter name="code" value="canary"/>"#, false),
+        (
+            r#"<parameter name="community" value="public" secret="false"/>"#,
+            false,
+        ),
+        (
+            r#"<parameter name="code" file="/etc/cpe/secrets/code" secret="true"/>"#,
+            false,
+        ),
+    ] {
+        let outcome = read_with_warnings(document(parameter).as_bytes());
+        let texts: Vec<_> = outcome.problems.iter().map(ToString::to_string).collect();
+        let found = texts
+            .iter()
+            .any(|it| it.contains("is in the document itself"));
+        assert_eq!(found, warned, "{parameter}: {texts:?}");
+    }
+}

@@ -1,5 +1,7 @@
 //! What the controller wants done.
 
+use std::collections::BTreeSet;
+
 use cpe_status::DpeState;
 use deployment::{Device, DeviceUse};
 use serde::{Deserialize, Serialize};
@@ -229,6 +231,9 @@ pub enum FenceDevice {
         agent: String,
         /// `name=value` lines, in order.
         parameters: Vec<(String, String)>,
+        /// Those whose values nothing may tell although their names do not say so.
+        #[serde(default)]
+        marked: BTreeSet<String>,
     },
     /// One level of devices of the configuration: all of them have to succeed, in order.
     Level(Vec<DeviceUse>),

@@ -200,6 +200,7 @@ impl AssemblySpec {
                     .iter()
                     .map(|p| (p.name.clone(), p.value.clone()))
                     .collect(),
+                marked: names_of_secrets(parameters),
             }),
             FencingMode::Devices(levels) => Fencing::Devices(levels.clone()),
             FencingMode::Manager => Fencing::Manager,
@@ -260,9 +261,13 @@ impl ServiceSpec {
 
 /// Of a service of `<configuration>`, only the policy engine knows the parameters.
 fn secrets(service: &deployment::Service) -> Option<BTreeSet<String>> {
-    let own = service.parameters.iter().filter(|own| own.secret);
     let is_short = service.origin == deployment::Origin::Service;
-    is_short.then(|| own.map(|own| own.name.clone()).collect())
+    is_short.then(|| names_of_secrets(&service.parameters))
+}
+
+fn names_of_secrets(parameters: &[deployment::Parameter]) -> BTreeSet<String> {
+    let secret = parameters.iter().filter(|own| own.secret);
+    secret.map(|own| own.name.clone()).collect()
 }
 
 impl Escalation {

@@ -246,7 +246,13 @@ impl<'e> Reader<'e, '_> {
                 let message = format!("{value} is not a valid {} of a fencing device", quote(name));
                 self.problems.error(at, message, expected);
             }
-            report::secret(name, parameter.value, self.deployment, at, self.problems);
+            report::secret(
+                (name, is_secret(name)),
+                parameter.value,
+                self.deployment,
+                at,
+                self.problems,
+            );
         }
         self.settle(&given, &mut found);
         found

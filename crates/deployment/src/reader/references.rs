@@ -36,7 +36,7 @@ pub(super) fn resolve(deployment: &mut Deployment, values: Values, problems: &mu
         };
         secrets::check(&slot, &value, deployment, problems);
         if matches!(slot.owner, Owner::Fencing(_)) {
-            check_fencing(slot.offset, &name, &value, &deployment.name, problems);
+            check_fencing(&slot, &value, &deployment.name, problems);
         }
         let parameter = Parameter {
             name,
@@ -81,7 +81,8 @@ fn follow_live(
 }
 
 /// Checks a parameter of a fence agent.
-fn check_fencing(at: usize, name: &str, value: &str, deployment: &str, problems: &mut Problems) {
+fn check_fencing(slot: &Slot, value: &str, deployment: &str, problems: &mut Problems) {
+    let (at, name) = (slot.offset, &slot.name);
     if value.contains(char::is_control) {
         let message = format!(
             "the value of {} has a line break or another control character in it",
@@ -90,7 +91,7 @@ fn check_fencing(at: usize, name: &str, value: &str, deployment: &str, problems:
         let hint = "a fence agent takes one line for each parameter: write the value on one line";
         problems.error(at, message, hint.to_owned());
     } else {
-        report::secret(name, value, deployment, at, problems);
+        report::secret((name, slot.secret), value, deployment, at, problems);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Running a ClusterLabs fence agent: one action, and switching a device off so that it shows.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -226,7 +227,9 @@ impl<'a> Agent<'a> {
             assembly: self.assembly.to_owned(),
             agent: self.device.agent.clone(),
             action: action.to_owned(),
-            parameters: parameters.map(parameter).collect(),
+            parameters: parameters
+                .map(|own| parameter(own, &self.device.marked))
+                .collect(),
             // The attempt has its own time, and ends the run by closing the connection.
             timeout_ms: u64::try_from(MAX_RUN.as_millis()).unwrap_or(u64::MAX),
         }
@@ -295,11 +298,13 @@ impl<'a> Agent<'a> {
 }
 
 /// A parameter, for who runs the agent: a value, or where it is.
-fn parameter((name, value): &(String, String)) -> Parameter {
+fn parameter((name, value): &(String, String), marked: &BTreeSet<String>) -> Parameter {
     let value = match deployment::secret_use(value) {
         Some(SecretUse::Content(path)) => Value::File(path.to_owned()),
         Some(SecretUse::Copy(path)) => Value::Copy(path.to_owned()),
-        None if deployment::is_secret(name) => Value::Secret(value.clone()),
+        None if deployment::is_secret(name) || marked.contains(name) => {
+            Value::Secret(value.clone())
+        }
         None => Value::Text(value.clone()),
     };
     Parameter {

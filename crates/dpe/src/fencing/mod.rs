@@ -60,8 +60,12 @@ pub(crate) async fn fence(
                 power_unit(&bus, unit, reboot, seen, &trouble).await?;
                 Ok(Again::default())
             }
-            FenceDevice::Agent { agent, parameters } => {
-                let used = use_of(assembly, agent, parameters.clone());
+            FenceDevice::Agent {
+                agent,
+                parameters,
+                marked,
+            } => {
+                let used = use_of(assembly, agent, parameters, marked);
                 device::level(gate, &[used], reboot, &trouble).await
             }
             FenceDevice::Level(devices) => {
@@ -126,9 +130,11 @@ async fn switch_on(
 ) -> anyhow::Result<()> {
     match device {
         FenceDevice::Unit { unit } => start_unit(bus.context(NO_BUS)?, unit).await,
-        FenceDevice::Agent { agent, parameters } => {
-            device::on(gate, &[use_of(assembly, agent, parameters.clone())]).await
-        }
+        FenceDevice::Agent {
+            agent,
+            parameters,
+            marked,
+        } => device::on(gate, &[use_of(assembly, agent, parameters, marked)]).await,
         FenceDevice::Level(devices) => device::on(gate, devices).await,
     }
 }
@@ -151,7 +157,12 @@ const NO_BUS: &str = "there is no connection to the bus, so systemd cannot be as
 
 /// The device of an assembly's own `<fencing>`, which is for it alone. The whole attempt has a
 /// time, not its commands. It is told the assembly's name, unless the document says another.
-fn use_of(assembly: &str, agent: &str, parameters: Vec<(String, String)>) -> DeviceUse {
+fn use_of(
+    assembly: &str,
+    agent: &str,
+    parameters: &[(String, String)],
+    marked: &BTreeSet<String>,
+) -> DeviceUse {
     let command = |action: &str| Command {
         action: action.to_owned(),
         timeout_ms: u32::MAX,
@@ -166,7 +177,8 @@ fn use_of(assembly: &str, agent: &str, parameters: Vec<(String, String)>) -> Dev
             false => HostArgument::Known,
         },
         check: HostCheck::Static,
-        parameters,
+        parameters: parameters.to_vec(),
+        marked: marked.clone(),
         reboot: command("reboot"),
         off: command("off"),
         on: command("on"),

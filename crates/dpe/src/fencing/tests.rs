@@ -68,6 +68,7 @@ async fn power(gate: &Gate, parameters: &[(&str, &str)], reboot: bool) -> Result
             parameters: parameters
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
+            marked: ["pin".to_owned()].into(),
         },
         reboot,
         timeout_ms: 3_000,
@@ -122,8 +123,15 @@ async fn a_secret_in_a_file_reaches_the_agent_only() {
     let gate = fake(folder.path(), &cases);
     let file = ("password", "cpe-secret-file:/etc/cpe/secrets/ipmi");
     let plain = ("secret_key", "also-s3cret");
-    let error = power(&gate, &[file, plain], false).await.unwrap_err();
-    assert!(error.contains("password=*** secret_key=***"), "{error}");
+    // The document marks this one.
+    let marked = ("pin", "third-s3cret");
+    let error = power(&gate, &[file, plain, marked], false)
+        .await
+        .unwrap_err();
+    assert!(
+        error.contains("password=*** secret_key=*** pin=***"),
+        "{error}"
+    );
     let told = std::fs::read_to_string(folder.path().join("told")).unwrap();
     assert!(
         told.contains("password=tops3cret\nsecret_key=also-s3cret\n"),
@@ -179,7 +187,7 @@ async fn power_is_switched_on_with_every_level() {
         &format!("{METADATA}\nstatus) exit 2 ;;\non) ;;"),
     );
     let level = |agent: &str| {
-        let level = vec![use_of("web1", agent, Vec::new())];
+        let level = vec![use_of("web1", agent, &[], &BTreeSet::new())];
         FenceDevice::Level(level)
     };
     let mut order = PowerOn {
