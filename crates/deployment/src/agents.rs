@@ -179,7 +179,10 @@ impl Variant<'_> {
             .collect();
         for given in &self.one.parameters {
             match known.get(given.name.as_str()) {
-                Some(parameter) => warnings.extend(self.parameter(given, parameter)),
+                Some(parameter) => {
+                    warnings.extend(self.parameter(given, parameter));
+                    warnings.extend(self.unmarked(given, parameter));
+                }
                 None => warnings.extend(self.unknown(given, problems)),
             }
         }
@@ -237,6 +240,18 @@ impl Variant<'_> {
             warnings.push((given.at, message, Some(expected)));
         }
         warnings
+    }
+
+    /// A value that the agent says is private, and the document does not.
+    fn unmarked(&self, given: &Given, parameter: &AgentParameter) -> Option<Warning> {
+        if !parameter.private || given.is_secret || given.is_elsewhere || given.value.is_empty() {
+            return None;
+        }
+        let (agent, name) = (&self.one.agent, quote(&given.name));
+        let message = format!("{agent} calls {name} private, and nothing here says so");
+        let hint = "put it into a file of the guest, and write file=\"/etc/app/…\", or mark it: secret=\"true\" \
+                    (in <configuration>: value=\"cpe-guest-file:/etc/app/…\")";
+        Some((given.at, message, Some(hint.to_owned())))
     }
 
     /// Required parameters that are not given, and have no value otherwise.

@@ -11,7 +11,7 @@ use cpe_status::{AgentParameter, ResourceAgent};
 
 use crate::agents::{Answer, Uses, Variant};
 use crate::problem::{Problem, Problems, quote};
-use crate::secret::{is_secret, secret_use};
+use crate::secret::secret_use;
 use crate::uses::{FENCING, Use};
 
 /// Parameters that the DPE gives an agent itself.
@@ -70,7 +70,7 @@ fn check(one: &Use, metadata: &ResourceAgent, problems: &mut Problems) {
         match known.get(name) {
             Some(parameter) if !is_file => {
                 warnings.extend(variant.parameter(given, parameter));
-                if is_password(parameter) && !is_secret(name) {
+                if is_password(parameter) && !given.is_secret {
                     let message = format!(
                         "{agent} calls {} a password, and it is in the document itself",
                         quote(name)

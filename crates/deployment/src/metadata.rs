@@ -109,6 +109,8 @@ fn parameter(element: &Element<'_>) -> Option<AgentParameter> {
         // OCF 1.1 has groups of parameters instead.
         unique: is_set(element, "unique") || element.has("unique-group"),
         reloadable: is_set(element, "reloadable"),
+        // No standard has it.
+        private: is_set(element, "private"),
         deprecated: is_deprecated(element, &short, &long),
         replaced_with: replaced_with.take(MAX_LISTED).collect(),
         kind: name(of_content("type").unwrap_or("string")),

@@ -36,6 +36,8 @@ pub(crate) struct Given {
     pub(crate) value: String,
     /// It is known only while the deployment runs, or only in the guest.
     pub(crate) is_elsewhere: bool,
+    /// By its mark or by its name.
+    pub(crate) is_secret: bool,
     /// Of its element.
     pub(crate) at: usize,
 }
@@ -102,6 +104,7 @@ pub(crate) fn of_services(deployment: &Deployment, places: &[Places]) -> Vec<Use
                 value: parameter.value.clone(),
                 is_elsewhere: live.contains(&(&*service.id, &*parameter.name))
                     || GuestSecret::of_value(&parameter.value).is_some(),
+                is_secret: parameter.secret,
                 at: places
                     .parameters
                     .get(&parameter.name)
@@ -136,6 +139,7 @@ pub(crate) fn of_fencing(deployment: &Deployment, places: &BTreeMap<usize, Place
             name: parameter.name.clone(),
             value: parameter.value.clone(),
             is_elsewhere: false,
+            is_secret: parameter.secret,
             at: place(&parameter.name).unwrap_or(places.agent),
         });
         uses.push(Use {

@@ -366,3 +366,22 @@ fn it_warns_of_debians_own_agents_as_they_are() {
         ]
     );
 }
+
+#[test]
+fn it_warns_of_what_the_agent_calls_private_and_nothing_marks() {
+    let private = r#"<resource-agent name="db"><parameters><parameter name="pin" private="1"><content type="string"/></parameter></parameters>
+        <actions><action name="start"/></actions></resource-agent>"#;
+    let known = [(("a".to_owned(), agent("db")), described(private))];
+    let known = Answers::from_iter(known);
+    for (given, warned) in [
+        ("value='canary'", true),
+        ("value='canary' secret='true'", false),
+        ("file='/etc/app/pin'", false),
+    ] {
+        let document = with_parameters(&format!("<parameter name='pin' {given}/>\n"));
+        let found = warnings(&document, &known);
+        let expected = "5:1: warning: ocf:test:db calls 'pin' private, and nothing here says so";
+        assert_eq!(found.len(), usize::from(warned), "{found:?}");
+        assert!(found.iter().all(|it| it.starts_with(expected)), "{found:?}");
+    }
+}

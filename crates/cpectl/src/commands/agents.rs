@@ -159,6 +159,7 @@ fn parameters(parameters: &[AgentParameter]) -> Table<5> {
             (parameter.required, "required"),
             (parameter.unique, "unique"),
             (parameter.reloadable, "reloadable"),
+            (parameter.private, "private"),
             (parameter.deprecated, "deprecated"),
         ];
         let words = words.iter().filter(|(is_so, _)| *is_so);

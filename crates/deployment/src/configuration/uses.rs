@@ -7,6 +7,7 @@ use cpe_status::GuestSecret;
 
 use super::agent;
 use crate::model::Deployment;
+use crate::secret::is_secret;
 use crate::tree::Element;
 use crate::uses::{Given, MAX_GIVEN, Needed, Use, Why};
 use crate::value;
@@ -140,6 +141,7 @@ impl<'e> Collector<'e, '_> {
                     self.given += 1;
                     one.parameters.push(Given {
                         is_elsewhere: GuestSecret::of_value(value).is_some(),
+                        is_secret: is_secret(name),
                         name: name.to_owned(),
                         value: value.to_owned(),
                         at: source.offset,
