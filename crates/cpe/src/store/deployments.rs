@@ -394,7 +394,19 @@ impl Store {
         let event = events::append(&transaction, event(EventKind::DeploymentDestroyed, name))?;
         transaction.commit()?;
         self.announce(event);
+        self.cut_log_back();
         Ok(true)
+    }
+
+    /// Empties the write-ahead log. What is deleted is overwritten in the database, and its last
+    /// pages are still in the log.
+    fn cut_log_back(&self) {
+        let done = self
+            .connection
+            .pragma_update(None, "wal_checkpoint", "TRUNCATE");
+        if let Err(error) = done {
+            tracing::warn!("what was deleted may still be in the log of the database: {error}");
+        }
     }
 
     /// Which of these addresses are of guests in which a destroyed deployment has left its services
@@ -670,6 +682,24 @@ mod tests {
         assert_eq!(destroying, Some(Destroying::StopServices));
         assert!(store.forget("shop", &guests).unwrap());
         assert_eq!(store.left_behind(&guests).unwrap(), guests);
+    }
+
+    #[test]
+    fn nothing_is_left_on_disk_of_the_documents_of_what_was_destroyed() {
+        let (directory, mut store) = store();
+        let long = "canary ".repeat(2_000);
+        for text in ["<canary/>", long.as_str()] {
+            store
+                .create("shop", "u1", text, 20_000, &Details::new())
+                .unwrap();
+            store.destroy("shop", Destroying::StopServices).unwrap();
+            assert!(store.forget("shop", &[]).unwrap());
+        }
+        for entry in std::fs::read_dir(directory.path()).unwrap().flatten() {
+            let bytes = std::fs::read(entry.path()).unwrap_or_default();
+            let found = bytes.windows(6).any(|it| it == b"canary");
+            assert!(!found, "{}", entry.path().display());
+        }
     }
 
     #[test]
