@@ -43,6 +43,7 @@ mod promotion;
 mod rights;
 mod room;
 mod seconds;
+mod secrets;
 mod service_orders;
 mod shutdowns;
 mod size;
