@@ -129,13 +129,10 @@ pub(super) fn resolve(name: &str, at: usize) -> Result<char, Fault> {
         _ => match name.strip_prefix('#') {
             Some(number) => number,
             None => {
-                let message = format!(
-                    "the entity {} is not known: entities are refused",
-                    quote(&format!("&{name};"))
-                );
+                // Its name is not told: it may be a piece of a password.
                 return fault(
                     at,
-                    message,
+                    "this entity is not known: entities are refused",
                     "write the text itself, or a character reference such as '&#228;'",
                 );
             }
