@@ -67,6 +67,12 @@ pub struct AgentAction {
     pub role: String,
     /// How closely it looks (`OCF_CHECK_LEVEL`).
     pub depth: String,
+    /// A fence agent's: it is asked for whenever a node has booted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub automatic: bool,
+    /// A fence agent's: it has to run in the node that it is about.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub on_target: bool,
 }
 
 /// The resource agents of a deployment's guests.

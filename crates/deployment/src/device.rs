@@ -18,6 +18,9 @@ pub struct Device {
     pub parameters: Vec<(String, String)>,
     /// Those of them whose values are secret although their names do not say so.
     pub marked: BTreeSet<String>,
+    /// `provides="unfencing"`: it cuts a host off, and lets it in again when that has booted. The
+    /// host itself may run on meanwhile.
+    pub unfences: bool,
     /// How it is known for which hosts it is.
     pub check: HostCheck,
     /// How the agent is told which host is meant.
@@ -100,21 +103,38 @@ impl DeviceUse {
             reboot: both,
             off,
             on,
-            list,
-            status,
             ..
         } = &self.device;
-        let asked = match self.device.check {
+        let again = if reboot { on.timeout_ms } else { 0 };
+        self.delay_base_ms
+            .max(self.delay_max_ms)
+            .saturating_add(self.asked_ms())
+            .saturating_add(both.timeout_ms.max(off.timeout_ms))
+            .saturating_add(again)
+    }
+
+    /// How long it may take to let the host in again, milliseconds: with the question what the
+    /// agent can do.
+    pub fn unfenced_within_ms(&self) -> u32 {
+        let Device { on, status, .. } = &self.device;
+        self.asked_ms()
+            .saturating_add(status.timeout_ms)
+            .saturating_add(on.timeout_ms)
+    }
+
+    /// How long it may take to find out whether the device is for the host, milliseconds.
+    fn asked_ms(&self) -> u32 {
+        let Device { list, status, .. } = &self.device;
+        match self.device.check {
             HostCheck::Static | HostCheck::Any => 0,
             HostCheck::List => list.timeout_ms,
             HostCheck::Status => status.timeout_ms,
             HostCheck::Ask => list.timeout_ms.saturating_add(status.timeout_ms),
-        };
-        let again = if reboot { on.timeout_ms } else { 0 };
-        self.delay_base_ms
-            .max(self.delay_max_ms)
-            .saturating_add(asked)
-            .saturating_add(both.timeout_ms.max(off.timeout_ms))
-            .saturating_add(again)
+        }
     }
+}
+
+/// Whether a level of devices only cuts a host off, which then runs on.
+pub fn only_cuts_off(level: &[DeviceUse]) -> bool {
+    level.iter().all(|used| used.device.unfences)
 }

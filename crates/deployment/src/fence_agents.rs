@@ -89,6 +89,7 @@ fn check(one: &Use, metadata: &ResourceAgent, problems: &mut Problems) {
         problems.warning(at, message, hint);
     }
     missing(one, metadata, problems);
+    unfencing(one, metadata, problems);
     actions(one, metadata, problems);
 }
 
@@ -120,6 +121,25 @@ fn missing(one: &Use, metadata: &ResourceAgent, problems: &mut Problems) {
         let message = format!("{} requires {}", one.agent.kind, missing.join(", "));
         let hint = format!("without it {} cannot be made safe", quote(&one.service));
         problems.warning(one.at, message, hint);
+    }
+}
+
+/// An agent whose `on` nobody runs, or that is to unfence and is not said to.
+fn unfencing(one: &Use, metadata: &ResourceAgent, problems: &mut Problems) {
+    let mut actions = metadata.actions.iter();
+    let Some(on) = actions.find(|action| action.name == "on") else {
+        return;
+    };
+    let agent = &one.agent.kind;
+    if on.on_target {
+        let message =
+            format!("the action \"on\" of {agent} has to run in the guest that it lets in");
+        let hint = "no guest runs fence agents here, so nothing lets in again what it has cut off: use another agent";
+        problems.warning(one.at, message, hint.to_owned());
+    } else if on.automatic && !one.unfences {
+        let message = format!("{agent} lets in again what it has cut off only when it is asked to");
+        let hint = "write provides=\"unfencing\" in the <meta_attributes> of a device of <configuration>, so that it is asked when a guest has booted";
+        problems.warning(one.at, message, hint.to_owned());
     }
 }
 

@@ -52,7 +52,7 @@ pub use changes::{Change, Detail, How, changes};
 pub use configure::CONFIGURE_PARAMETER;
 pub use cpe_status::limits::{MAX_CONFIGURE, MAX_PARAMETER, MAX_PARAMETERS, MAX_PARAMETERS_SIZE};
 pub use cpe_status::{Configure, GuestSecret, SECRET_NAMES, names_secret};
-pub use device::{Command, Device, DeviceUse, HostArgument, HostCheck};
+pub use device::{Command, Device, DeviceUse, HostArgument, HostCheck, only_cuts_off};
 pub use fence_agents::FenceAgents;
 pub use import::{Imported, import};
 pub use live::{LiveReference, LiveSource, OnChange};

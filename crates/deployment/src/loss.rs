@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cpe_status::Failover;
 
-use crate::device::DeviceUse;
+use crate::device::{DeviceUse, only_cuts_off};
 use crate::model::{Deployment, FencingMode, Heartbeat};
 
 /// Assemblies that a text names; of more it says how many.
@@ -80,8 +80,9 @@ fn text(assemblies: &[String], mode: &FencingMode, heartbeat: &Heartbeat) -> Str
             "after {lost} {agent} switches {them} off; {elsewhere} when that is done, however long it takes"
         ),
         FencingMode::Devices(levels) => format!(
-            "after {lost} {} {them} off; {elsewhere} when that is done, however long it takes",
-            switches(levels)
+            "after {lost} {} {them} off; {elsewhere} when that is done, however long it takes{}",
+            switches(levels),
+            cuts_off(levels, heartbeat)
         ),
         FencingMode::Manager => format!(
             "{their} services are not started elsewhere until the cloud manager or an administrator confirms that {are_down}"
@@ -106,6 +107,19 @@ fn switches(levels: &[Vec<DeviceUse>]) -> String {
     };
     let shown = &levels[..levels.len().min(NAMED)];
     format!("{} {verb}", shown.join(", or else "))
+}
+
+/// What is waited for where nothing is switched off.
+fn cuts_off(levels: &[Vec<DeviceUse>], heartbeat: &Heartbeat) -> String {
+    let mut cutting = levels.iter().filter(|level| only_cuts_off(level));
+    let Some(first) = cutting.next().and_then(|level| level.first()) else {
+        return String::new();
+    };
+    format!(
+        ", and where {} alone has cut a guest off, the end of its lease too, at most {}",
+        first.device.id,
+        seconds(heartbeat.safe_after())
+    )
 }
 
 /// `web1, web2 and 7 more`

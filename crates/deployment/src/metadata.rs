@@ -130,6 +130,9 @@ fn action(element: &Element<'_>) -> Option<AgentAction> {
         interval: text("interval"),
         role: text("role"),
         depth: text("depth"),
+        // Of fence agents. Earlier ones said `required` for `automatic`.
+        automatic: is_set(element, "automatic") || is_set(element, "required"),
+        on_target: is_set(element, "on_target"),
     })
 }
 

@@ -170,6 +170,8 @@ pub struct Assembly {
     pub host: Option<String>,
     /// How it is made safe when it is lost.
     pub fencing: Fencing,
+    /// Fencing devices that let it in again when its guest has booted, in the document's order.
+    pub unfenced_by: Vec<DeviceUse>,
     /// How many of its failures, within which period, fail the whole deployment.
     pub escalation: Option<Escalation>,
     /// What it offers, by kind (`cpu`, `memory`, …): the node's utilization attributes.

@@ -27,6 +27,8 @@ pub(crate) struct Use {
     pub(crate) parameters: Vec<Given>,
     /// Actions that it needs beside those that each agent has.
     pub(crate) actions: Vec<Needed>,
+    /// A fencing device that is said to provide unfencing.
+    pub(crate) unfences: bool,
 }
 
 /// A parameter that a service is given.
@@ -119,6 +121,7 @@ pub(crate) fn of_services(deployment: &Deployment, places: &[Places]) -> Vec<Use
                 everywhere: true,
                 parameters: parameters.collect(),
                 actions: Vec::new(),
+                unfences: false,
             }
         })
         .collect()
@@ -154,6 +157,7 @@ pub(crate) fn of_fencing(deployment: &Deployment, places: &BTreeMap<usize, Place
             everywhere: false,
             parameters: parameters.collect(),
             actions: Vec::new(),
+            unfences: false,
         });
     }
     uses

@@ -434,16 +434,31 @@ fn it_refuses_devices_that_it_cannot_run() {
         <nvpair id="n" name="ip" value="1"/></instance_attributes></primitive>"#,
     );
     assert!(rule.contains("must not hang on a <rule>"), "{rule}");
-    let fabric = of(
-        r#"<primitive id="d" class="stonith" type="fence_scsi"><meta_attributes id="m">
-        <nvpair id="n" name="provides" value="unfencing"/></meta_attributes></primitive>"#,
+    for agent in ["fence_scsi", "fence_mpath"] {
+        let in_guest = of(&plain.replace("TYPE", agent));
+        assert!(
+            in_guest.contains("has to run in the guest that is let in"),
+            "{in_guest}"
+        );
+    }
+    let provides = r#"<primitive id="d" class="stonith" type="fence_apc"><meta_attributes id="m">RULE
+        <nvpair id="n" name="provides" value="unfencing"/></meta_attributes>
+        <instance_attributes id="p"><nvpair id="o" name="OFF" value="reboot"/></instance_attributes></primitive>"#;
+    let never_off = of(&provides
+        .replace("RULE", "")
+        .replace("OFF", "pcmk_off_action"));
+    assert!(
+        never_off.contains("provides unfencing and is never off"),
+        "{never_off}"
     );
-    assert!(fabric.contains("its services would run twice"), "{fabric}");
-    let waits = of(
-        r#"<primitive id="d" class="lsb" type="t"><meta_attributes id="m">
-        <nvpair id="n" name="requires" value="unfencing"/></meta_attributes></primitive>"#,
+    let rule = r#"<rule id="r" score="0"><date_expression id="e" operation="lt" end="2030-01-01"/></rule>"#;
+    let sometimes = of(&provides
+        .replace("RULE", rule)
+        .replace("OFF", "pcmk_reboot_action"));
+    assert!(
+        sometimes.contains("'provides' must not hang on a <rule>"),
+        "{sometimes}"
     );
-    assert!(waits.contains("write requires=\"fencing\""), "{waits}");
 }
 
 #[test]
@@ -677,4 +692,40 @@ fn two_devices_of_one_switch_are_told_once() {
     let expected = "error: fencing devices 'one' and 'two' switch the same for 'a' and 'b'; each assembly has its own: to \
                     switch one would switch the other";
     assert_eq!(errors, [expected]);
+}
+
+/// A switch that unfences both assemblies, and two power switches.
+const SWITCH: &str = r#"<primitive id="switch" class="stonith" type="fence_brocade">
+    <meta_attributes id="m"><nvpair id="n" name="provides" value="unfencing"/></meta_attributes>
+    <instance_attributes id="p"><nvpair id="l" name="pcmk_host_map" value="a:3;b:4"/></instance_attributes></primitive>"#;
+
+#[test]
+fn what_provides_unfencing_lets_its_hosts_in_whatever_their_levels() {
+    let ipmi = device("ipmi", &[("pcmk_host_list", "a b")]);
+    let read = read(&document(&format!("{SWITCH}{ipmi}"), ""));
+    for (assembly, port) in read.assemblies.iter().zip(["3", "4"]) {
+        let own: Vec<_> = assembly.unfenced_by.iter().collect();
+        assert_eq!(own.len(), 1);
+        assert!(own[0].device.unfences && own[0].port == port, "{own:?}");
+        let FencingMode::Devices(levels) = &assembly.fencing.mode else {
+            panic!("by devices");
+        };
+        let ids: Vec<_> = levels.iter().map(|it| it[0].device.id.as_str()).collect();
+        assert_eq!(ids, ["ipmi", "switch"], "what switches off comes first");
+    }
+    let said = &read.failover()[0].text;
+    assert!(
+        said.contains("where switch alone has cut a guest off, the end of its lease too"),
+        "{said}"
+    );
+}
+
+#[test]
+fn only_the_word_unfencing_is_provided() {
+    let other = SWITCH.replace("\"unfencing\"", "\"Unfencing\"");
+    let found = problems(&document(&other, ""));
+    assert!(
+        found.iter().any(|text| text.starts_with("error")),
+        "the policy engine would not know it: {found:?}"
+    );
 }

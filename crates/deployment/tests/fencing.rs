@@ -240,6 +240,28 @@ fn an_agent_that_cannot_show_that_a_device_is_off_is_warned_of() {
     );
 }
 
+#[test]
+fn an_agent_that_has_to_be_asked_to_let_guests_in_is_warned_of_unless_it_is_asked() {
+    let on = |attributes: &str| {
+        let plain = "<action name=\"on\"/>";
+        let text = METADATA.replace(plain, &format!("<action name=\"on\" {attributes}/>"));
+        assert_ne!(text, METADATA);
+        described(&text)
+    };
+    let pairs = "<nvpair id='n1' name='ip' value='10.0.0.1'/><nvpair id='n4' name='pcmk_host_list' value='a'/>";
+    let silent = device(pairs);
+    let meta = "<meta_attributes id='m'><nvpair id='mp' name='provides' value='unfencing'/></meta_attributes><instance_attributes";
+    let says_so = silent.replacen("<instance_attributes", meta, 1);
+    let found = warnings(&silent, on("automatic=\"1\"")).join("\n");
+    assert!(found.contains("only when it is asked to"), "{found}");
+    let old = warnings(&silent, on("required=\"1\"")).join("\n");
+    assert_eq!(old, found, "an earlier word for it");
+    assert_eq!(warnings(&says_so, on("automatic=\"1\"")), [""; 0]);
+    assert_eq!(warnings(&silent, on("automatic=\"0\"")), [""; 0]);
+    let found = warnings(&says_so, on("on_target=\"1\" automatic=\"1\"")).join("\n");
+    assert!(found.contains("has to run in the guest"), "{found}");
+}
+
 fn without_agent(fencing: &str, configuration: &str) -> Vec<String> {
     problems(&format!(
         "<deployable name='shop'><assemblies>\n<assembly name='a' address='qemu-ga:/run/a/qga.sock'>{fencing}</assembly></assemblies>\n\

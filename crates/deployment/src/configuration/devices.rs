@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::check::FENCING;
 use super::hosts::{self, Hosts};
+use super::unfencing;
 use crate::device::{Command, Device, HostArgument, HostCheck};
 use crate::problem::{Problems, quote};
 use crate::report;
@@ -92,6 +93,15 @@ pub(super) fn read(
             problems,
         };
         let mut device = reader.device(timeout.unwrap_or(TIMEOUT));
+        let provided = unfencing::provided(primitive, template, &index, reader.problems);
+        device.device.unfences = provided.is_some();
+        if let Some(at) = provided.filter(|_| device.device.off.action != "off") {
+            let id = quote(&device.device.id);
+            let message = format!("fencing device {id} provides unfencing and is never off");
+            let hint =
+                "what is switched off and on at once cuts nobody off: remove pcmk_off_action";
+            reader.problems.error(at, message, hint.to_owned());
+        }
         device.disabled |= stopped.contains(&primitive.value("id"));
         found.push(device);
     }
@@ -261,6 +271,7 @@ impl<'e> Reader<'e, '_> {
     fn agent(&mut self) -> String {
         let kind = self.described.value("type").unwrap_or_default();
         let hint = match kind {
+            _ if unfencing::ON_TARGET.contains(&kind) => unfencing::NOT_HERE.to_owned(),
             "fence_watchdog" => {
                 "a guest's own watchdog is what mode 'lease' is for: remove the device, and write <fencing mode=\"lease\"/>"
                     .to_owned()

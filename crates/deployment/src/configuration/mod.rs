@@ -19,6 +19,7 @@ mod roster;
 mod secrets;
 mod tickets;
 mod topology;
+mod unfencing;
 mod upgrade;
 mod uses;
 

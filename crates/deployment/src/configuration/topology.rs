@@ -142,9 +142,12 @@ pub(super) fn assign(
             problems.error(configuration.offset, message, hint.to_owned());
             return;
         }
-        modes.push(ways);
+        let unfenced_by = unfenced_by(&roster, assembly);
+        uses += unfenced_by.len();
+        modes.push((ways, unfenced_by));
     }
-    for (assembly, ways) in deployment.assemblies.iter_mut().zip(modes) {
+    for (assembly, (ways, unfenced_by)) in deployment.assemblies.iter_mut().zip(modes) {
+        assembly.unfenced_by = unfenced_by;
         if assembly.fencing.is_own || found.is_empty() {
             continue;
         }
@@ -314,10 +317,19 @@ fn by_priority(roster: &Roster<'_>, assembly: &Assembly, most: usize) -> Vec<Vec
     fit.truncate(most + 1);
     fit.sort_by_key(|own| {
         let asked = own.device.check != HostCheck::Static;
-        (std::cmp::Reverse(own.priority), asked)
+        // Who is only cut off is not down at once.
+        let cuts = own.device.unfences;
+        (std::cmp::Reverse(own.priority), cuts, asked)
     });
     let alone = |own: &&Found| vec![used(own, &assembly.name)];
     fit.iter().map(alone).collect()
+}
+
+/// Devices that let an assembly in again: all of them do, whatever their levels.
+fn unfenced_by(roster: &Roster<'_>, assembly: &Assembly) -> Vec<DeviceUse> {
+    let fit = roster.of_host(&assembly.name).into_iter();
+    let fit = fit.filter(|own| own.device.unfences);
+    fit.map(|own| used(own, &assembly.name)).collect()
 }
 
 fn may_be_for(found: &Found, host: &str) -> bool {

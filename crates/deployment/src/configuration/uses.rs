@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use cpe_status::GuestSecret;
 
-use super::agent;
+use super::{agent, unfencing};
 use crate::model::Deployment;
+use crate::problem::Problems;
 use crate::secret::is_secret;
 use crate::tree::Element;
 use crate::uses::{Given, MAX_GIVEN, Needed, Use, Why};
@@ -96,6 +97,8 @@ impl<'e> Collector<'e, '_> {
         let template = primitive.value("template");
         let template = template.and_then(|id| self.index.get(&("template", id)).copied());
         let described = template.unwrap_or(primitive);
+        // Said when the device itself was read.
+        let mut ignored = Problems::default();
         let mut one = Use {
             service: primitive.value("id").unwrap_or_default().to_owned(),
             agent: agent(described),
@@ -104,6 +107,7 @@ impl<'e> Collector<'e, '_> {
             everywhere: !outer.located,
             parameters: Vec::new(),
             actions: Vec::new(),
+            unfences: unfencing::provided(primitive, template, &self.index, &mut ignored).is_some(),
         };
         let both = [Some(primitive), template];
         for part in both.into_iter().flatten() {

@@ -115,6 +115,7 @@ fn assembly(element: &Element<'_>, draft: &mut Draft, problems: &mut Problems) -
         address,
         host,
         fencing,
+        unfenced_by: Vec::new(), // by the devices of the configuration, when those are read
         escalation,
         capacity: capacity
             .map(|element| Form { element, problems }.quantities())

@@ -1,6 +1,7 @@
 //! Assemblies that have no agent of ours, only their hypervisor's: what that leaves to be asked of
 //! them.
 
+use crate::device::only_cuts_off;
 use crate::model::{Address, Deployment, FencingMode};
 use crate::problem::{Problems, quote};
 use crate::tree::Element;
@@ -22,7 +23,11 @@ pub(super) fn check(
             continue;
         }
         some = Some(assembly);
-        if assembly.fencing.mode == FencingMode::Lease {
+        let cuts_off = match &assembly.fencing.mode {
+            FencingMode::Devices(levels) => levels.iter().any(|level| only_cuts_off(level)),
+            _ => false,
+        };
+        if assembly.fencing.mode == FencingMode::Lease || cuts_off {
             let message = format!(
                 "assembly {} is reached through its QEMU guest agent, which keeps no lease: nothing in it would stop its services when it is lost",
                 quote(&assembly.name)

@@ -47,7 +47,7 @@ pub const DEVICE_PARAMETERS: Rows = &[
     ),
     no_meaning(
         "provides",
-        "it is a meta attribute: only 'unfencing' means something there, and is refused",
+        "it is a meta attribute: write it in <meta_attributes>",
     ),
 ];
 

@@ -39,8 +39,8 @@ pub const NODE_ATTRIBUTES: Rows = &[
     no_meaning("#kind", BUILT_IN),
     no_meaning("#is_dc", BUILT_IN),
     no_meaning("#cluster-name", BUILT_IN),
-    no_meaning("#node-unfenced", UNFENCING),
-    no_meaning("#digests-*", UNFENCING),
+    refused("#node-unfenced", UNFENCING),
+    refused("#digests-*", UNFENCING),
 ];
 
 /// Names of node attributes in `<expression attribute="…">` that the policy engine sets itself.
@@ -59,4 +59,4 @@ pub const RULE_ATTRIBUTES: Rows = &[
 
 const COUNTED: &str = "the DPE counts failures itself: remove it, and use `cpectl cleanup`";
 const BUILT_IN: &str = "the policy engine sets it itself: give the attribute another name";
-const UNFENCING: &str = "only unfencing knows it, which is refused";
+const UNFENCING: &str = "the DPE sets it itself when it has unfenced the assembly: remove it";

@@ -31,10 +31,6 @@ pub const OPERATION_OPTIONS: Rows = &[
     no_meaning(
         "requires",
         "it is a meta attribute of the resource: write it there",
-    )
-    .but_not(
-        &["unfencing"],
-        "'requires' unfencing cannot be had, since the DPE switches guests off and on instead: remove it",
     ),
 ];
 
