@@ -129,6 +129,6 @@ pub use vocabulary::{
     InputName, Keeping, LeasesHeld, Lifetime, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant,
     Operation, Place, PowerOn, PowerOrder, Proposal, Question, Record, RecordState, Refusal, Reply,
     Request, RoomAnswer, RoomQuestion, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT,
-    ServiceId, ServiceOrder, Task, TicketId, TicketOrder, Time, TransitionKey, Value, Whose, Why,
-    Zones, dispatcher_uuid, exit_code_name,
+    ServiceId, ServiceOrder, Task, TicketId, TicketOrder, Time, TransitionKey, UnfenceRequest,
+    Value, Whose, Why, Zones, dispatcher_uuid, exit_code_name,
 };

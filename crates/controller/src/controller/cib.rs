@@ -30,7 +30,8 @@ use crate::machines::ticket::TicketFacts;
 use crate::machines::values::{self, BanFacts, Values};
 use crate::vocabulary::{
     AssemblyId, FORCE_RESTART, Holder, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, RC_PENDING,
-    Record, RecordState, SECOND, ServiceId, Task, TicketId, TransitionKey, dispatcher_uuid,
+    Record, RecordState, SECOND, ServiceId, Task, TicketId, TransitionKey, Unfenced,
+    dispatcher_uuid,
 };
 
 /// The feature set whose history entries these are: one that the field's present tools read, too.
@@ -65,6 +66,8 @@ pub(crate) struct Node<'a> {
     /// What live migrations may have brought there.
     pub arrivals: &'a Arrivals,
     pub history: &'a History,
+    /// Its devices have let its guest in.
+    pub unfenced: Option<&'a Unfenced>,
     /// What resource agents have set, by name.
     pub attributes: &'a BTreeMap<String, String>,
 }
@@ -376,7 +379,11 @@ fn transient_attributes(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>
     for (name, _) in flags.into_iter().filter(|(_, on)| *on) {
         attributes.push((name.into(), "true".into()));
     }
+    let unfenced = node.unfenced.into_iter().flat_map(Unfenced::attributes);
+    attributes.extend(unfenced.map(|(name, value)| (name.to_owned(), value)));
     let own = node.attributes.iter();
+    // No guest lets itself in.
+    let own = own.filter(|(name, _)| !Unfenced::is_attribute(name));
     attributes.extend(own.map(|(name, value)| (name.clone(), value.clone())));
     let own = (node.name.clone(), String::new())..;
     for ((_, resource), facts) in input

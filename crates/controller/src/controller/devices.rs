@@ -12,7 +12,7 @@ use super::Controller;
 use crate::machines::devices::Question;
 use crate::machines::run::Work;
 use crate::vocabulary::{
-    AssemblyId, DeviceCheck, Effect, MS, Operation, Record, ServiceId, Task, Time, pending,
+    AssemblyId, DeviceCheck, Effect, Input, MS, Operation, Record, ServiceId, Task, Time, pending,
 };
 
 /// Exit code: it runs.
@@ -128,6 +128,24 @@ impl Controller {
             timeout_ms,
         };
         self.effects.push(Effect::CheckDevice(Box::new(check)));
+    }
+
+    /// What the shell tells of devices: that they have made safe, let in, or are well.
+    pub(crate) fn devices_answer(&mut self, now: Time, answer: Input) {
+        match answer {
+            Input::FencingResult {
+                assembly,
+                attempt,
+                result,
+            } => self.fencing_result(now, &assembly, attempt, result),
+            Input::UnfencingResult {
+                assembly,
+                attempt,
+                result,
+            } => self.unfencing_result(now, &assembly, attempt, result),
+            Input::DeviceChecked { question, result } => self.device_checked(now, question, result),
+            _ => {}
+        }
     }
 
     /// The shell's answer.

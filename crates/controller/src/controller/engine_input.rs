@@ -65,6 +65,10 @@ impl Controller {
                     retired: !spec.assemblies.contains_key(name),
                     in_doubt: facts.is_some_and(|facts| facts.in_doubt),
                     arrivals: facts.map_or(&NO_ARRIVALS, |facts| &facts.arrivals),
+                    unfenced: facts.and_then(|facts| {
+                        let own = facts.unfenced.as_ref();
+                        own.filter(|own| own.boot_id == assembly.hello().boot_id)
+                    }),
                     history: assembly.history(),
                     attributes: assembly.attributes().in_force(),
                 }

@@ -137,7 +137,7 @@ impl Controller {
                 action: action.clone(),
                 interval_ms: *interval_ms,
             }),
-            Work::Fence => {}
+            Work::Fence | Work::Unfence(_) => {}
         }
     }
 

@@ -12,7 +12,7 @@
 //! meanwhile, the next graph demands the same, and finds it under way.
 
 use cpe_status::{AssemblyState, FencingResult};
-use deployment::DeviceUse;
+use deployment::{DeviceUse, only_cuts_off};
 
 use super::Controller;
 use super::liveness::safe_after;
@@ -83,7 +83,7 @@ impl Controller {
     }
 
     /// Begins an attempt.
-    fn attempt(&mut self, now: Time, name: &AssemblyId) {
+    pub(crate) fn attempt(&mut self, now: Time, name: &AssemblyId) {
         let facts = self.store.assembly(name);
         let lease_over_us = self.lease_over_us(name, &facts);
         let (means, timeout_ms) = self.means(name);
@@ -92,7 +92,13 @@ impl Controller {
             self.wait_for_manager(now, name, why, timeout_ms);
             return;
         }
+        if self.awaits_unfencing(now, name, &means) {
+            return;
+        }
         self.note_attempt(now, name, &means, &facts);
+        if matches!(means, Fencing::Device(_) | Fencing::Devices(_)) {
+            self.store.assembly_mut(name).unfenced = None;
+        }
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -150,6 +156,13 @@ impl Controller {
             Fencing::Lease if facts.in_doubt => Some(
                 "services may run there that neither this DPE nor its agent knows of, so waiting does not make it safe",
             ),
+            means @ Fencing::Devices(_)
+                if (facts.in_doubt || facts.unleased) && means.has_only_lease() =>
+            {
+                Some(
+                    "its devices only cut it off, and services may run on there without a lease, so waiting does not make it safe",
+                )
+            }
             Fencing::Lease if facts.unleased => {
                 Some("its agent may run services without a lease, so waiting does not make it safe")
             }
@@ -254,8 +267,7 @@ impl Controller {
         let Some(fence) = assembly.course().fence() else {
             return;
         };
-        let asked = matches!(fence.phase(), Phase::Lease { .. }) && !fence.lost();
-        if asked && assembly.contact().is_up() {
+        if fence.is_to_end() && assembly.contact().is_up() {
             self.effects.push(Effect::Restart {
                 assembly: name.clone(),
                 reason: fence.reason().to_owned(),
@@ -341,7 +353,7 @@ impl Controller {
             Phase::Requested { .. } => {
                 self.attempt_failed(now, name, "there was no result in time");
             }
-            Phase::Pause { .. } => self.attempt(now, name),
+            Phase::Pause { .. } | Phase::Unfencing { .. } => self.attempt(now, name),
             Phase::Manager { .. } => self.remind(now, name),
         }
     }
@@ -385,6 +397,10 @@ impl Controller {
         };
         match result {
             Ok(()) if fence.is_done_by(attempt) => {
+                if self.only_cut_off(name, attempt) {
+                    self.cut_off(now, name, attempt);
+                    return;
+                }
                 let again = fence.reboot() && !self.store.assembly(name).stays_off;
                 self.made_safe(now, name, "its fencing succeeded");
                 if again {
@@ -394,6 +410,42 @@ impl Controller {
             Err(reason) if fence.awaits(attempt) => self.attempt_failed(now, name, &reason),
             _ => {}
         }
+    }
+
+    /// Whether what that attempt has done leaves the guest running.
+    fn only_cut_off(&self, name: &AssemblyId, attempt: u64) -> bool {
+        let Fencing::Devices(levels) = self.means(name).0 else {
+            return false;
+        };
+        let Some(fence) = self.fence_of(name).filter(|fence| fence.awaits(attempt)) else {
+            return levels.iter().any(|level| only_cuts_off(level));
+        };
+        let level = levels.get(fence.level()).or(levels.first());
+        level.is_some_and(|level| only_cuts_off(level))
+    }
+
+    /// Its guest is cut off and runs on: what runs there ends with its lease. Only what is asked
+    /// last is certain not to be followed by another.
+    fn cut_off(&mut self, now: Time, name: &AssemblyId, attempt: u64) {
+        if !self
+            .fence_of(name)
+            .is_some_and(|fence| fence.awaits(attempt))
+        {
+            return;
+        }
+        let facts = self.store.assembly(name);
+        if facts.in_doubt || facts.unleased {
+            let reason = "its guest is cut off and may run on without a lease, so waiting does not make it safe: when it is down, \
+                          say so with ConfirmFenced (cpectl confirm-fenced)";
+            self.attempt_failed(now, name, reason);
+            return;
+        }
+        let over_us = self.lease_over_us(name, &facts);
+        if let Some(fence) = self.assemblies.get_mut(name).and_then(Assembly::fence_mut) {
+            fence.cut_off(over_us);
+        }
+        self.have_restarted(name);
+        self.age_fence(now, name);
     }
 
     fn attempt_failed(&mut self, now: Time, name: &AssemblyId, reason: &str) {
@@ -594,6 +646,7 @@ impl Controller {
                     left_s(until_us)
                 )
             }
+            (Phase::Unfencing { .. }, _) => "waiting for the end of its unfencing".into(),
             (Phase::Manager { .. }, _) => {
                 "waiting for ConfirmFenced (cpectl confirm-fenced)".into()
             }

@@ -86,7 +86,10 @@ impl Controller {
         if facts.any(|facts| !facts.arrivals.is_empty()) {
             return None;
         }
-        let work = self.execution.runs().filter(|(_, run)| !run.is_fence());
+        let work = self
+            .execution
+            .runs()
+            .filter(|(_, run)| !run.is_of_assembly());
         work.map(|(index, run)| {
             let heir = hand_over::heir(next, run)?;
             let goes_on = self.carries_on(&run.assembly) && self.is_same(next, heir, run);

@@ -210,7 +210,7 @@ impl Controller {
             return;
         };
         let suspects = match self.means(name).0 {
-            Fencing::Lease => true,
+            means if means.has_only_lease() => true,
             Fencing::None => false,
             _ => own.fence().is_some(),
         };

@@ -126,7 +126,7 @@ impl Controller {
         self.send(&assembly, &work);
         let delay_ms = match &work {
             Work::Operation(operation) => operation.start_delay_ms(),
-            Work::Cancel { .. } | Work::Fence => 0,
+            Work::Cancel { .. } | Work::Fence | Work::Unfence(_) => 0,
         };
         let run = Run {
             assembly,
@@ -146,7 +146,7 @@ impl Controller {
         };
         let reason = self.execution.reason(index).cloned();
         if switches_on(&action) {
-            self.execution.pass(index);
+            self.initiate_unfencing(now, index, node, &action);
             return;
         }
         let run = Run {
@@ -193,7 +193,7 @@ impl Controller {
 }
 
 /// An action that gives an assembly what fencing takes.
-fn switches_on(action: &GraphAction) -> bool {
+pub(super) fn switches_on(action: &GraphAction) -> bool {
     action.attribute("CRM_meta_stonith_action") == Some("on")
 }
 

@@ -12,8 +12,8 @@ use crate::machines::assembly::greeting::{self, Answer, Gap, Told, Verdict};
 use crate::machines::assembly::{Assembly, Course, Life};
 use crate::machines::facts::LastEvent;
 use crate::vocabulary::{
-    AssemblyId, AssemblySpec, Attributes, Connect, Effect, EventDraft, EventKind, Fencing, Hello,
-    Input, MS, Record, Time, TransitionKey, epoch_of_dispatcher,
+    AssemblyId, AssemblySpec, Attributes, Connect, Effect, EventDraft, EventKind, Hello, Input, MS,
+    Record, Time, TransitionKey, epoch_of_dispatcher,
 };
 
 /// Heartbeats are called late after this many intervals (in halves).
@@ -71,6 +71,7 @@ impl Controller {
         {
             assembly.hold();
         }
+        self.await_orphans(now, name);
         self.connect(name);
     }
 
@@ -78,7 +79,7 @@ impl Controller {
     pub(crate) fn connect(&mut self, name: &AssemblyId) {
         let settings = self.settings();
         let suspended = self.lease_suspended(name);
-        let (held, leased) = (self.is_held(name), self.means(name).0 == Fencing::Lease);
+        let (held, leased) = (self.is_held(name), self.means(name).0.needs_lease());
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -504,6 +505,7 @@ impl Controller {
         let facts = self.store.assembly_mut(name);
         facts.restart = None;
         facts.stays_off = false;
+        facts.unfenced = None;
         facts.arrivals.clear();
     }
 }

@@ -46,6 +46,7 @@ mod status;
 mod suspension;
 mod terms;
 mod tickets;
+mod unfencing;
 mod values;
 
 pub use plan::PlanInput;
@@ -206,12 +207,9 @@ impl Controller {
                 action,
                 interval_ms,
             } => self.cancelled(&assembly, &resource, &action, interval_ms),
-            Input::FencingResult {
-                assembly,
-                attempt,
-                result,
-            } => self.fencing_result(now, &assembly, attempt, result),
-            Input::DeviceChecked { question, result } => self.device_checked(now, question, result),
+            answer @ (Input::FencingResult { .. }
+            | Input::UnfencingResult { .. }
+            | Input::DeviceChecked { .. }) => self.devices_answer(now, answer),
             Input::EventRecorded { id } => self.store.remove_event(&id),
             Input::Decided(decision) => self.decided(now, *decision),
             Input::RoomChecked(answer) => self.room_checked(now, *answer),
@@ -241,6 +239,7 @@ impl Controller {
         self.age_actions(now);
         self.age_devices(now);
         self.age_power(now);
+        self.age_unfencing(now);
         self.age_told(now);
         self.age_decision(now);
         self.deciding.end_pause();

@@ -28,6 +28,7 @@ impl Controller {
             [
                 own.told().deadline(),
                 own.fence().and_then(Fence::deadline_us),
+                own.unfencing().deadline_us(),
                 self.power_deadline_of(name, own),
             ]
         });

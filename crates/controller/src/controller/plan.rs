@@ -9,6 +9,7 @@ use policy_engine::{ActionKind, Schedule, lint};
 
 use super::Controller;
 use super::cib::{self, Node, NodeState};
+use super::initiate::switches_on;
 use super::living::waits_of;
 use super::resolve::{self, Given};
 use super::status::some_of;
@@ -103,6 +104,7 @@ impl Controller {
                     retired: false,
                     in_doubt: false,
                     arrivals: &NO_ARRIVALS,
+                    unfenced: None,
                     history: &nothing,
                     attributes: &none,
                 });
@@ -268,8 +270,10 @@ pub(super) fn actions(schedule: &Schedule) -> Vec<PlanAction> {
             .map(ToString::to_string)
             .unwrap_or_default();
         if head.kind == ActionKind::Cluster && planned.task == Task::Stonith {
+            let action = schedule.graph.actions.get(index);
+            let lets_in = action.is_some_and(switches_on);
             actions.push(PlanAction {
-                action: "fence".into(),
+                action: if lets_in { "unfence" } else { "fence" }.into(),
                 from: node,
                 reason,
                 ..PlanAction::default()

@@ -11,6 +11,8 @@
 //!
 //! To switch on is safe at any time: a guest that has just been booted runs nothing of ours.
 
+use deployment::DeviceUse;
+
 use super::Controller;
 use crate::machines::assembly::{Assembly, Life};
 use crate::vocabulary::{
@@ -168,7 +170,7 @@ impl Controller {
             }
             let devices = match fencing {
                 Fencing::Device(device) => vec![device],
-                Fencing::Devices(levels) => levels.into_iter().map(FenceDevice::Level).collect(),
+                Fencing::Devices(levels) => powers(levels),
                 Fencing::Lease | Fencing::Manager | Fencing::None => {
                     self.power_settled(&name);
                     continue;
@@ -181,4 +183,14 @@ impl Controller {
             }));
         }
     }
+}
+
+/// What switches power, of each level. Devices that unfence are asked when the guest has booted.
+fn powers(levels: Vec<Vec<DeviceUse>>) -> Vec<FenceDevice> {
+    let powers = levels.into_iter().map(|mut level| {
+        level.retain(|used| !used.device.unfences);
+        level
+    });
+    let powers = powers.filter(|level| !level.is_empty());
+    powers.map(FenceDevice::Level).collect()
 }

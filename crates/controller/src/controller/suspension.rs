@@ -49,6 +49,7 @@ impl Controller {
                 unheard_us,
             };
             assembly.extend_silence(now, lost, moment_us, timeout_us);
+            assembly.unfencing_mut().extend(lost_us);
         }
         self.execution.extend_deadlines(lost_us);
     }

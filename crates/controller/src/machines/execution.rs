@@ -25,7 +25,7 @@ use super::debugging::Debugging;
 use super::devices::Devices;
 use super::run::{Run, Work};
 use super::transition::{Counts, INFINITY, Progress, Transition};
-use crate::vocabulary::{AssemblyId, Limits, Task, TransitionKey};
+use crate::vocabulary::{AssemblyId, Digests, Limits, Task, TransitionKey};
 
 /// Transitions of one start of the controller, and what they have begun on this host.
 #[derive(Debug, Default)]
@@ -238,7 +238,7 @@ impl Execution {
             }
         }
         assert!(
-            old.transition.aborted().is_some() && old.runs.values().all(Run::is_fence),
+            old.transition.aborted().is_some() && old.runs.values().all(Run::is_of_assembly),
             "invariant: nothing that is under way is forgotten"
         );
         self.count = next.number();
@@ -354,7 +354,7 @@ impl Execution {
             return true;
         };
         let aborted = current.transition.aborted().is_some();
-        let fences = |index| current.runs.get(&index).is_some_and(Run::is_fence);
+        let fences = |index| current.runs.get(&index).is_some_and(Run::is_of_assembly);
         let awaited = current
             .transition
             .running()
@@ -362,7 +362,14 @@ impl Execution {
         !awaited && current.transition.ready().is_empty()
     }
 
-    /// The transition goes on, and waits for nothing but assemblies that are being made safe.
+    /// By which definitions of its devices an assembly is to be let in. `None`: nobody waits.
+    pub(crate) fn unfencing_of(&self, name: &AssemblyId) -> Option<&Digests> {
+        let mut runs = self.runs().filter(|(_, run)| run.assembly == *name);
+        runs.find_map(|(_, run)| run.unfences())
+    }
+
+    /// The transition goes on, and waits for nothing but assemblies that are being made safe, or
+    /// let in.
     pub(crate) fn only_fences(&self) -> bool {
         let Some(current) = &self.current else {
             return false;
@@ -371,7 +378,7 @@ impl Execution {
         current.transition.aborted().is_none()
             && current.transition.ready().is_empty()
             && running.peek().is_some()
-            && running.all(|index| current.runs.get(&index).is_some_and(Run::is_fence))
+            && running.all(|index| current.runs.get(&index).is_some_and(Run::is_of_assembly))
     }
 
     /// Edges carrying out → idle and aborted → idle. `None`: it was idle already.
@@ -430,7 +437,7 @@ impl Execution {
     /// An assembly takes one operation more (scheduler-spec/05 §18.4).
     pub(crate) fn has_room(&self, node: &AssemblyId) -> bool {
         let limits = self.limits();
-        let work = || self.runs().filter(|(_, run)| !run.is_fence());
+        let work = || self.runs().filter(|(_, run)| !run.is_of_assembly());
         work().count() < limits.batch
             && work()
                 .filter(|(_, run)| run.counts_in(node.as_str()))
@@ -467,6 +474,7 @@ impl Execution {
                 }
                 Work::Cancel { resource, .. } => (Task::Cancel.to_string(), resource.clone()),
                 Work::Fence => ("fence".into(), String::new()),
+                Work::Unfence(_) => ("unfence".into(), String::new()),
             };
             RunningAction {
                 action,

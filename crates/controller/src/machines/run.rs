@@ -1,6 +1,6 @@
 //! One action under way.
 
-use crate::vocabulary::{AssemblyId, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, Task};
+use crate::vocabulary::{AssemblyId, Digests, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, Task};
 
 /// An action under way.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub(crate) enum Work {
         interval_ms: u32,
     },
     Fence,
+    /// By which definitions of the devices.
+    Unfence(Digests),
 }
 
 impl Run {
@@ -36,11 +38,24 @@ impl Run {
         matches!(self.work, Work::Fence)
     }
 
+    /// An assembly is let in again: by which definitions of the devices.
+    pub(crate) fn unfences(&self) -> Option<&Digests> {
+        match &self.work {
+            Work::Unfence(digests) => Some(digests),
+            _ => None,
+        }
+    }
+
+    /// It belongs to the assembly, not to the transition that demanded it.
+    pub(crate) fn is_of_assembly(&self) -> bool {
+        self.is_fence() || self.unfences().is_some()
+    }
+
     /// The operation that an agent does.
     pub(crate) fn operation(&self) -> Option<&Operation> {
         match &self.work {
             Work::Operation(operation) => Some(operation),
-            Work::Cancel { .. } | Work::Fence => None,
+            Work::Cancel { .. } | Work::Fence | Work::Unfence(_) => None,
         }
     }
 
@@ -64,7 +79,7 @@ impl Run {
                 .and_then(|operation| operation.annotations.get(end))
                 .is_some_and(|name| name == node)
         };
-        !self.is_fence()
+        !self.is_of_assembly()
             && (self.assembly == node || at_end(MIGRATE_SOURCE) || at_end(MIGRATE_TARGET))
     }
 }

@@ -103,6 +103,18 @@ pub enum Effect {
     /// Switch the power of an assembly on that is safe. Best effort: its agent shows when it is
     /// back, and if it does not, this is asked for again.
     PowerOn(PowerOn),
+    /// Have devices let an assembly in, then give
+    /// [`Input::UnfencingResult`](crate::Input).
+    Unfence(UnfenceRequest),
+    /// End that at once: kill what is being run for it, then give
+    /// [`Input::UnfencingResult`](crate::Input) when nothing of it is left. It is to be fenced,
+    /// which waits for that. Nothing is to be done if it has ended already.
+    EndUnfencing {
+        /// Which assembly.
+        assembly: AssemblyId,
+        /// Of [`UnfenceRequest::attempt`].
+        attempt: u64,
+    },
     /// Ask a fencing device whether it is well, then give
     /// [`Input::DeviceChecked`](crate::Input).
     CheckDevice(Box<DeviceCheck>),
@@ -193,6 +205,19 @@ pub struct FenceRequest {
     /// How long to wait before a device of the configuration is asked: the policy's
     /// `priority-fencing-delay`. Part of `timeout_ms`.
     pub delay_ms: u32,
+}
+
+/// Let an assembly in, with all of these devices: the action `on` of each, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnfenceRequest {
+    /// Which assembly.
+    pub assembly: AssemblyId,
+    /// To be given back with the result.
+    pub attempt: u64,
+    /// With what.
+    pub devices: Vec<DeviceUse>,
+    /// After this time it is ended, as by [`Effect::EndUnfencing`].
+    pub timeout_ms: u32,
 }
 
 /// Switch the power of an assembly on, unless it is.

@@ -52,6 +52,15 @@ pub enum EventKind {
     /// It could not be made safe (yet).
     #[serde(rename = "assembly.fencing-failed")]
     AssemblyFencingFailed,
+    /// Its fencing devices are to let it in again.
+    #[serde(rename = "assembly.unfencing-requested")]
+    AssemblyUnfencingRequested,
+    /// All of them have.
+    #[serde(rename = "assembly.unfencing-succeeded")]
+    AssemblyUnfencingSucceeded,
+    /// One of them could not (yet): what requires it does not start there.
+    #[serde(rename = "assembly.unfencing-failed")]
+    AssemblyUnfencingFailed,
     /// Its agent's certificate is refused, or the DPE's by its agent.
     #[serde(rename = "assembly.identity-refused")]
     AssemblyIdentityRefused,
@@ -140,6 +149,9 @@ impl EventKind {
             }
             EventKind::AssemblyHeartbeatMissed => "missed",
             EventKind::AssemblyLost => AssemblyState::Lost.as_str(),
+            EventKind::AssemblyUnfencingRequested
+            | EventKind::AssemblyUnfencingSucceeded
+            | EventKind::AssemblyUnfencingFailed => AssemblyState::Online.as_str(),
             EventKind::AssemblyFencingRequested | EventKind::AssemblyFencingFailed => {
                 AssemblyState::Fencing.as_str()
             }
@@ -185,6 +197,9 @@ impl EventKind {
             EventKind::AssemblyFencingRequested => "assembly.fencing-requested",
             EventKind::AssemblyFencingSucceeded => "assembly.fencing-succeeded",
             EventKind::AssemblyFencingFailed => "assembly.fencing-failed",
+            EventKind::AssemblyUnfencingRequested => "assembly.unfencing-requested",
+            EventKind::AssemblyUnfencingSucceeded => "assembly.unfencing-succeeded",
+            EventKind::AssemblyUnfencingFailed => "assembly.unfencing-failed",
             EventKind::AssemblyIdentityRefused => "assembly.identity-refused",
             EventKind::AssemblyAgentUnusable => "assembly.agent-unusable",
             EventKind::AssemblyLeaving => "assembly.leaving",

@@ -185,6 +185,16 @@ pub enum Input {
         /// `Err`: why the assembly may still run.
         result: Result<(), String>,
     },
+    /// An attempt to unfence has ended, and nothing of it is left: no agent that could still let
+    /// the assembly in.
+    UnfencingResult {
+        /// Which assembly.
+        assembly: AssemblyId,
+        /// Of [`UnfenceRequest::attempt`](crate::UnfenceRequest).
+        attempt: u64,
+        /// `Err`: why it may not be let in.
+        result: Result<(), String>,
+    },
     /// A fencing device was asked whether it is well.
     DeviceChecked {
         /// Of [`DeviceCheck::question`](crate::DeviceCheck).

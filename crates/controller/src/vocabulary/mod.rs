@@ -20,10 +20,13 @@ mod spec;
 mod task;
 mod time;
 mod tree;
+mod unfence;
 
 pub use change::Change;
 pub use debug::{DebugInput, DebugOrder, DebugTask};
-pub use effect::{Connect, DeviceCheck, Effect, FenceDevice, FenceRequest, InputName, PowerOn};
+pub use effect::{
+    Connect, DeviceCheck, Effect, FenceDevice, FenceRequest, InputName, PowerOn, UnfenceRequest,
+};
 pub use engine_input::{Decision, EngineInput, Zones};
 pub use event::{EVENTS_KEPT, Event, EventKind};
 pub use failed_operation::FailedOperation;
@@ -58,3 +61,4 @@ pub(crate) use question::QUESTIONS;
 pub(crate) use room::Loss;
 pub(crate) use spec::{AssemblySpec, Copies, Escalation, Fencing, ServiceSpec, Spec};
 pub(crate) use time::{MS, SECOND, utc};
+pub(crate) use unfence::{Digests, Unfenced};

@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cpe_status::{ConfiguredService, ResourceStatus};
-use deployment::{Configure, Device, DeviceUse, GuestSecret, LiveReference, TicketUse};
+use deployment::{
+    Configure, Device, DeviceUse, GuestSecret, LiveReference, TicketUse, only_cuts_off,
+};
 use serde::{Deserialize, Serialize};
 
 use super::effect::FenceDevice;
@@ -61,6 +63,8 @@ pub(crate) struct AssemblySpec {
     pub host: String,
     pub fencing: Fencing,
     pub fencing_timeout_ms: u32,
+    /// Devices that let it in again when its guest has booted.
+    pub unfenced_by: Vec<DeviceUse>,
     pub escalation: Option<Escalation>,
 }
 
@@ -82,6 +86,23 @@ pub(crate) enum Fencing {
 }
 
 impl Fencing {
+    /// Its guest may have to end what runs there by itself: it holds a lease.
+    pub(crate) fn needs_lease(&self) -> bool {
+        match self {
+            Fencing::Lease => true,
+            Fencing::Devices(levels) => levels.iter().any(|level| only_cuts_off(level)),
+            _ => false,
+        }
+    }
+
+    /// Nothing else makes it safe.
+    pub(crate) fn has_only_lease(&self) -> bool {
+        match self {
+            Fencing::Devices(levels) => levels.iter().all(|level| only_cuts_off(level)),
+            other => *other == Fencing::Lease,
+        }
+    }
+
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Fencing::Lease => "lease",
@@ -212,6 +233,7 @@ impl AssemblySpec {
             host: assembly.host.clone().unwrap_or_default(),
             fencing,
             fencing_timeout_ms: assembly.fencing.timeout.map_or(FENCING_TIMEOUT_MS, millis),
+            unfenced_by: assembly.unfenced_by.clone(),
             escalation: assembly.escalation.as_ref().map(Escalation::new),
         }
     }

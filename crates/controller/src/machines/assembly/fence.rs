@@ -22,6 +22,8 @@ pub(crate) struct Fence {
     phase: Phase,
     lost: bool,
     reboot: bool,
+    /// Its devices have cut it off, and it may run on until its lease is over.
+    is_cut_off: bool,
     reason: String,
     failed: u32,
     /// Which level of devices is next, from 0.
@@ -45,6 +47,8 @@ pub(crate) enum Phase {
     Requested { attempt: u64, until_us: u64 },
     /// The next attempt.
     Pause { until_us: u64 },
+    /// The end of what lets it in; then its devices are asked.
+    Unfencing { until_us: u64 },
     /// A person, or the cloud manager; they are reminded then.
     Manager { remind_us: u64 },
 }
@@ -59,6 +63,7 @@ impl Fence {
             },
             lost,
             reboot,
+            is_cut_off: false,
             reason: reason.to_owned(),
             failed: 0,
             level: 0,
@@ -131,7 +136,8 @@ impl Fence {
         match self.phase {
             Phase::Lease { until_us }
             | Phase::Requested { until_us, .. }
-            | Phase::Pause { until_us } => Some(until_us),
+            | Phase::Pause { until_us }
+            | Phase::Unfencing { until_us } => Some(until_us),
             Phase::Manager { remind_us } => Some(remind_us).filter(|us| *us < u64::MAX),
         }
     }
@@ -143,7 +149,7 @@ impl Fence {
 
     /// Goes on although the assembly's agent is back.
     pub(crate) fn outlives_return(&self) -> bool {
-        !self.lost || self.is_requested()
+        !self.lost || self.is_requested() || self.is_cut_off
     }
 
     /// Cannot end without somebody's help, as far as one can see.
@@ -159,6 +165,31 @@ impl Fence {
             "invariant: no device was asked about an assembly under lease"
         );
         self.phase = Phase::Lease { until_us };
+    }
+
+    /// Waits until nothing lets it in any more.
+    pub(crate) fn wait_for_unfencing(&mut self, until_us: u64) {
+        assert!(
+            !self.is_requested(),
+            "invariant: nothing lets in an assembly that a device makes safe"
+        );
+        self.phase = Phase::Unfencing { until_us };
+    }
+
+    /// It waits for that.
+    pub(crate) fn waits_for_unfencing(&self) -> bool {
+        matches!(self.phase, Phase::Unfencing { .. })
+    }
+
+    /// Its devices have succeeded, and its guest runs on: that ends with its lease.
+    pub(crate) fn cut_off(&mut self, until_us: u64) {
+        self.is_cut_off = true;
+        self.phase = Phase::Lease { until_us };
+    }
+
+    /// It is to be ended by its agent at once, if that is there: it is of no use any more.
+    pub(crate) fn is_to_end(&self) -> bool {
+        matches!(self.phase, Phase::Lease { .. }) && (!self.lost || self.is_cut_off)
     }
 
     /// Waits for a person, or the cloud manager, who is reminded after `within_us`.

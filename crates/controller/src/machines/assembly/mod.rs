@@ -9,6 +9,7 @@ pub(crate) mod fence;
 pub(crate) mod greeting;
 pub(crate) mod lease;
 pub(crate) mod power;
+pub(crate) mod unfence;
 
 pub(crate) use course::{Course, Life};
 
@@ -16,6 +17,7 @@ use self::contact::Contact;
 use self::fence::Fence;
 use self::lease::Lease;
 use self::power::Power;
+use self::unfence::Unfencing;
 use super::attributes::{Dampening, NodeAttributes};
 use super::history::History;
 use super::told::Told;
@@ -47,6 +49,7 @@ pub(crate) struct Assembly {
     /// How often its agent may ask.
     allowance: Allowance,
     power: Power,
+    unfencing: Unfencing,
     told: Told,
 }
 
@@ -65,6 +68,7 @@ impl Assembly {
             attributes: NodeAttributes::default(),
             allowance: Allowance::new(),
             power: Power::default(),
+            unfencing: Unfencing::default(),
             told: Told::default(),
         }
     }
@@ -128,6 +132,15 @@ impl Assembly {
 
     pub(crate) fn power_mut(&mut self) -> &mut Power {
         &mut self.power
+    }
+
+    /// How far its devices are that let it in.
+    pub(crate) fn unfencing(&self) -> &Unfencing {
+        &self.unfencing
+    }
+
+    pub(crate) fn unfencing_mut(&mut self) -> &mut Unfencing {
+        &mut self.unfencing
     }
 
     pub(crate) fn history(&self) -> &History {

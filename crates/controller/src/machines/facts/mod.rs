@@ -27,6 +27,7 @@ use crate::machines::told::KnownFacts;
 use crate::machines::values::{BanFacts, Values};
 use crate::vocabulary::{
     AssemblyId, AssemblySpec, Event, Holder, Occupant, OverlayKey, ServiceId, Spec, TicketId,
+    Unfenced,
 };
 
 /// Key of the row that counts the times that facts were saved. A shell keeps its value in a second
@@ -162,6 +163,10 @@ pub(crate) struct AssemblyFacts {
     pub restart: Option<String>,
     /// An administrator wants it to be off after that.
     pub stays_off: bool,
+    /// Its devices have let it in. Forgotten before it is fenced, and when its guest has booted.
+    pub unfenced: Option<Unfenced>,
+    /// Its devices may be letting it in.
+    pub unfencing: bool,
     /// It is safe, and its power is to be on: until its agent answers.
     pub power_on: bool,
     /// Its failures within the escalation period.

@@ -1,0 +1,205 @@
+//! Letting one assembly in again whose guest has booted: attempt after attempt, until all devices
+//! that unfence have succeeded.
+//!
+//! ```text
+//!            wanted          all succeeded
+//!  ┌──────┐ ───────▶ ┌───────────┐ ───────▶ unfenced: durable, until it is fenced or boots
+//!  │ idle │          │ under way │
+//!  └──────┘ ◀─────── └───────────┘
+//!            one failed: a pause      │ it is to be fenced
+//!                                     ▼
+//!                             being ended: its fencing waits for that
+//! ```
+
+use crate::vocabulary::{Digests, SECOND};
+
+/// First pause after a failed attempt; doubled by each further one. Microseconds.
+const FIRST_PAUSE_US: u64 = 2 * SECOND;
+/// Longest pause between attempts. Microseconds.
+const LONGEST_PAUSE_US: u64 = 300 * SECOND;
+/// What an earlier DPE had devices do has ended by then: fence agents are killed as soon as their
+/// DPE has gone. Microseconds.
+const ORPHANS_END_US: u64 = 5 * SECOND;
+/// Number of an attempt of an earlier DPE. Those of this one begin with 1.
+const ORPHAN: u64 = 0;
+
+/// Unfencing, as far as it is.
+#[derive(Debug, Default)]
+pub(crate) struct Unfencing {
+    under_way: Option<UnderWay>,
+    /// Attempts that failed since the last success.
+    failed: u32,
+    /// Why the last one did.
+    trouble: String,
+    /// Boot time before which none begins, µs; 0: at once.
+    not_before_us: u64,
+}
+
+/// Devices are letting it in.
+#[derive(Debug)]
+struct UnderWay {
+    attempt: u64,
+    /// Boot time at which it has ended in any case, µs.
+    until_us: u64,
+    /// It is to end, and counts for nothing.
+    is_ending: bool,
+    digests: Digests,
+}
+
+impl Unfencing {
+    /// An earlier DPE may have devices at work: `lets_in`, or to make the assembly safe.
+    pub(crate) fn wait_for_orphans(&mut self, now_us: u64, lets_in: bool) {
+        let until_us = now_us + ORPHANS_END_US;
+        self.not_before_us = until_us;
+        self.under_way = lets_in.then(|| UnderWay {
+            attempt: ORPHAN,
+            until_us,
+            is_ending: true,
+            digests: Digests::default(),
+        });
+    }
+
+    /// An attempt begins, which has ended at `until_us` in any case.
+    pub(crate) fn begin(&mut self, attempt: u64, until_us: u64, digests: Digests) {
+        assert!(
+            self.under_way.is_none(),
+            "invariant: one attempt to unfence an assembly at a time"
+        );
+        self.under_way = Some(UnderWay {
+            attempt,
+            until_us,
+            is_ending: false,
+            digests,
+        });
+    }
+
+    /// Boot time at which what is under way has ended in any case, µs.
+    pub(crate) fn until_us(&self) -> Option<u64> {
+        self.under_way.as_ref().map(|it| it.until_us)
+    }
+
+    /// What is under way is to end. Gives the attempt that the shell is to be told of.
+    pub(crate) fn end(&mut self) -> Option<u64> {
+        let own = self.under_way.as_mut().filter(|own| !own.is_ending)?;
+        own.is_ending = true;
+        Some(own.attempt)
+    }
+
+    /// An attempt has ended. Gives what it was for, if it counts; `None` within: it does not count.
+    pub(crate) fn ended(&mut self, attempt: u64) -> Option<Option<Digests>> {
+        let own = self.under_way.take_if(|own| own.attempt == attempt)?;
+        Some((!own.is_ending).then_some(own.digests))
+    }
+
+    /// The attempt whose time is over, though nothing was heard of its end. `true`: the shell was
+    /// not told to end it.
+    pub(crate) fn overdue(&self, now_us: u64) -> Option<(u64, bool)> {
+        let own = self.under_way.as_ref();
+        let own = own.filter(|own| own.until_us <= now_us)?;
+        Some((own.attempt, !own.is_ending))
+    }
+
+    /// An attempt failed. Gives the pause before the next one, µs.
+    pub(crate) fn fail(&mut self, now_us: u64, why: &str) -> u64 {
+        self.failed += 1;
+        why.clone_into(&mut self.trouble);
+        let pause_us = (FIRST_PAUSE_US << (self.failed - 1).min(10)).min(LONGEST_PAUSE_US);
+        self.not_before_us = now_us + pause_us;
+        pause_us
+    }
+
+    /// Nothing is left of earlier failures: it has succeeded, or nobody wants it any more.
+    pub(crate) fn settle(&mut self) {
+        self.failed = 0;
+        self.trouble.clear();
+        self.not_before_us = 0;
+    }
+
+    /// An attempt may begin now.
+    pub(crate) fn may_begin(&self, now_us: u64) -> bool {
+        self.under_way.is_none() && self.not_before_us <= now_us
+    }
+
+    /// A pause that is over is none.
+    pub(crate) fn end_pause(&mut self, now_us: u64) {
+        if self.not_before_us <= now_us {
+            self.not_before_us = 0;
+        }
+    }
+
+    /// The process did not run when deadlines came: what is under way has more time.
+    pub(crate) fn extend(&mut self, by_us: u64) {
+        if let Some(own) = &mut self.under_way {
+            own.until_us += by_us;
+        }
+    }
+
+    /// Attempts that failed, and why the last one did.
+    pub(crate) fn failures(&self) -> (u32, &str) {
+        (self.failed, &self.trouble)
+    }
+
+    /// Boot time at which it goes on by itself, µs.
+    pub(crate) fn deadline_us(&self) -> Option<u64> {
+        let pause = Some(self.not_before_us).filter(|us| *us > 0);
+        self.until_us().or(pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digests() -> Digests {
+        Digests {
+            all: "switch:fence_lab:a,".into(),
+            secure: "switch:fence_lab:b,".into(),
+        }
+    }
+
+    #[test]
+    fn pauses_grow_up_to_the_longest_and_end_with_a_success() {
+        let mut own = Unfencing::default();
+        let pauses: Vec<u64> = (0..10).map(|_| own.fail(0, "no") / SECOND).collect();
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        assert!(!own.may_begin(299 * SECOND) && own.may_begin(300 * SECOND));
+        own.settle();
+        assert_eq!((own.failures(), own.deadline_us()), ((0, ""), None));
+    }
+
+    #[test]
+    fn what_is_being_ended_counts_for_nothing() {
+        let mut own = Unfencing::default();
+        own.begin(7, 10, digests());
+        assert_eq!((own.end(), own.end()), (Some(7), None), "told once");
+        assert!(!own.may_begin(100), "it has not ended yet");
+        assert_eq!(own.ended(6), None);
+        assert_eq!(own.ended(7), Some(None));
+        own.begin(8, 10, digests());
+        assert_eq!(own.ended(8), Some(Some(digests())));
+        assert_eq!(own.ended(8), None);
+    }
+
+    #[test]
+    fn what_an_earlier_dpe_had_done_has_ended_after_a_while() {
+        let mut own = Unfencing::default();
+        own.wait_for_orphans(0, true);
+        assert_eq!(own.end(), None, "nobody can be told to end it");
+        assert_eq!(own.overdue(ORPHANS_END_US - 1), None);
+        assert_eq!(own.overdue(ORPHANS_END_US), Some((ORPHAN, false)));
+        assert_eq!(own.ended(ORPHAN), Some(None));
+        assert!(own.may_begin(ORPHANS_END_US));
+        let mut safe = Unfencing::default();
+        safe.wait_for_orphans(0, false);
+        assert_eq!(safe.until_us(), None);
+        assert!(!safe.may_begin(ORPHANS_END_US - 1));
+    }
+
+    #[test]
+    #[should_panic(expected = "one attempt")]
+    fn devices_do_not_let_in_twice_at_once() {
+        let mut own = Unfencing::default();
+        own.begin(1, 10, digests());
+        own.begin(2, 10, digests());
+    }
+}
