@@ -3,7 +3,7 @@
 use controller::{DeviceCheck, DeviceUse, FenceRequest, Input, PowerOrder, Request};
 use sim_kit::{MS, Random, SECOND};
 
-use crate::equipment::DEVICES;
+use crate::equipment::{DEVICES, FABRIC};
 use crate::faults::Fault;
 use crate::queue::SimEvent;
 use crate::world::World;
@@ -17,6 +17,16 @@ impl World {
             let device = random.index(DEVICES.len());
             let for_us = random.between(SECOND, 60 * SECOND);
             self.at(at_us, SimEvent::Fault(Fault::BreakDevice(device, for_us)));
+        }
+        if self.scenario.fabric {
+            for _ in 0..3 {
+                let at_us = random.between(SECOND, self.faults_until_us);
+                let for_us = random.between(SECOND, 40 * SECOND);
+                self.at(
+                    at_us,
+                    SimEvent::Fault(Fault::BreakDevice(DEVICES.len(), for_us)),
+                );
+            }
         }
         if random.percent(50) {
             let at_us = random.between(2 * SECOND, self.faults_until_us);
@@ -47,8 +57,9 @@ impl World {
         self.devices_broken_until_us[device] = self.now_us + for_us;
     }
 
-    fn is_broken(&self, id: &str) -> bool {
-        let index = DEVICES.iter().position(|known| *known == id);
+    pub(crate) fn is_broken(&self, id: &str) -> bool {
+        let mut all = DEVICES.into_iter().chain([FABRIC]);
+        let index = all.position(|known| known == id);
         index.is_some_and(|index| self.devices_broken_until_us[index] > self.now_us)
     }
 
@@ -64,7 +75,13 @@ impl World {
             (None, None) => Err("no machine has that port".to_owned()),
             // A guest with two supplies of power is off when both are.
             (None, Some(guest)) => {
-                self.after(delay, SimEvent::DeviceActs(guest));
+                self.check_cut(guest, delay);
+                self.cut_off(guest);
+                let event = match devices.iter().all(|used| used.device.unfences) {
+                    true => SimEvent::DeviceCuts(guest),
+                    false => SimEvent::DeviceActs(guest),
+                };
+                self.after(delay, event);
                 Ok(())
             }
         };

@@ -50,6 +50,15 @@ impl Digest {
         let _ = writeln!(self, "{name} {text}");
     }
 
+    fn kept(&mut self, name: &InputName, cib: &str, graph: &str) -> std::fmt::Result {
+        self.xml(cib);
+        self.xml(graph);
+        match name {
+            InputName::Transition(number) => writeln!(self, "{number}"),
+            InputName::Refused(slot) => writeln!(self, "refused {slot}"),
+        }
+    }
+
     /// Adds an effect, in words that do not depend on the names of types.
     pub(crate) fn effect(&mut self, effect: &Effect, controller: &Controller, now: Time) {
         let _ = match effect {
@@ -95,7 +104,10 @@ impl Digest {
                 let timeout_ms = request.timeout_ms;
                 writeln!(self, "{} {attempt} {reboot} {timeout_ms}", request.assembly)
             }
-            Effect::PowerOn(_) | Effect::CheckRoom(_) => writeln!(self, "{effect:?}"),
+            Effect::PowerOn(_)
+            | Effect::Unfence(_)
+            | Effect::EndUnfencing { .. }
+            | Effect::CheckRoom(_) => writeln!(self, "{effect:?}"),
             Effect::Event(event) => {
                 self.json("event", event);
                 Ok(())
@@ -105,14 +117,7 @@ impl Digest {
                 self.xml(&controller.input(now));
                 Ok(())
             }
-            Effect::KeepInput { name, cib, graph } => {
-                self.xml(cib);
-                self.xml(graph);
-                match name {
-                    InputName::Transition(number) => writeln!(self, "{number}"),
-                    InputName::Refused(slot) => writeln!(self, "refused {slot}"),
-                }
-            }
+            Effect::KeepInput { name, cib, graph } => self.kept(name, cib, graph),
             Effect::StatusChanged { state, summary } => {
                 let _ = writeln!(self, "status {state} {summary}");
                 self.status(controller, now);

@@ -271,7 +271,7 @@ impl Assembly {
                 "mode=\"agent\" timeout=\"20s\" agent=\"fence_simulated\"><parameters>\
                  <parameter name=\"port\" value=\"{device}\"/></parameters></fencing>"
             ),
-            Mode::Devices => String::new(),
+            Mode::Devices | Mode::Fabric => String::new(),
             Mode::Manager => "mode=\"manager\"/>".to_owned(),
             Mode::None => "mode=\"none\"/>".to_owned(),
         };
@@ -280,7 +280,7 @@ impl Assembly {
         let address = address.unwrap_or_default();
         let escalation = escalation(self.escalation);
         let fencing = match self.mode {
-            Mode::Devices => fencing,
+            Mode::Devices | Mode::Fabric => fencing,
             _ => format!("<fencing {fencing}"),
         };
         format!("<assembly name=\"{name}\"{address}{escalation}>{fencing}")

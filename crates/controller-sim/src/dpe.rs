@@ -59,6 +59,7 @@ impl World {
             return;
         }
         self.say(|| "DPE dies".into());
+        self.orphans_end();
         self.shell.shadow = None;
         self.shell.shadow_effects.clear();
         self.shell.inbox.clear();

@@ -38,6 +38,8 @@ impl World {
                 FenceDevice::Level(devices) => self.level_asked(&request, &devices),
                 _ => self.device_asked(request),
             },
+            Effect::Unfence(request) => self.unfencing_asked(request),
+            Effect::EndUnfencing { attempt, .. } => self.unfencing_is_ended(attempt),
             // Guests of this world come back by themselves.
             Effect::PowerOn(_) => {}
             Effect::CheckDevice(check) => self.device_checked(*check),
@@ -98,6 +100,7 @@ impl World {
                 | Effect::Forget { .. }
                 | Effect::Restart { .. }
                 | Effect::Fence(_)
+                | Effect::Unfence(_)
         );
         if does {
             self.shell.in_vain = (0, 0);
@@ -201,6 +204,8 @@ impl World {
             | Effect::StatusChanged { .. }
             | Effect::KeepInput { .. }
             | Effect::CheckDevice(_) => Some(effect),
+            Effect::EndUnfencing { attempt, .. } if self.withdraw_unfencing(attempt) => None,
+            Effect::EndUnfencing { .. } => Some(effect),
             effect if self.shell.unsaved.is_empty() => Some(effect),
             Effect::Connect(connect) if full && !self.is_being_left(&connect.assembly) => {
                 self.forget_orders(&connect.assembly);
@@ -320,6 +325,7 @@ impl World {
         let acts = guest.is_some() && !(bad && self.random.percent(50));
         let answers = !(bad && self.random.percent(30));
         if let Some(guest) = guest.filter(|_| acts) {
+            self.check_cut(guest, delay);
             self.after(delay, SimEvent::DeviceActs(guest));
         }
         if answers {

@@ -164,7 +164,7 @@ impl World {
             let known = guest.agent.may_run();
             let leased = guest.agent.lease.is_some()
                 && guest.running.iter().all(|service| known.contains(service));
-            (guest.mode == Mode::Lease && leased)
+            (guest.mode.waits_for_lease() && leased)
                 || (guest.mode != Mode::None && guest.awake() && connected && passes && stops)
         };
         self.checker.out_of_reach = self
@@ -353,7 +353,7 @@ impl World {
         }
         // Devices are asked again and again whether they are well.
         let checks = match self.scenario.has_devices() {
-            true => DEVICES.len() as u64 * (REST_S / MONITOR_S + 1),
+            true => (DEVICES.len() + 1) as u64 * (REST_S / MONITOR_S + 1),
             false => 0,
         };
         // Some time after the last change it asks whether there is room after a loss.

@@ -32,6 +32,9 @@ pub struct Guest {
     pub unheard: bool,
     /// How it is made safe.
     pub mode: Mode,
+    /// The device that provides unfencing has let it in since it has booted, and was not asked to
+    /// cut it off since.
+    pub let_in: bool,
     /// Powered and booted.
     pub up: bool,
     /// Counts boots: the boot id.
@@ -229,6 +232,7 @@ impl Guest {
             address: 1,
             unheard: false,
             mode,
+            let_in: false,
             up: true,
             boot: 1,
             life: 1,
@@ -297,6 +301,7 @@ impl Guest {
         self.running.clear();
         self.promoted.clear();
         self.going_down = false;
+        self.let_in = false;
         self.agent = Agent::default();
     }
 
@@ -315,6 +320,7 @@ impl Guest {
     /// It boots: a new boot id, an empty /run.
     pub fn boot(&mut self, now_us: u64) {
         self.up = true;
+        self.let_in = false;
         self.boot += 1;
         self.life += 1;
         self.booted_us = now_us;

@@ -114,6 +114,7 @@ impl World {
         self.check_ticket(operation);
         self.check_delay(operation);
         self.check_configure(operation);
+        self.check_let_in(assembly, operation);
         // Without a stream it goes nowhere.
         let Some(guest) = self.connected_to(assembly) else {
             return;

@@ -36,6 +36,7 @@ pub mod equipment;
 mod escalations;
 mod event_log;
 pub mod faults;
+mod gate;
 mod goal;
 pub mod guest;
 mod injection;
@@ -54,6 +55,7 @@ mod shell;
 mod streams;
 mod tickets;
 mod time;
+mod unfencing;
 mod upkeep;
 mod wiring;
 pub mod world;
@@ -103,6 +105,10 @@ const RICH: std::ops::RangeInclusive<u64> = 8..=10;
 /// Seeds whose remainder by 5 is this have fencing devices in their `<configuration>`.
 const EQUIPPED: u64 = 4;
 
+/// Seeds whose remainder by the first number is the second, of those, have one that provides
+/// unfencing: alone where they are odd.
+const UNFENCED: (u64, u64) = (15, 9);
+
 /// In seeds whose remainder by 10 is one of these, tools ask for what concerns the whole
 /// deployment.
 const ASKING: [u64; 2] = [3, 5];
@@ -135,6 +141,9 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     // So do those that have other devices than their modes say.
     if options.fault.is_some_and(Kind::is_of_devices) || seed % 5 == EQUIPPED {
         scenario.equip();
+    }
+    if seed % UNFENCED.0 == UNFENCED.1 {
+        scenario.cut_off(seed % 2 == 1);
     }
     let follows = FOLLOWING.contains(&(seed % 11));
     if follows {

@@ -51,11 +51,15 @@ pub enum Mutant {
     SkipConfigure,
     /// Says that a service is disabled, saves it, and forgets it.
     ForgetOrders,
+    /// Takes a guest for let in that no device was asked to let in.
+    BelieveUnfencing,
+    /// Does not wait until devices have ended that let a guest in, before it is cut off.
+    HastyCut,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 16] = [
+    pub const ALL: [Mutant; 18] = [
         Mutant::SkipLeaseWait,
         Mutant::NoMargins,
         Mutant::ForgetEvents,
@@ -72,6 +76,8 @@ impl Mutant {
         Mutant::ForgetUnderWay,
         Mutant::SkipConfigure,
         Mutant::ForgetOrders,
+        Mutant::BelieveUnfencing,
+        Mutant::HastyCut,
     ];
 
     /// Its name on a command line.
@@ -93,6 +99,8 @@ impl Mutant {
             Mutant::ForgetUnderWay => "forget-under-way",
             Mutant::SkipConfigure => "skip-configure",
             Mutant::ForgetOrders => "forget-orders",
+            Mutant::BelieveUnfencing => "believe-unfencing",
+            Mutant::HastyCut => "hasty-cut",
         }
     }
 }
@@ -281,6 +289,7 @@ impl Subject {
                 _ => {}
             }
         }
+        let told = self.unasked(&mut effects);
         if self.makes(Mutant::PersistLast) {
             effects.sort_by_key(|effect| matches!(effect, Effect::Persist(_)));
         }
@@ -289,6 +298,33 @@ impl Subject {
         for event in events {
             self.hurry(now, event);
         }
+        for input in told {
+            let _ = self.controller.handle(now, input);
+            self.collect(now);
+        }
+    }
+
+    /// Takes out what is to let guests in, or to end that, and gives what is said about it.
+    fn unasked(&self, effects: &mut Vec<Effect>) -> Vec<Input> {
+        let mut told = Vec::new();
+        effects.retain(|effect| {
+            let (assembly, attempt, result) = match effect {
+                Effect::Unfence(request) if self.makes(Mutant::BelieveUnfencing) => {
+                    (&request.assembly, request.attempt, Ok(()))
+                }
+                Effect::EndUnfencing { assembly, attempt } if self.makes(Mutant::HastyCut) => {
+                    (assembly, *attempt, Err("it is taken for ended".to_owned()))
+                }
+                _ => return true,
+            };
+            told.push(Input::UnfencingResult {
+                assembly: assembly.clone(),
+                attempt,
+                result,
+            });
+            false
+        });
+        told
     }
 
     /// An operation has ended.

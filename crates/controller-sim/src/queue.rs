@@ -36,10 +36,18 @@ pub enum SimEvent {
     Resume(usize),
     /// A fence device acts.
     DeviceActs(usize),
+    /// A device cuts a guest off, which runs on.
+    DeviceCuts(usize),
     /// A guest is taken back to its snapshot.
     SnapshotRestored(usize),
     /// A fence device answers.
     DeviceAnswers(u64, AssemblyId, u64, Result<(), String>),
+    /// A device lets a guest in, if that was not ended before.
+    LetsIn(u64, u64),
+    /// Nothing of an attempt to let a guest in is left: why it failed.
+    LettingInEnds(u64, u64, Result<(), String>),
+    /// The DPE hears that an attempt to let a guest in has ended.
+    LettingInEnded(u64, AssemblyId, u64, Result<(), String>),
     /// A fence device has said whether it is well.
     DeviceTells(u64, u64, Result<(), String>),
     /// The policy engine answers.
@@ -74,6 +82,7 @@ impl SimEvent {
                 | SimEvent::Closed(..)
                 | SimEvent::DeviceAnswers(..)
                 | SimEvent::DeviceTells(..)
+                | SimEvent::LettingInEnded(..)
                 | SimEvent::Decided(..)
                 | SimEvent::Recorded(..)
                 | SimEvent::RetryEvents(..)

@@ -33,6 +33,8 @@ pub struct Scenario {
     pub clocks: Clocks,
     /// This site is to hold the ticket, when all is well.
     pub ticket: bool,
+    /// The document has a device that provides unfencing.
+    pub fabric: bool,
     /// Counts changes.
     pub generation: u64,
     /// The deployment is to end; `true`: after stopping the services.
@@ -101,6 +103,8 @@ pub enum Mode {
     Agent,
     /// By simulated devices of the document's `<configuration>`: see `equipment.rs`.
     Devices,
+    /// By one that only cuts a guest off: it runs on until its lease is over.
+    Fabric,
     /// By a simulated cloud manager.
     Manager,
     /// Not at all: a lost heartbeat counts as down. What was given up by that may run beside its
@@ -109,6 +113,11 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// A guest runs on until its lease is over.
+    pub fn waits_for_lease(self) -> bool {
+        matches!(self, Mode::Lease | Mode::Fabric)
+    }
+
     /// Fencing cuts the power, so that everything is gone whoever knows of it.
     pub fn cuts_power(self) -> bool {
         matches!(
@@ -225,6 +234,7 @@ impl Scenario {
             recheck_s: 0,
             clocks: Clocks::Utc,
             ticket: false,
+            fabric: false,
             generation: 1,
             ending: None,
         };
@@ -346,6 +356,7 @@ impl Scenario {
             recheck_s: 0,
             clocks: Clocks::Utc,
             ticket: false,
+            fabric: false,
             generation: 1,
             ending: None,
         }

@@ -10,6 +10,7 @@ use crate::checker::Checker;
 use crate::digest::Digest;
 use crate::equipment::DEVICES;
 use crate::faults::Kind;
+use crate::gate::Gate;
 use crate::guest::Guest;
 use crate::network::{Link, Stream};
 use crate::options::{Options, Outcome};
@@ -49,7 +50,8 @@ pub struct World {
     pub(crate) log_away_until_us: u64,
     pub(crate) devices_bad_until_us: u64,
     /// Devices of the configuration are broken until then, µs.
-    pub(crate) devices_broken_until_us: [u64; DEVICES.len()],
+    pub(crate) devices_broken_until_us: [u64; DEVICES.len() + 1],
+    pub(crate) gate: Gate,
     /// The DPE dies when the next level of devices has failed.
     pub(crate) dies_between_levels: bool,
     /// The cloud manager confirms late until then, µs.
@@ -66,6 +68,8 @@ pub struct World {
     pub nonsense: bool,
     /// How long each decision takes, µs; 0: as it happens.
     pub decisions_take_us: u64,
+    /// How long it takes to let a guest in, µs; 0: as it happens.
+    pub letting_in_takes_us: u64,
     /// How long each start of a service takes, µs. Of others: as it happens.
     pub starts_take_us: BTreeMap<String, u64>,
     /// Chance of its own, by which some starts and stops are slow; `None`: none is.
@@ -125,6 +129,7 @@ impl World {
             log_away_until_us: 0,
             devices_bad_until_us: 0,
             devices_broken_until_us: Default::default(),
+            gate: Gate::default(),
             dies_between_levels: false,
             confirms_late_until_us: 0,
             wall_offset_us: 0,
@@ -133,6 +138,7 @@ impl World {
             peaceful: false,
             nonsense: false,
             decisions_take_us: 0,
+            letting_in_takes_us: 0,
             starts_take_us: BTreeMap::new(),
             slowness: None,
             options,
@@ -245,6 +251,14 @@ impl World {
             SimEvent::DeviceAnswers(start, assembly, attempt, result) => {
                 self.device_answers(start, assembly, attempt, result)
             }
+            SimEvent::LetsIn(start, attempt) => self.lets_in(start, attempt),
+            SimEvent::LettingInEnds(start, attempt, why) => {
+                self.letting_in_ends(start, attempt, why)
+            }
+            SimEvent::LettingInEnded(start, assembly, attempt, result) => {
+                self.letting_in_ended(start, assembly, attempt, result)
+            }
+            SimEvent::DeviceCuts(guest) => self.cut_off(guest),
             SimEvent::DeviceTells(start, question, result) => {
                 self.device_tells(start, question, result)
             }

@@ -228,7 +228,7 @@ impl World {
     /// lost. In mode `lease` a predecessor is awaited.
     fn end_left_services(&mut self, home: &str) {
         if let Some(guest) = self.wiring.guest_named(home) {
-            if self.guests[guest].unheard && self.guests[guest].mode != Mode::Lease {
+            if self.guests[guest].unheard && !self.guests[guest].mode.waits_for_lease() {
                 self.power_cycle(guest);
                 return;
             }

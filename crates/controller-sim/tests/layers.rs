@@ -15,7 +15,7 @@ const FLOORS: layers::Floors<'_> = &[
     &["mutants", "scenario"],
     &["document", "equipment", "escalations", "options", "queue"],
     // who lives in a world: guests, the DPE, who watches them
-    &["checker", "guest", "shell", "wiring"],
+    &["checker", "gate", "guest", "shell", "wiring"],
     &["world"],
     // what they do there, each through the methods of the world
     &[
@@ -36,6 +36,7 @@ const FLOORS: layers::Floors<'_> = &[
         "questions",
         "streams",
         "tickets",
+        "unfencing",
         "upkeep",
         "world_faults",
     ],
