@@ -20,7 +20,7 @@ use std::time::Duration;
 use anyhow::Context;
 use controller::{
     Asker, AssemblyId, Change, Durable, EVENTS_KEPT, Effect, FenceRequest, Input, Reply as Answer,
-    SAVES, Why,
+    SAVES, UnfenceRequest, Why,
 };
 use cpe_bus::{Error, Result};
 use cpe_daemon::Pauses;
@@ -183,6 +183,7 @@ impl Saving {
             Effect::Renew { .. }
             | Effect::StatusChanged { .. }
             | Effect::KeepInput { .. }
+            | Effect::EndUnfencing { .. }
             | Effect::CheckDevice(_) => Some(effect),
             effect if self.is_all_saved() => Some(effect),
             Effect::Connect(connect) if self.trouble.is_some() => {
@@ -236,6 +237,16 @@ impl Saving {
         let at = self.waiting.iter().position(is_it)?;
         match self.waiting.remove(at)? {
             (_, Step::Effect(Effect::Fence(request))) => Some(request),
+            _ => None,
+        }
+    }
+
+    /// Takes back what is to let an assembly in and still waits: that is to end.
+    pub(crate) fn withdraw_unfencing(&mut self, attempt: u64) -> Option<UnfenceRequest> {
+        let is_it = |(_, step): &(u64, Step)| matches!(step, Step::Effect(Effect::Unfence(request)) if request.attempt == attempt);
+        let at = self.waiting.iter().position(is_it)?;
+        match self.waiting.remove(at)? {
+            (_, Step::Effect(Effect::Unfence(request))) => Some(request),
             _ => None,
         }
     }
@@ -666,6 +677,28 @@ mod tests {
         let withdrawn = saving.withdraw_fencing(&"web1".into());
         assert_eq!(withdrawn.map(|request| request.attempt), Some(1));
         assert_eq!(released(&mut saving), []);
+    }
+
+    #[test]
+    fn what_lets_in_is_taken_back_while_it_waits_for_the_disk() {
+        let mut saving = in_trouble();
+        let request = UnfenceRequest {
+            assembly: "web1".into(),
+            attempt: 3,
+            devices: Vec::new(),
+            timeout_ms: 1_000,
+        };
+        let effect = Effect::Unfence(request.clone());
+        assert_eq!(saving.take(effect), None);
+        assert_eq!(saving.withdraw_unfencing(2), None);
+        assert_eq!(saving.withdraw_unfencing(3), Some(request));
+        assert_eq!(released(&mut saving), []);
+        let assembly = "web1".into();
+        let end = Effect::EndUnfencing {
+            assembly,
+            attempt: 3,
+        };
+        assert_eq!(saving.take(end.clone()), Some(end), "it waits for nothing");
     }
 
     #[test]

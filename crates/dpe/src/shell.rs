@@ -23,7 +23,7 @@ use crate::bus::{self, BusRequest, Public, Requests};
 use crate::catalogue::Catalogue;
 use crate::clock::now;
 use crate::explain::Basis;
-use crate::fencing::{self, Gate, SeenUnits};
+use crate::fencing::{self, Gate, LettingIn, SeenUnits};
 use crate::kept_inputs::{Keeper, Kept, KeptInputs, Shelf};
 use crate::newest::Newest;
 use crate::outbox::{self, Outbox};
@@ -115,6 +115,7 @@ pub(crate) async fn run(
             deployment: name.to_owned(),
         },
         seen_units: SeenUnits::default(),
+        letting_in: LettingIn::default(),
         thinking: JoinSet::new(),
         room: Answers::default(),
         spans: Spans::of(name),
@@ -219,6 +220,8 @@ struct Shell {
     /// The way to fence agents.
     gate: Gate,
     seen_units: SeenUnits,
+    /// What lets assemblies in.
+    letting_in: LettingIn,
     /// The policy engine, on a thread of its own while there is an open question.
     thinking: JoinSet<Decision>,
     /// Whether there is room after a loss, for status and events.
@@ -339,6 +342,11 @@ impl Shell {
     /// Nothing here waits, not even for the disk.
     fn perform(&mut self) {
         while let Some(effect) = self.controller.poll_effect() {
+            if let Effect::EndUnfencing { attempt, .. } = effect
+                && self.withdraw_unfencing(attempt)
+            {
+                continue;
+            }
             if let Some(effect) = self.saving.take(effect) {
                 self.carry_out(effect);
             }
@@ -422,6 +430,8 @@ impl Shell {
             } => self.agents.release(&assembly, keep_services),
             Effect::Fence(request) => self.fence(request),
             Effect::PowerOn(order) => self.power_on(order),
+            Effect::Unfence(request) => self.unfence(request),
+            Effect::EndUnfencing { attempt, .. } => self.letting_in.end(attempt),
             Effect::CheckDevice(check) => self.check_device(check),
             Effect::Decide(question) => {
                 self.thinking.spawn_blocking(|| decide(question));
@@ -512,6 +522,39 @@ impl Shell {
                 ),
             }
         });
+    }
+
+    /// Lets an assembly in beside the loop.
+    fn unfence(&mut self, request: controller::UnfenceRequest) {
+        let ends = self.letting_in.begin(request.attempt);
+        let (gate, inputs) = (self.gate.clone(), self.inputs.clone());
+        tokio::spawn(async move {
+            let result = fencing::unfence(&gate, &request, ends).await;
+            let (assembly, attempt) = (request.assembly, request.attempt);
+            let ended = Input::UnfencingResult {
+                assembly,
+                attempt,
+                result,
+            };
+            let _ = inputs.send(ended).await;
+        });
+    }
+
+    /// What is to let an assembly in and waits for the disk is not begun any more. `false`: nothing
+    /// waits.
+    fn withdraw_unfencing(&mut self, attempt: u64) -> bool {
+        let Some(request) = self.saving.withdraw_unfencing(attempt) else {
+            return false;
+        };
+        let inputs = self.inputs.clone();
+        let ended = Input::UnfencingResult {
+            assembly: request.assembly,
+            attempt,
+            result: Err("it was ended before it began".to_owned()),
+        };
+        // Not in the middle of carrying out what the controller has wanted.
+        tokio::spawn(async move { inputs.send(ended).await });
+        true
     }
 
     /// Asks a fencing device whether it is well, beside the loop.

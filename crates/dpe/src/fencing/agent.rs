@@ -1,6 +1,7 @@
 //! Running a ClusterLabs fence agent: one action, and switching a device off so that it shows.
 
 use std::collections::BTreeSet;
+use std::future::pending;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -61,6 +62,13 @@ impl Metadata {
     /// It has that parameter.
     pub(super) fn takes(&self, parameter: &str) -> bool {
         self.has("parameter", parameter)
+    }
+
+    /// That action has to run in the host that it is about (`on_target`).
+    pub(super) fn runs_in_host(&self, action: &str) -> bool {
+        let agent = deployment::metadata::read(&self.0);
+        let mut actions = agent.into_iter().flat_map(|agent| agent.actions);
+        actions.any(|own| own.name == action && own.on_target)
     }
 
     fn has(&self, element: &str, name: &str) -> bool {
@@ -189,11 +197,11 @@ impl<'a> Agent<'a> {
         let limit = Duration::from_millis(command.timeout_ms.into());
         let attempts = async {
             for _ in 1..command.tries {
-                if self.once(&command.action).await.is_ok() {
+                if self.once(&command.action, pending()).await.is_ok() {
                     return Ok(());
                 }
             }
-            self.once(&command.action).await
+            self.once(&command.action, pending()).await
         };
         tokio::time::timeout(limit, attempts)
             .await
@@ -203,8 +211,13 @@ impl<'a> Agent<'a> {
             })?
     }
 
-    async fn once(&self, action: &str) -> anyhow::Result<()> {
-        let ended = self.run(action).await?;
+    /// Has it do an action once, until that is `over`: see [`Agent::run_until`].
+    pub(super) async fn once(
+        &self,
+        action: &str,
+        over: impl Future<Output = String> + Unpin,
+    ) -> anyhow::Result<()> {
+        let ended = self.run_until(action, over).await?;
         if ended.is_success() {
             return Ok(());
         }
@@ -242,16 +255,32 @@ impl<'a> Agent<'a> {
     /// # Errors
     /// If it cannot be run, or does not end.
     pub(super) async fn run(&self, action: &str) -> anyhow::Result<Ended> {
+        self.run_until(action, pending()).await
+    }
+
+    /// As [`Agent::run`], until it is `over`, which says why. Then it is killed, and nothing of it
+    /// is left when this ends.
+    ///
+    /// # Errors
+    /// As there, and if it was over.
+    async fn run_until(
+        &self,
+        action: &str,
+        mut over: impl Future<Output = String> + Unpin,
+    ) -> anyhow::Result<Ended> {
         let agent = &self.device.agent;
         let mut pauses = CROWDED_PAUSES.into_iter();
         let reply = loop {
             let begun = Instant::now();
-            let reply = self.ask(action).await?;
+            let reply = self.ask(action, &mut over).await?;
             if !reply.is_empty() {
                 break reply;
             }
             match pauses.next() {
-                Some(pause) if begun.elapsed() < AT_ONCE => tokio::time::sleep(pause).await,
+                Some(pause) if begun.elapsed() < AT_ONCE => tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    why = &mut over => bail!(why),
+                },
                 _ => bail!(
                     "{agent} was not run to its end; the journal of cpe-fence@*.service says why"
                 ),
@@ -273,7 +302,11 @@ impl<'a> Agent<'a> {
     }
 
     /// The reply; empty: the other end has hung up.
-    async fn ask(&self, action: &str) -> anyhow::Result<Vec<u8>> {
+    async fn ask(
+        &self,
+        action: &str,
+        over: &mut (impl Future<Output = String> + Unpin),
+    ) -> anyhow::Result<Vec<u8>> {
         let (agent, socket) = (&self.device.agent, &self.gate.socket);
         let mut stream = UnixStream::connect(socket).await.with_context(|| {
             let (socket, name) = (socket.display(), &self.gate.deployment);
@@ -289,10 +322,20 @@ impl<'a> Agent<'a> {
             stream.write_all(&line).await?;
             (&mut stream).take(most).read_to_end(&mut reply).await
         };
-        match talk.await {
-            Ok(_) => Ok(reply),
+        let talked = tokio::select! {
+            talked = talk => Ok(talked),
+            why = over => Err(why),
+        };
+        match talked {
+            Ok(Ok(_)) => Ok(reply),
             // What was said before is cut.
-            Err(_) => Ok(Vec::new()),
+            Ok(Err(_)) => Ok(Vec::new()),
+            Err(why) => {
+                // The other end kills it, clears up, and only then closes the connection.
+                stream.shutdown().await?;
+                stream.read_to_end(&mut reply).await?;
+                bail!(why)
+            }
         }
     }
 }

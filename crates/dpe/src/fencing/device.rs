@@ -35,13 +35,14 @@ pub(super) async fn level(
             tokio::time::sleep(delay(used)).await;
             let is_off = ready
                 .agent
-                .power(&ready.known, reboot && alone, trouble)
+                .power(&ready.known, reboot && alone && !device.unfences, trouble)
                 .await?;
             anyhow::Ok((ready.agent.host, is_off))
         };
         let (host, is_off) = switched.await.with_context(|| device.id.clone())?;
         let all_off = reboot && !alone && device.reboot.action == "reboot";
-        if is_off || all_off {
+        // What unfences is asked when the guest has booted, and not before.
+        if (is_off || all_off) && !device.unfences {
             again.add(gate, &used.host, device, host);
         }
     }
@@ -49,13 +50,27 @@ pub(super) async fn level(
 }
 
 /// A device that is for the host that is meant, and can be told so.
-struct Ready<'a> {
-    agent: Agent<'a>,
-    known: Metadata,
+pub(super) struct Ready<'a> {
+    pub agent: Agent<'a>,
+    pub known: Metadata,
 }
 
+/// A device is for other hosts.
+#[derive(Debug)]
+pub(super) struct NotForIt(String);
+
+impl std::fmt::Display for NotForIt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotForIt {}
+
 impl<'a> Ready<'a> {
-    async fn new(gate: &'a Gate, used: &'a DeviceUse) -> anyhow::Result<Ready<'a>> {
+    /// # Errors
+    /// [`NotForIt`] if the device lists its hosts, and not this one.
+    pub(super) async fn new(gate: &'a Gate, used: &'a DeviceUse) -> anyhow::Result<Ready<'a>> {
         let mut agent = Agent::new(gate, &used.host, &used.device);
         let limit = Duration::from_millis(used.device.status.timeout_ms.into());
         let known = tokio::time::timeout(limit, agent.metadata()).await;
@@ -124,11 +139,10 @@ async fn is_for(used: &DeviceUse, agent: &Agent<'_>, known: &Metadata) -> anyhow
             }
             match lists(&listed.said, &used.port) {
                 true => Ok(()),
-                false => bail!(
+                false => bail!(NotForIt(format!(
                     "it is not for {}: it does not list \"{}\"",
-                    used.host,
-                    used.port
-                ),
+                    used.host, used.port
+                ))),
             }
         }
         HostCheck::Status => {

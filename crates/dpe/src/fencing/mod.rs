@@ -5,6 +5,7 @@ mod agent;
 mod device;
 #[cfg(test)]
 mod tests;
+mod unfence;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,7 @@ use zbus::proxy::CacheProperties;
 
 pub(crate) use self::agent::{Again, Gate};
 pub(crate) use self::device::check as check_device;
+pub(crate) use self::unfence::{LettingIn, unfence};
 
 /// How often a unit that is being switched off is looked at.
 const LOOK: Duration = Duration::from_millis(50);

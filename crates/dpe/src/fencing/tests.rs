@@ -4,6 +4,7 @@
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+use controller::UnfenceRequest;
 use cpe_fence::{Callers, Confinement, Settings};
 
 use super::*;
@@ -437,4 +438,75 @@ async fn a_kill_that_failed_is_told_if_the_unit_does_not_stop() {
         error.contains("not done within") && error.contains("could not be killed"),
         "{error}"
     );
+}
+
+/// Lets web1 in with the fake agent, within three seconds.
+async fn let_in(gate: &Gate, ends: tokio::sync::watch::Receiver<bool>) -> Result<(), String> {
+    let mut used = use_of("web1", "fence_fake", Vec::new());
+    used.device.unfences = true;
+    let request = UnfenceRequest {
+        assembly: "web1".into(),
+        attempt: 1,
+        devices: vec![used],
+        timeout_ms: 3_000,
+    };
+    unfence(gate, &request, ends).await
+}
+
+#[tokio::test]
+async fn a_guest_is_let_in_by_the_action_on_whatever_the_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = fake(folder.path(), &format!("{METADATA}\non) exit 0 ;;"));
+    let mut letting_in = LettingIn::default();
+    let_in(&gate, letting_in.begin(1)).await.unwrap();
+    assert_eq!(told(folder.path()), ["metadata", "on"]);
+    let cases = format!("{METADATA}\non) echo 'no such port' >&2; exit 1 ;;");
+    let gate = fake(folder.path(), &cases);
+    let error = let_in(&gate, letting_in.begin(2)).await.unwrap_err();
+    assert!(error.contains("exit status 1: no such port"), "{error}");
+}
+
+#[tokio::test]
+async fn an_end_that_is_told_is_the_end_of_the_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = format!("{METADATA}\non) touch begun; sleep 2; touch let-in ;;");
+    let gate = fake(folder.path(), &cases);
+    let mut letting_in = LettingIn::default();
+    let ends = letting_in.begin(7);
+    let begun = folder.path().join("begun");
+    let attempt = tokio::spawn(async move { let_in(&gate, ends).await });
+    while !begun.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    letting_in.end(7);
+    let error = attempt.await.unwrap().unwrap_err();
+    assert!(error.contains("it was ended"), "{error}");
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert!(!folder.path().join("let-in").exists(), "it was killed");
+}
+
+#[tokio::test]
+async fn an_agent_that_hangs_is_killed_when_its_time_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = format!("{METADATA}\non) sleep 4; touch let-in ;;");
+    let gate = fake(folder.path(), &cases);
+    let error = let_in(&gate, LettingIn::default().begin(1)).await;
+    // Whoever could end it is gone, which ends it too.
+    assert!(error.is_err());
+    let mut letting_in = LettingIn::default();
+    let error = let_in(&gate, letting_in.begin(1)).await.unwrap_err();
+    assert!(error.contains("not done in time"), "{error}");
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(!folder.path().join("let-in").exists(), "it was killed");
+}
+
+#[tokio::test]
+async fn an_agent_whose_on_has_to_run_in_the_guest_is_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let metadata = r#"metadata) echo '<resource-agent name="fence_fake"><parameters><parameter name="plug" unique="0"/></parameters><actions><action name="on" on_target="1" automatic="1"/><action name="off"/></actions></resource-agent>' ;;"#;
+    let gate = fake(folder.path(), metadata);
+    let mut letting_in = LettingIn::default();
+    let error = let_in(&gate, letting_in.begin(1)).await.unwrap_err();
+    assert!(error.contains("has to run in the guest"), "{error}");
+    assert_eq!(told(folder.path()), ["metadata"]);
 }
