@@ -58,6 +58,9 @@ kinds! {
     AssemblyFencingRequested, "assembly.fencing-requested", "209037e56ac1927446125428b12f066f", "A lost or failed assembly is being made safe.";
     AssemblyFencingSucceeded, "assembly.fencing-succeeded", "66f37a6293e5594475531f0234879568", "An assembly is known to be down.";
     AssemblyFencingFailed, "assembly.fencing-failed", "2fa2a4f5ee8694f2faa6cb4d370e6bf6", "An assembly could not be made safe; its services stay where they are.";
+    AssemblyUnfencingRequested, "assembly.unfencing-requested", "d64d11a60daa4c869d13dfda0021e211", "The devices that cut an assembly off are asked to let it in again.";
+    AssemblyUnfencingSucceeded, "assembly.unfencing-succeeded", "0fe6e3c7254a48b6949c902399cc0ddf", "All devices that unfence an assembly have let it in.";
+    AssemblyUnfencingFailed, "assembly.unfencing-failed", "3243904528494d56be02dbca58892420", "A device could not let an assembly in; what requires that does not start there.";
     AssemblyIdentityRefused, "assembly.identity-refused", "7d1c0f5b9ae14f0f8c6be1a94c7a52d3", "The certificate or host key of an assembly was refused, or the DPE's by its guest: nothing is said to each other.";
     AssemblyAgentUnusable, "assembly.agent-unusable", "c0a2f6d84d0b4e3d9b8a4a5c1f6e7d20", "The agent in a guest answers and cannot operate services there until somebody changes the guest.";
     AssemblyLeaving, "assembly.leaving", "d38477a51a42091bd2cc385968164aa5", "A guest is being shut down as planned, or its agent ends for good; its services move or stop.";

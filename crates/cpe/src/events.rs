@@ -87,6 +87,7 @@ fn severity(kind: &str) -> Severity {
             | EventKind::DpeStorageFailed
             | EventKind::AssemblyLost
             | EventKind::AssemblyFencingFailed
+            | EventKind::AssemblyUnfencingFailed
             | EventKind::ServiceUnrecoverable,
         ) => Severity::Error,
         Ok(

@@ -65,6 +65,7 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::DpeStorageFailed
         | EventKind::AssemblyLost
         | EventKind::AssemblyFencingFailed
+        | EventKind::AssemblyUnfencingFailed
         | EventKind::AssemblyIdentityRefused
         | EventKind::AssemblyAgentUnusable
         | EventKind::ServiceFailed
@@ -74,6 +75,7 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         EventKind::AssemblyLeaving
         | EventKind::AssemblyHeartbeatMissed
         | EventKind::AssemblyFencingRequested
+        | EventKind::AssemblyUnfencingRequested
         | EventKind::DeploymentRoomMissing
         | EventKind::TransitionAborted
         | EventKind::TicketStandby => BUSY,
@@ -85,6 +87,7 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::DpeStorageRecovered
         | EventKind::AssemblyOnline
         | EventKind::AssemblyFencingSucceeded
+        | EventKind::AssemblyUnfencingSucceeded
         | EventKind::AssemblyRecovered
         | EventKind::ServiceStarted
         | EventKind::ServiceRecovered
