@@ -39,11 +39,9 @@ impl World {
         if !known.open && !known.drains {
             return;
         }
-        if self.links[guest].stalled_until_us > self.now_us {
-            self.at(
-                self.links[guest].stalled_until_us,
-                SimEvent::ToAgent(stream, message),
-            );
+        let stalled_until_us = self.links[guest].stalled_until_us;
+        if stalled_until_us > self.now_us {
+            self.put_off(stalled_until_us, SimEvent::ToAgent(stream, message));
             return;
         }
         if self.deferred(guest, || SimEvent::ToAgent(stream, message.clone()))

@@ -110,7 +110,7 @@ impl World {
             Fault::Pause(guest, for_us, clock_goes_on) => self.pause(guest, for_us, clock_goes_on),
             Fault::KillAgent(guest) => self.agent_dies(guest),
             Fault::HangAgent(guest, for_us) => self.agent_hangs(guest, for_us),
-            Fault::Stall(guest, for_us) => self.links[guest].stalled_until_us = until(for_us),
+            Fault::Stall(guest, for_us) => self.links[guest].stall(until(for_us)),
             Fault::Cut(guest, for_us) => self.cut(guest, for_us),
             Fault::Slow(guest, for_us, slow_us) => self.slow_down(guest, for_us, slow_us),
             Fault::KillService(guest, service) => {

@@ -162,3 +162,10 @@ pub(crate) struct Link {
     /// Additional delay, µs.
     pub slow_us: u64,
 }
+
+impl Link {
+    /// Nothing passes until then, µs, nor before the end of an earlier stall.
+    pub(crate) fn stall(&mut self, until_us: u64) {
+        self.stalled_until_us = self.stalled_until_us.max(until_us);
+    }
+}

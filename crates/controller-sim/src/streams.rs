@@ -76,6 +76,15 @@ impl World {
         }
     }
 
+    /// A message over a link that lets nothing through now.
+    pub(crate) fn is_held_back(&self, event: &SimEvent) -> bool {
+        let SimEvent::ToDpe(id, _) = event else {
+            return false;
+        };
+        let stream = self.streams.get(id);
+        stream.is_some_and(|own| self.links[own.guest].stalled_until_us > self.now_us)
+    }
+
     /// The DPE's side of a stream is over; it tries again.
     pub(crate) fn stream_ended(&mut self, id: u64) {
         let Some(stream) = self.streams.get_mut(&id).filter(|stream| stream.open) else {
@@ -201,11 +210,9 @@ impl World {
         let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else {
             return;
         };
-        if self.links[stream.guest].stalled_until_us > self.now_us {
-            self.at(
-                self.links[stream.guest].stalled_until_us,
-                SimEvent::ToDpe(id, message),
-            );
+        let stalled_until_us = self.links[stream.guest].stalled_until_us;
+        if stalled_until_us > self.now_us {
+            self.put_off(stalled_until_us, SimEvent::ToDpe(id, message));
             return;
         }
         let (assembly, number) = (stream.assembly.clone(), stream.number);

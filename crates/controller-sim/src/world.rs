@@ -29,6 +29,8 @@ const HOST_BOOT_US: u64 = 3_600 * SECOND;
 pub struct World {
     /// Virtual time, µs.
     pub now_us: u64,
+    /// For when that was planned which happens now, µs.
+    planned_us: u64,
     queue: Queue,
     /// Chance.
     pub random: Random,
@@ -114,6 +116,7 @@ impl World {
         }
         World {
             now_us: 0,
+            planned_us: 0,
             queue: Queue::default(),
             random,
             scenario,
@@ -155,8 +158,8 @@ impl World {
     /// Takes the next event out of the queue, if it is due by that time, and sets the clock to it.
     pub(crate) fn next_event(&mut self, until_us: u64) -> Option<SimEvent> {
         self.queue.next_us().filter(|at_us| *at_us <= until_us)?;
-        let (at_us, event) = self.queue.pop()?;
-        self.now_us = at_us;
+        let (at_us, planned_us, event) = self.queue.pop()?;
+        (self.now_us, self.planned_us) = (at_us, planned_us);
         Some(event)
     }
 
@@ -194,9 +197,14 @@ impl World {
         self.queue.push(at_us.max(self.now_us), event);
     }
 
+    /// Has what comes now come later, before what comes later by itself.
+    pub(crate) fn put_off(&mut self, at_us: u64, event: SimEvent) {
+        self.queue.put_off(at_us, self.planned_us, event);
+    }
+
     /// Lets the next thing happen. `false`: nothing ever will.
     pub fn step(&mut self) -> bool {
-        let Some((at_us, event)) = self.queue.pop() else {
+        let Some((at_us, planned_us, event)) = self.queue.pop() else {
             return false;
         };
         if self.steps >= STEP_LIMIT {
@@ -206,7 +214,7 @@ impl World {
             self.queue.clear();
             return false;
         }
-        self.now_us = at_us;
+        (self.now_us, self.planned_us) = (at_us, planned_us);
         self.steps += 1;
         self.dispatch(event);
         true
@@ -224,7 +232,8 @@ impl World {
     }
 
     pub(crate) fn dispatch(&mut self, event: SimEvent) {
-        if event.is_for_the_dpe() && self.is_stopped() {
+        // What a stalled link has not let through does not wait at the DPE.
+        if event.is_for_the_dpe() && self.is_stopped() && !self.is_held_back(&event) {
             self.shell.waiting.push_back(event);
             return;
         }

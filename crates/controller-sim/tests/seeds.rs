@@ -7,7 +7,7 @@
 )]
 
 use controller::{Request, ServiceOrder, TicketOrder};
-use controller_sim::faults::Fault;
+use controller_sim::faults::{Fault, Kind};
 use controller_sim::policies::{FirstTurn, Loss, OnFail};
 use controller_sim::scenario::{Form, Mode, Scenario};
 use controller_sim::{Mutant, Options, Random, run};
@@ -130,6 +130,17 @@ fn seeds_that_found_mistakes_hold() {
         let bad = violations(seed, 1, None);
         assert!(bad.is_empty(), "{bad:#?}");
     }
+}
+
+#[test]
+fn a_seed_of_one_fault_that_found_a_mistake_holds() {
+    // What a stalled link held back overtook what came after it to a DPE that stood still.
+    let options = Options {
+        fault: Some(Kind::BreakDevice),
+        ..Options::default()
+    };
+    let bad = run(101_471, options).violations;
+    assert!(bad.is_empty(), "{bad:#?}");
 }
 
 #[test]

@@ -278,7 +278,7 @@ impl World {
     /// Runs until the end, or until something was found.
     pub(crate) fn run(&mut self) {
         while self.checker.violations.is_empty() {
-            let Some((at_us, event)) = self.queue.pop() else {
+            let Some((at_us, _, event)) = self.queue.pop() else {
                 break;
             };
             if at_us > self.scenario.end_us {
