@@ -155,6 +155,30 @@ pub(crate) fn fence_agent(text: &str) -> Parsed<String> {
     }
 }
 
+/// Fence agents that cut guests off their disks or their network, and leave them running:
+/// `fabric_fencing` in their source, no action "reboot" in their metadata.
+pub(crate) const CUT_OFF_ONLY: [&str; 6] = [
+    "fence_brocade",
+    "fence_cisco_mds",
+    "fence_ifmib",
+    "fence_mpath",
+    "fence_sanbox2",
+    "fence_scsi",
+];
+
+/// As [`fence_agent`], in the `<fencing>` of an assembly: one that leaves nothing running.
+pub(crate) fn own_fence_agent(text: &str) -> Parsed<String> {
+    let agent = fence_agent(text)?;
+    match CUT_OFF_ONLY.contains(&agent.as_str()) {
+        false => Ok(agent),
+        true => Err(
+            "expected an agent that switches guests off: this one cuts them off, and they run on; it can be a device of \
+             <configuration> with provides=\"unfencing\" if the DPE's host can run its action \"on\""
+                .to_owned(),
+        ),
+    }
+}
+
 /// RFC 4122 text form, with hyphens; returned in lower case.
 pub(crate) fn uuid(text: &str) -> Parsed<String> {
     text.parse::<Hyphenated>()

@@ -721,6 +721,27 @@ fn what_provides_unfencing_lets_its_hosts_in_whatever_their_levels() {
 }
 
 #[test]
+fn what_only_cuts_off_has_to_say_so() {
+    let meta = r#"<meta_attributes id="m"><nvpair id="n" name="provides" value="unfencing"/></meta_attributes>"#;
+    assert!(SWITCH.contains(meta));
+    let found = problems(&document(&SWITCH.replace(meta, ""), ""));
+    let is_told =
+        |text: &String| text.starts_with("error") && text.contains("cuts guests off, which run on");
+    assert!(found.iter().any(is_told), "{found:?}");
+    for agent in ["fence_brocade", "fence_scsi"] {
+        let own = format!(
+            r#"<assembly name="a" address="unix:/run/a"><fencing mode="agent" agent="{agent}"/>"#
+        );
+        let plain = document("", "");
+        let text = plain.replacen(r#"<assembly name="a" address="unix:/run/a">"#, &own, 1);
+        assert_ne!(text, plain);
+        let found = problems(&text);
+        let is_told = |text: &String| text.starts_with("error") && text.contains("they run on");
+        assert!(found.iter().any(is_told), "{found:?}");
+    }
+}
+
+#[test]
 fn only_the_word_unfencing_is_provided() {
     let other = SWITCH.replace("\"unfencing\"", "\"Unfencing\"");
     let found = problems(&document(&other, ""));

@@ -102,6 +102,14 @@ pub(super) fn read(
                 "what is switched off and on at once cuts nobody off: remove pcmk_off_action";
             reader.problems.error(at, message, hint.to_owned());
         }
+        let agent = device.device.agent.as_str();
+        if provided.is_none() && value::CUT_OFF_ONLY.contains(&agent) {
+            let id = quote(&device.device.id);
+            let message = format!("fencing device {id} ({agent}) cuts guests off, which run on");
+            let at = described.place("type");
+            let hint = unfencing::SAY_SO.to_owned();
+            reader.problems.error(at, message, hint);
+        }
         device.disabled |= stopped.contains(&primitive.value("id"));
         found.push(device);
     }

@@ -16,6 +16,10 @@ pub(super) const NOT_HERE: &str = "its action \"on\" has to run in the guest tha
      to the disk, and no guest runs fence agents here: use an agent that the DPE's host can run, which switches the guest's power \
      (fence_virsh) or its port at the storage switch (fence_brocade, fence_ifmib)";
 
+/// What to do about a device that cuts guests off and does not say so.
+pub(super) const SAY_SO: &str = "to be cut off is not to be down: write provides=\"unfencing\" in its <meta_attributes>; then the leases of its guests \
+     are waited for too, and they are let in when they have booted";
+
 /// The meta attribute, and the one value that means something.
 const PROVIDES: &str = "provides";
 const UNFENCING: &str = "unfencing";

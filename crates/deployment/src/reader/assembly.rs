@@ -209,7 +209,7 @@ fn fencing_mode(form: &mut Form<'_, '_, '_>, mode: &str) -> FencingMode {
         "lease" => FencingMode::Lease,
         "agent" => FencingMode::Agent {
             agent: form
-                .required("agent", value::fence_agent)
+                .required("agent", value::own_fence_agent)
                 .unwrap_or_default(),
             parameters: Vec::new(), // filled when references are resolved
         },
