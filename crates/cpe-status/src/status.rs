@@ -294,18 +294,22 @@ pub struct FailureStatus {
     pub reason: String,
 }
 
-/// An attempt to make an assembly safe.
+/// An attempt to make an assembly safe, or to let it in again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FencingStatus {
     /// The assembly.
     pub assembly: String,
-    /// Names the loss, as `fencing_attempt` of [`AssemblyStatus`].
+    /// It lets the assembly in again (`on`), and makes nothing safe. Of those that fail one after
+    /// another the last is kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unfences: bool,
+    /// Names the loss, as `fencing_attempt` of [`AssemblyStatus`]; empty: it unfences.
     pub attempt: String,
-    /// Why it is to be made safe.
+    /// Why it is to be made safe, or to be let in.
     pub reason: String,
     /// By what: `lease`, `unit web1.service`, `agent fence_virsh`, `devices ipmi1, pdu1 (level 1 of
-    /// 2)`, `confirmation`, `none`.
+    /// 2)`, `confirmation`, `none`, `devices switch (on)`.
     pub device: String,
     /// When the attempt began.
     pub began: u64,

@@ -28,6 +28,7 @@ impl FencingFacts {
     ) -> FencingFacts {
         FencingFacts(FencingStatus {
             assembly: assembly.to_string(),
+            unfences: false,
             attempt: attempt.to_owned(),
             reason: reason.to_owned(),
             device,
@@ -36,6 +37,30 @@ impl FencingFacts {
             result: FencingResult::Pending,
             detail: String::new(),
         })
+    }
+
+    /// An attempt to let an assembly in that begins now, by all devices that unfence it.
+    pub(crate) fn unfencing(
+        assembly: &AssemblyId,
+        reason: &str,
+        devices: &str,
+        now_us: u64,
+    ) -> FencingFacts {
+        let device = format!("devices {devices} (on)");
+        let mut facts = FencingFacts::new(assembly, "", reason, device, now_us);
+        facts.0.unfences = true;
+        facts
+    }
+
+    /// It lets its assembly in, and makes nothing safe.
+    pub(crate) fn unfences(&self) -> bool {
+        self.0.unfences
+    }
+
+    /// Another attempt takes its place.
+    pub(crate) fn is_replaced_by(&self, next: &FencingFacts) -> bool {
+        let both = self.0.unfences && next.0.unfences;
+        both && self.0.assembly == next.0.assembly && self.0.result == FencingResult::Failed
     }
 
     /// Of which assembly.
@@ -94,6 +119,26 @@ mod tests {
             "fencing/00000000000000000002",
         ];
         assert_eq!(deleted, expected);
+    }
+
+    #[test]
+    fn of_attempts_to_let_in_that_fail_the_last_is_kept() {
+        let mut store = Store::new(Durable::default());
+        store.fencing_begins(attempt(1));
+        store.end_fencings(2, |_| Some((FencingResult::Failed, "no".into())));
+        for (now, result) in [
+            (3, FencingResult::Failed),
+            (4, FencingResult::Failed),
+            (5, FencingResult::Succeeded),
+            (6, FencingResult::Failed),
+        ] {
+            let facts = FencingFacts::unfencing(&"web1".into(), "it has booted", "switch", now);
+            store.fencing_begins(facts);
+            store.end_fencings(now, |_| Some((result, String::new())));
+        }
+        let kept = store.fencings().values();
+        let kept: Vec<(u64, bool)> = kept.map(|it| (it.0.began, it.0.unfences)).collect();
+        assert_eq!(kept, [(1, false), (5, true), (6, true)]);
     }
 
     #[test]

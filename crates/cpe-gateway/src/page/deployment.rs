@@ -272,7 +272,7 @@ fn fencing(status: &DeploymentStatus) -> Markup {
     };
     let is_wanted = |it: &&FencingStatus| {
         let mut assemblies = status.assemblies.iter();
-        assemblies.any(|own| own.fencing_attempt == it.attempt)
+        !it.unfences && assemblies.any(|own| own.fencing_attempt == it.attempt)
     };
     let open: Vec<&FencingStatus> = status
         .fencing

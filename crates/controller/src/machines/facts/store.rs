@@ -199,6 +199,13 @@ impl Store {
 
     /// Notes that an attempt to make an assembly safe begins. The oldest are forgotten.
     pub(crate) fn fencing_begins(&mut self, facts: FencingFacts) {
+        let replaced =
+            |(number, own): (&u64, &FencingFacts)| own.is_replaced_by(&facts).then_some(*number);
+        let replaced: Vec<u64> = self.facts.fencings.iter().filter_map(replaced).collect();
+        for number in replaced {
+            self.facts.fencings.remove(&number);
+            self.touched.insert(Key::Fencing(number));
+        }
         let last = self.facts.fencings.last_key_value();
         let number = last.map_or(1, |(number, _)| number + 1);
         self.touched.insert(Key::Fencing(number));
