@@ -70,13 +70,22 @@ impl World {
         let broken = devices.iter().find(|used| self.is_broken(&used.device.id));
         let broken = broken.map(|used| used.device.id.clone());
         let delay = self.random.between(200 * MS, 4 * SECOND);
+        let fabric = devices.iter().any(|used| used.device.unfences);
+        // One that fails comes after those that have done their work.
+        let is_first = |id: &String| *id == devices[0].device.id;
+        let in_part = fabric && broken.as_ref().is_some_and(|id| !is_first(id));
+        if let Some(guest) = guest.filter(|_| in_part) {
+            self.cut_is_asked(guest, delay);
+        }
         let result = match (&broken, guest) {
             (Some(id), _) => Err(format!("{id} is broken")),
             (None, None) => Err("no machine has that port".to_owned()),
             // A guest with two supplies of power is off when both are.
             (None, Some(guest)) => {
-                self.check_cut(guest, delay);
-                self.cut_off(guest);
+                match fabric {
+                    true => self.cut_is_asked(guest, delay),
+                    false => self.check_cut(guest, delay),
+                }
                 let event = match devices.iter().all(|used| used.device.unfences) {
                     true => SimEvent::DeviceCuts(guest),
                     false => SimEvent::DeviceActs(guest),

@@ -35,6 +35,8 @@ pub struct Guest {
     /// The device that provides unfencing has let it in since it has booted, and was not asked to
     /// cut it off since.
     pub let_in: bool,
+    /// The last boot in which something of ours was done when that device was asked to cut it off.
+    pub cut_in: Option<u64>,
     /// Powered and booted.
     pub up: bool,
     /// Counts boots: the boot id.
@@ -233,6 +235,7 @@ impl Guest {
             unheard: false,
             mode,
             let_in: false,
+            cut_in: None,
             up: true,
             boot: 1,
             life: 1,

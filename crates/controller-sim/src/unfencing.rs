@@ -32,6 +32,12 @@ impl World {
             self.violated(format!("{name} is let in while a device makes it safe"));
         }
         let boot = self.guests[guest].boot;
+        if self.guests[guest].cut_in == Some(boot) && !self.checker.state_lost {
+            let name = self.guests[guest].name.clone();
+            self.violated(format!(
+                "{name} is let in in the boot in which it was cut off"
+            ));
+        }
         let own = LettingIn {
             assembly,
             guest,
@@ -133,6 +139,17 @@ impl World {
         if self.gate.may_let_in(guest) && !self.checker.state_lost {
             let name = self.guests[guest].name.clone();
             self.violated(format!("{name} is made safe while it may be let in"));
+        }
+    }
+
+    /// A device is asked to cut a guest off. What has done something for us in this boot may have
+    /// more of that under way.
+    pub(crate) fn cut_is_asked(&mut self, guest: usize, within_us: u64) {
+        self.check_cut(guest, within_us);
+        self.cut_off(guest);
+        let own = &mut self.guests[guest];
+        if own.up && !own.agent.records.is_empty() {
+            own.cut_in = Some(own.boot);
         }
     }
 

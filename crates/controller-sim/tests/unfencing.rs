@@ -71,7 +71,8 @@ fn nothing_starts_where_a_device_cannot_let_in_and_the_status_says_why() {
     assert!(world.runs_in("service1").is_empty());
     let told = reason(&world, "node1");
     assert!(
-        told.contains("waits to be unfenced: switch is broken"),
+        told.starts_with("waits to be unfenced by switch, next in")
+            && told.ends_with("the last: switch is broken"),
         "{told}"
     );
     assert!(logged(&world, "assembly.unfencing-failed node1") >= 3);
@@ -153,4 +154,36 @@ fn what_is_only_cut_off_is_safe_when_its_lease_is_over() {
     assert_ne!(home(&world), lost);
     world.run_for(150);
     expect_well(&world);
+}
+
+/// The guest of the service is cut off, and what happens before its lease is over.
+fn back_in_the_boot_of_the_cut(meanwhile: impl FnOnce(&mut World)) -> World {
+    let mut world = at_rest(scenario(true));
+    let lost = world.guest(&home(&world));
+    let boot = world.guests[lost].boot;
+    world.inject(Fault::Stall(lost, 6 * SECOND));
+    while world.guests[lost].let_in {
+        world.run_for(1);
+    }
+    meanwhile(&mut world);
+    world.run_for(90);
+    let own = &world.guests[lost];
+    assert!(own.boot > boot, "it was restarted");
+    assert!(own.let_in, "and let in after that");
+    expect_well(&world);
+    world
+}
+
+#[test]
+fn a_guest_that_is_back_before_its_lease_is_over_is_restarted() {
+    let world = back_in_the_boot_of_the_cut(|_| {});
+    assert_eq!(logged(&world, "assembly.unfencing-succeeded"), 3);
+}
+
+#[test]
+fn another_dpe_does_not_let_in_whom_the_last_one_has_cut_off() {
+    back_in_the_boot_of_the_cut(|world| {
+        world.inject(Fault::KillDpe);
+        world.run_for(1);
+    });
 }

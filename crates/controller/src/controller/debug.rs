@@ -167,8 +167,8 @@ impl Controller {
     ) -> Result<(), Refusal> {
         let not_now = |text: String| Err(Refusal::NotReady(text));
         let facts = self.store.assemblies().get(assembly);
-        let stays =
-            facts.is_none_or(|facts| facts.departure == Departure::None && facts.restart.is_none());
+        let stays = facts.is_none_or(|facts| facts.departure == Departure::None);
+        let stays = stays && self.to_be_restarted(assembly).is_none();
         let own = self.assemblies.get(assembly);
         if !stays || !own.is_some_and(Assembly::reachable) {
             return not_now(format!(

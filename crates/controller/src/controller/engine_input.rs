@@ -60,8 +60,7 @@ impl Controller {
                             facts.standby || facts.departure == Departure::Leaving
                         }),
                     maintenance: !ending && self.in_maintenance(name),
-                    terminate: assembly.fence().is_some()
-                        || facts.is_some_and(|facts| facts.restart.is_some()),
+                    terminate: assembly.fence().is_some() || self.to_be_restarted(name).is_some(),
                     retired: !spec.assemblies.contains_key(name),
                     in_doubt: facts.is_some_and(|facts| facts.in_doubt),
                     arrivals: facts.map_or(&NO_ARRIVALS, |facts| &facts.arrivals),

@@ -16,7 +16,7 @@ use deployment::{DeviceUse, only_cuts_off};
 
 use super::Controller;
 use super::liveness::safe_after;
-use crate::machines::assembly::fence::{Fence, Phase};
+use crate::machines::assembly::fence::{Fence, Phase, Success};
 use crate::machines::assembly::{Assembly, Life};
 use crate::machines::facts::{AssemblyFacts, Departure, LastEvent};
 use crate::machines::fencings::FencingFacts;
@@ -234,7 +234,8 @@ impl Controller {
         detail: &str,
     ) {
         self.store.end_fencings(now.wall_us, |facts| {
-            (name == facts.assembly()).then(|| (result, detail.to_owned()))
+            let is_it = name == facts.assembly() && !facts.unfences();
+            is_it.then(|| (result, detail.to_owned()))
         });
     }
 
@@ -245,6 +246,10 @@ impl Controller {
         self.store.end_fencings(now.wall_us, |facts| {
             let why = match assemblies.get(facts.assembly()) {
                 None => "the assembly is not there any more",
+                Some(own) if facts.unfences() => match own.unfencing().until_us() {
+                    Some(_) => return None,
+                    None => "it was ended",
+                },
                 Some(assembly) if assembly.fence().is_some() => return None,
                 Some(assembly) => match assembly.life() {
                     Life::Unknown { .. } => return None,
@@ -267,7 +272,14 @@ impl Controller {
         let Some(fence) = assembly.course().fence() else {
             return;
         };
-        if fence.is_to_end() && assembly.contact().is_up() {
+        if !fence.is_to_end() || !assembly.contact().is_up() {
+            return;
+        }
+        let booted = assembly.hello().boot_id != self.store.assembly(name).boot_id;
+        if fence.may_be_cut_off() && booted {
+            // It has booted while its devices were at work: it says so once more.
+            self.reconnect(name);
+        } else {
             self.effects.push(Effect::Restart {
                 assembly: name.clone(),
                 reason: fence.reason().to_owned(),
@@ -278,6 +290,7 @@ impl Controller {
     /// Asks the devices of the level whose turn it is.
     fn ask_level(&mut self, now: Time, name: &AssemblyId, levels: &[Vec<DeviceUse>]) {
         let attempt = self.effects.number_fence_attempt();
+        let ran = !self.store.assembly(name).boot_id.is_empty();
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -292,7 +305,16 @@ impl Controller {
         let within = devices.iter().map(|used| used.within_ms(reboot));
         let timeout_ms = within.fold(delay_ms, u32::saturating_add);
         let timeout_ms = timeout_ms.saturating_add(BESIDE_DEVICES_MS);
-        fence.request(attempt, now.boottime_us + u64::from(timeout_ms) * MS);
+        let until_us = now.boottime_us + u64::from(timeout_ms) * MS;
+        let cuts = devices.iter().any(|used| used.device.unfences);
+        match cuts {
+            true => fence.request_cut(attempt, until_us, only_cuts_off(devices), ran),
+            false => fence.request(attempt, until_us),
+        }
+        if cuts {
+            assembly.unfencing_mut().device_begins(attempt, until_us);
+            self.note_cut(name);
+        }
         self.effects.push(Effect::Fence(FenceRequest {
             assembly: name.clone(),
             attempt,
@@ -315,7 +337,7 @@ impl Controller {
     }
 
     /// Boot time after which an assembly under lease is safe, µs.
-    fn lease_over_us(&self, name: &AssemblyId, facts: &AssemblyFacts) -> u64 {
+    pub(crate) fn lease_over_us(&self, name: &AssemblyId, facts: &AssemblyFacts) -> u64 {
         let lease_until_us = self
             .assemblies
             .get(name)
@@ -324,7 +346,7 @@ impl Controller {
     }
 
     /// What is under way to make an assembly safe.
-    fn fence_of(&self, name: &AssemblyId) -> Option<&Fence> {
+    pub(crate) fn fence_of(&self, name: &AssemblyId) -> Option<&Fence> {
         self.assemblies.get(name)?.fence()
     }
 
@@ -347,6 +369,8 @@ impl Controller {
             return;
         };
         match fence.phase() {
+            // It may have been told meanwhile that it needs none.
+            Phase::Lease { .. } if self.store.assembly(name).unleased => self.attempt(now, name),
             Phase::Lease { .. } => {
                 self.made_safe(now, name, "its lease and everything after it are over")
             }
@@ -392,63 +416,29 @@ impl Controller {
         attempt: u64,
         result: Result<(), String>,
     ) {
+        if let Some(assembly) = self.assemblies.get_mut(name) {
+            let own = assembly.unfencing_mut();
+            own.device_ended(attempt, now.boottime_us, result.is_ok());
+        }
         let Some(fence) = self.fence_of(name) else {
             return;
         };
-        match result {
-            Ok(()) if fence.is_done_by(attempt) => {
-                if self.only_cut_off(name, attempt) {
-                    self.cut_off(now, name, attempt);
-                    return;
-                }
+        match (result, fence.success_of(attempt)) {
+            (Ok(()), Success::Nothing) => {}
+            (Ok(()), Success::CutOff) => self.cut_off(now, name),
+            (Ok(()), Success::Safe) => {
                 let again = fence.reboot() && !self.store.assembly(name).stays_off;
                 self.made_safe(now, name, "its fencing succeeded");
                 if again {
                     self.switch_on_again(now, name);
                 }
             }
-            Err(reason) if fence.awaits(attempt) => self.attempt_failed(now, name, &reason),
-            _ => {}
+            (Err(reason), _) if fence.awaits(attempt) => self.attempt_failed(now, name, &reason),
+            (Err(_), _) => {}
         }
     }
 
-    /// Whether what that attempt has done leaves the guest running.
-    fn only_cut_off(&self, name: &AssemblyId, attempt: u64) -> bool {
-        let Fencing::Devices(levels) = self.means(name).0 else {
-            return false;
-        };
-        let Some(fence) = self.fence_of(name).filter(|fence| fence.awaits(attempt)) else {
-            return levels.iter().any(|level| only_cuts_off(level));
-        };
-        let level = levels.get(fence.level()).or(levels.first());
-        level.is_some_and(|level| only_cuts_off(level))
-    }
-
-    /// Its guest is cut off and runs on: what runs there ends with its lease. Only what is asked
-    /// last is certain not to be followed by another.
-    fn cut_off(&mut self, now: Time, name: &AssemblyId, attempt: u64) {
-        if !self
-            .fence_of(name)
-            .is_some_and(|fence| fence.awaits(attempt))
-        {
-            return;
-        }
-        let facts = self.store.assembly(name);
-        if facts.in_doubt || facts.unleased {
-            let reason = "its guest is cut off and may run on without a lease, so waiting does not make it safe: when it is down, \
-                          say so with ConfirmFenced (cpectl confirm-fenced)";
-            self.attempt_failed(now, name, reason);
-            return;
-        }
-        let over_us = self.lease_over_us(name, &facts);
-        if let Some(fence) = self.assemblies.get_mut(name).and_then(Assembly::fence_mut) {
-            fence.cut_off(over_us);
-        }
-        self.have_restarted(name);
-        self.age_fence(now, name);
-    }
-
-    fn attempt_failed(&mut self, now: Time, name: &AssemblyId, reason: &str) {
+    pub(crate) fn attempt_failed(&mut self, now: Time, name: &AssemblyId, reason: &str) {
         self.note_end(now, name, FencingResult::Failed, reason);
         let levels = match self.means(name).0 {
             Fencing::Devices(levels) => levels.len(),
@@ -462,6 +452,8 @@ impl Controller {
             return;
         };
         let (level, is_back) = (fence.level(), fence.lost() && is_up);
+        // Whoever may be cut off has to boot.
+        let is_back = is_back && !fence.may_be_cut_off();
         if level + 1 < levels && !is_back {
             fence.step_down(now.boottime_us);
             self.tell(
@@ -501,6 +493,7 @@ impl Controller {
                 .detail("attempts", &attempts)
                 .detail("next_attempt_after_s", &pause),
         );
+        self.have_restarted(name);
     }
 
     /// Nothing of ours runs there any more.

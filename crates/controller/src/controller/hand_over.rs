@@ -114,9 +114,8 @@ impl Controller {
     /// An assembly is there and stays there, as far as one knows.
     fn carries_on(&self, name: &AssemblyId) -> bool {
         let facts = self.store.assemblies().get(name);
-        let stays = facts.is_none_or(|facts| {
-            facts.departure == Departure::None && facts.restart.is_none() && !facts.in_doubt
-        });
+        let stays = facts.is_none_or(|facts| facts.departure == Departure::None && !facts.in_doubt);
+        let stays = stays && self.to_be_restarted(name).is_none();
         let own = self.assemblies.get(name);
         stays && own.is_some_and(|own| own.reachable())
     }

@@ -177,8 +177,8 @@ impl Controller {
         }
         let off = action.attribute("CRM_meta_stonith_action") == Some("off");
         let delay_s = number(action, "CRM_meta_priority_fencing_delay");
-        let facts = self.store.assembly(node);
-        let (restart, off) = (facts.restart, off || facts.stays_off);
+        let off = off || self.store.assembly(node).stays_off;
+        let restart = self.to_be_restarted(node);
         let silent = self
             .assemblies
             .get(node)

@@ -83,6 +83,8 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
+        // Who is being made safe by the end of its lease keeps it, whatever the document says now.
+        let leased = leased || assembly.fence().is_some_and(Fence::waits_for_lease_end);
         if assembly.spec().address.is_none() || held {
             if assembly.forget_settings() {
                 self.effects.push(Effect::Disconnect {

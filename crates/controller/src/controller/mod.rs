@@ -6,6 +6,7 @@ mod attributes;
 mod cib;
 mod cleanup;
 mod cleanup_operation;
+mod cut_off;
 mod debug;
 mod debug_results;
 mod decide;

@@ -68,7 +68,7 @@ impl Controller {
             return Err(self.no_assembly(name));
         };
         let means = self.means(name).0;
-        let has_device = matches!(means, Fencing::Device(_) | Fencing::Devices(_));
+        let has_device = means.switches_power();
         let word = means.word();
         let refuse = |why: String| Err(Refusal::NotReady(why));
         if !has_device && (order != PowerOrder::Reboot || means == Fencing::None) {

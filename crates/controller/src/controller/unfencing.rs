@@ -11,10 +11,12 @@
 //!
 //! As fencing does, unfencing belongs to the assembly: a graph that demands it finds it under way.
 
+use cpe_status::FencingResult;
 use policy_engine::GraphAction;
 
 use super::Controller;
 use crate::machines::assembly::Assembly;
+use crate::machines::fencings::FencingFacts;
 use crate::machines::run::{Run, Work};
 use crate::vocabulary::{
     AssemblyId, Digests, Effect, EventDraft, EventKind, Fencing, MS, SECOND, Time, UnfenceRequest,
@@ -66,11 +68,17 @@ impl Controller {
     /// Begins what is wanted and may begin, and gives up what has no end.
     pub(crate) fn age_unfencing(&mut self, now: Time) {
         let is_idle = |own: &Assembly| own.unfencing().deadline_us().is_none();
+        let waits = self
+            .execution
+            .runs()
+            .any(|(_, run)| run.unfences().is_some());
         // Mostly nobody is to be let in.
-        if self.assemblies.values().all(is_idle) {
+        if !waits && self.assemblies.values().all(is_idle) {
             return;
         }
-        let busy = self.assemblies.iter().filter(|(_, own)| !is_idle(own));
+        let busy = self.assemblies.iter().filter(|(name, own)| {
+            !is_idle(own) || (waits && self.execution.unfencing_of(name).is_some())
+        });
         let busy: Vec<AssemblyId> = busy.map(|(name, _)| name.clone()).collect();
         for name in busy {
             self.age_unfencing_of(now, &name);
@@ -98,7 +106,7 @@ impl Controller {
             self.unfencing_ended(name, false);
             return;
         }
-        if !assembly.unfencing().may_begin(now.boottime_us) {
+        if !assembly.unfencing().may_begin(now.boottime_us) || self.is_cut_off(name) {
             return;
         }
         match wanted {
@@ -132,10 +140,13 @@ impl Controller {
         let is_first = assembly.unfencing().failures().0 == 0;
         assembly.unfencing_mut().begin(attempt, until_us, digests);
         self.store.assembly_mut(name).unfencing = true;
+        let reason = "its guest has booted, or its fencing devices have changed";
+        let facts = FencingFacts::unfencing(name, reason, &ids, now.wall_us);
+        self.store.fencing_begins(facts);
         if is_first {
             let event = EventDraft::new(EventKind::AssemblyUnfencingRequested)
                 .assembly(name)
-                .reason("its guest has booted, or its fencing devices have changed")
+                .reason(reason)
                 .detail("devices", ids);
             self.tell(now, event);
         }
@@ -163,6 +174,15 @@ impl Controller {
         };
         let counts = counts.filter(|_| assembly.usable());
         self.store.assembly_mut(name).unfencing = false;
+        let (how, detail) = match (&counts, &result) {
+            (None, _) => (FencingResult::GivenUp, "its guest is lost, or to be fenced"),
+            (_, Ok(())) => (FencingResult::Succeeded, ""),
+            (_, Err(reason)) => (FencingResult::Failed, reason.as_str()),
+        };
+        self.store.end_fencings(now.wall_us, |facts| {
+            let is_it = name == facts.assembly() && facts.unfences();
+            is_it.then(|| (how, detail.to_owned()))
+        });
         match (counts, result) {
             (Some(digests), Ok(())) => self.unfenced(now, name, digests),
             (Some(_), Err(reason)) => self.unfencing_failed(now, name, &reason),
@@ -271,28 +291,6 @@ impl Controller {
         {
             let own = assembly.unfencing_mut();
             own.wait_for_orphans(now.boottime_us, facts.unfencing);
-        }
-    }
-
-    /// What is to be seen of it in a status; empty: nothing.
-    pub(crate) fn unfencing_text(&self, now: Time, assembly: &Assembly) -> String {
-        let own = assembly.unfencing();
-        let devices = assembly.spec().unfenced_by.iter();
-        let ids: Vec<&str> = devices.map(|it| it.device.id.as_str()).collect();
-        let ids = ids.join(", ");
-        let (failed, trouble) = own.failures();
-        match (own.until_us(), own.deadline_us()) {
-            (Some(_), _) if failed == 0 => format!("being unfenced by {ids}"),
-            (Some(_), _) => {
-                format!("being unfenced by {ids}: {failed} attempts failed, the last: {trouble}")
-            }
-            (None, Some(next_us)) if failed > 0 => {
-                let left_s = next_us.saturating_sub(now.boottime_us).div_ceil(SECOND);
-                format!(
-                    "waits to be unfenced: {trouble}; {failed} attempts failed, the next in {left_s} s"
-                )
-            }
-            _ => String::new(),
         }
     }
 }

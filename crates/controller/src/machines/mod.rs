@@ -7,6 +7,7 @@ pub(crate) mod assembly;
 pub(crate) mod attributes;
 pub(crate) mod behind;
 pub(crate) mod burst;
+pub(crate) mod cut_boots;
 pub(crate) mod debugging;
 pub(crate) mod deciding;
 pub(crate) mod devices;

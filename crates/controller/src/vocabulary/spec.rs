@@ -95,7 +95,16 @@ impl Fencing {
         }
     }
 
-    /// Nothing else makes it safe.
+    /// It has a device that can switch its power off, and on.
+    pub(crate) fn switches_power(&self) -> bool {
+        match self {
+            Fencing::Device(_) => true,
+            Fencing::Devices(levels) => levels.iter().any(|level| !only_cuts_off(level)),
+            _ => false,
+        }
+    }
+
+    /// Nothing but the end of its lease makes it safe, also after a device has cut it off.
     pub(crate) fn has_only_lease(&self) -> bool {
         match self {
             Fencing::Devices(levels) => levels.iter().all(|level| only_cuts_off(level)),

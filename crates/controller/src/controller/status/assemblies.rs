@@ -93,7 +93,7 @@ impl Controller {
                 (AssemblyState::Maintenance, String::new())
             }
             (Life::Missed, _) => (AssemblyState::Online, "its heartbeats are late".into()),
-            (Life::Online, _) => (AssemblyState::Online, self.unfencing_text(now, assembly)),
+            (Life::Online, _) => (AssemblyState::Online, self.unfencing_text(now, name, assembly)),
         };
         AssemblyStatus {
             name: name.to_string(),

@@ -6,6 +6,7 @@ mod places;
 mod references;
 mod services;
 mod trouble;
+mod unfencing;
 
 use cpe_status::{DeploymentStatus, DpeState, NextLook};
 

@@ -22,8 +22,11 @@ pub(crate) struct Fence {
     phase: Phase,
     lost: bool,
     reboot: bool,
-    /// Its devices have cut it off, and it may run on until its lease is over.
-    is_cut_off: bool,
+    /// A device was asked that cuts its guest off, which was heard. It may run on, and is of no use
+    /// before it has booted.
+    may_be_cut_off: bool,
+    /// The newest attempt whose success only cuts it off; 0: there was none.
+    cuts_by: u64,
     reason: String,
     failed: u32,
     /// Which level of devices is next, from 0.
@@ -53,6 +56,17 @@ pub(crate) enum Phase {
     Manager { remind_us: u64 },
 }
 
+/// What devices have done that succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Success {
+    /// It belongs to an earlier fencing, or does not tell enough.
+    Nothing,
+    /// The guest is cut off, and runs on.
+    CutOff,
+    /// Nothing runs there.
+    Safe,
+}
+
 impl Fence {
     /// Fencing that waits for a person, until it is told what else to wait for. `lost`: the
     /// assembly is not heard. `reboot`: it is to be started again afterwards.
@@ -63,7 +77,8 @@ impl Fence {
             },
             lost,
             reboot,
-            is_cut_off: false,
+            may_be_cut_off: false,
+            cuts_by: 0,
             reason: reason.to_owned(),
             failed: 0,
             level: 0,
@@ -149,7 +164,12 @@ impl Fence {
 
     /// Goes on although the assembly's agent is back.
     pub(crate) fn outlives_return(&self) -> bool {
-        !self.lost || self.is_requested() || self.is_cut_off
+        !self.lost || self.is_requested() || self.may_be_cut_off
+    }
+
+    /// Whether its devices were asked to cut its guest off, which may run on.
+    pub(crate) fn may_be_cut_off(&self) -> bool {
+        self.may_be_cut_off
     }
 
     /// Cannot end without somebody's help, as far as one can see.
@@ -165,6 +185,11 @@ impl Fence {
             "invariant: no device was asked about an assembly under lease"
         );
         self.phase = Phase::Lease { until_us };
+    }
+
+    /// It waits for that, with or without a device that has cut it off.
+    pub(crate) fn waits_for_lease_end(&self) -> bool {
+        matches!(self.phase, Phase::Lease { .. })
     }
 
     /// Waits until nothing lets it in any more.
@@ -183,13 +208,16 @@ impl Fence {
 
     /// Its devices have succeeded, and its guest runs on: that ends with its lease.
     pub(crate) fn cut_off(&mut self, until_us: u64) {
-        self.is_cut_off = true;
         self.phase = Phase::Lease { until_us };
     }
 
     /// It is to be ended by its agent at once, if that is there: it is of no use any more.
     pub(crate) fn is_to_end(&self) -> bool {
-        matches!(self.phase, Phase::Lease { .. }) && (!self.lost || self.is_cut_off)
+        match self.phase {
+            Phase::Lease { .. } => !self.lost || self.may_be_cut_off,
+            Phase::Pause { .. } => self.may_be_cut_off,
+            _ => false,
+        }
     }
 
     /// Waits for a person, or the cloud manager, who is reminded after `within_us`.
@@ -228,6 +256,16 @@ impl Fence {
         self.phase = Phase::Requested { attempt, until_us };
     }
 
+    /// As [`Fence::request`], of devices that cut it off. `only`: of none that switches its power.
+    /// `ran`: its guest was heard, and may have done something for us.
+    pub(crate) fn request_cut(&mut self, attempt: u64, until_us: u64, only: bool, ran: bool) {
+        self.request(attempt, until_us);
+        self.may_be_cut_off |= ran;
+        if only {
+            self.cuts_by = attempt;
+        }
+    }
+
     /// An attempt failed. Gives the pause before the next one, µs.
     pub(crate) fn fail(&mut self, now_us: u64) -> u64 {
         self.failed += 1;
@@ -244,10 +282,20 @@ impl Fence {
         matches!(self.phase, Phase::Requested { attempt: own, .. } if own == attempt)
     }
 
-    /// The success of this attempt makes the assembly safe: nothing that ran when it was asked for
-    /// runs any more, and an assembly that is being fenced gets nothing to do.
-    pub(crate) fn is_done_by(&self, attempt: u64) -> bool {
-        self.first_attempt > 0 && attempt >= self.first_attempt
+    /// What the success of an attempt does. By what was asked then, whatever the document says by
+    /// now. Where it switches the power, nothing that ran when it was asked for runs any more, and
+    /// an assembly that is being fenced gets nothing to do: so a late success counts too. Not
+    /// beside attempts that only cut it off: of those one may follow that is not waited for.
+    pub(crate) fn success_of(&self, attempt: u64) -> Success {
+        let counts = match self.cuts_by {
+            0 => self.first_attempt > 0 && attempt >= self.first_attempt,
+            _ => self.awaits(attempt),
+        };
+        match counts {
+            false => Success::Nothing,
+            true if attempt == self.cuts_by => Success::CutOff,
+            true => Success::Safe,
+        }
     }
 }
 
@@ -286,8 +334,9 @@ mod tests {
         fence.request(2, 20);
         fence.fail(20);
         assert_eq!((fence.level(), fence.failed()), (0, 1));
-        assert!(
-            fence.is_done_by(1),
+        assert_eq!(
+            fence.success_of(1),
+            Success::Safe,
             "a late success of the first level counts"
         );
     }
@@ -310,12 +359,43 @@ mod tests {
     #[test]
     fn a_late_success_counts_unless_it_belongs_to_an_earlier_fencing() {
         let mut fence = Fence::new(true, true, "lost");
-        assert!(!fence.is_done_by(7));
+        assert_eq!(fence.success_of(7), Success::Nothing);
         fence.request(7, 10);
         fence.fail(10);
         fence.request(8, 20);
-        assert!(fence.is_done_by(7) && fence.is_done_by(8) && !fence.is_done_by(6));
+        let found = [6, 7, 8].map(|attempt| fence.success_of(attempt));
+        assert_eq!(found, [Success::Nothing, Success::Safe, Success::Safe]);
         assert!(fence.awaits(8) && !fence.awaits(7));
+    }
+
+    #[test]
+    fn a_success_counts_as_what_was_asked_then() {
+        let mut fence = Fence::new(true, true, "lost");
+        fence.request(7, 10);
+        fence.step_down(10);
+        fence.request_cut(8, 20, true, true);
+        let found = [7, 8].map(|attempt| fence.success_of(attempt));
+        assert_eq!(found, [Success::Nothing, Success::CutOff]);
+        fence.step_down(20);
+        fence.request_cut(9, 30, false, true);
+        let found = [7, 8, 9].map(|attempt| fence.success_of(attempt));
+        assert_eq!(
+            found,
+            [Success::Nothing, Success::Nothing, Success::Safe],
+            "beside a power switch"
+        );
+    }
+
+    #[test]
+    fn a_guest_that_may_be_cut_off_is_to_boot_though_its_agent_is_back() {
+        let mut fence = Fence::new(true, true, "lost");
+        fence.request_cut(1, 10, true, false);
+        fence.fail(10);
+        assert!(!fence.outlives_return(), "nothing of ours ran there");
+        fence.request_cut(2, 10, true, true);
+        assert!(!fence.is_to_end(), "the device is at work");
+        fence.fail(10);
+        assert!(fence.outlives_return() && fence.is_to_end());
     }
 
     #[test]

@@ -17,9 +17,9 @@ use crate::vocabulary::{Digests, SECOND};
 const FIRST_PAUSE_US: u64 = 2 * SECOND;
 /// Longest pause between attempts. Microseconds.
 const LONGEST_PAUSE_US: u64 = 300 * SECOND;
-/// What an earlier DPE had devices do has ended by then: fence agents are killed as soon as their
-/// DPE has gone. Microseconds.
-const ORPHANS_END_US: u64 = 5 * SECOND;
+/// What devices were asked for has ended by then: fence agents are killed as soon as nobody waits
+/// for them any more, also when their DPE has gone. Microseconds.
+const ENDS_WITHIN_US: u64 = 5 * SECOND;
 /// Number of an attempt of an earlier DPE. Those of this one begin with 1.
 const ORPHAN: u64 = 0;
 
@@ -33,6 +33,9 @@ pub(crate) struct Unfencing {
     trouble: String,
     /// Boot time before which none begins, µs; 0: at once.
     not_before_us: u64,
+    /// The newest attempt that has devices cut it off, whose end was not heard, and the boot time
+    /// at which it has ended in any case, µs.
+    cuts: Option<(u64, u64)>,
 }
 
 /// Devices are letting it in.
@@ -49,7 +52,7 @@ struct UnderWay {
 impl Unfencing {
     /// An earlier DPE may have devices at work: `lets_in`, or to make the assembly safe.
     pub(crate) fn wait_for_orphans(&mut self, now_us: u64, lets_in: bool) {
-        let until_us = now_us + ORPHANS_END_US;
+        let until_us = now_us + ENDS_WITHIN_US;
         self.not_before_us = until_us;
         self.under_way = lets_in.then(|| UnderWay {
             attempt: ORPHAN,
@@ -57,6 +60,25 @@ impl Unfencing {
             is_ending: true,
             digests: Digests::default(),
         });
+    }
+
+    /// Devices are asked to cut it off, which has ended at `until_us` but for what is being killed.
+    pub(crate) fn device_begins(&mut self, attempt: u64, until_us: u64) {
+        self.cuts = Some((attempt, until_us + ENDS_WITHIN_US));
+    }
+
+    /// That has ended. What did not end by itself is being killed.
+    pub(crate) fn device_ended(&mut self, attempt: u64, now_us: u64, by_itself: bool) {
+        if self.cuts.take_if(|(own, _)| *own == attempt).is_some() && !by_itself {
+            self.not_before_us = self.not_before_us.max(now_us + ENDS_WITHIN_US);
+        }
+    }
+
+    /// It is the same guest as one that had another name.
+    pub(crate) fn join(&mut self, former: &Unfencing) {
+        let (own, other) = (self.cuts, former.cuts);
+        self.cuts = own.into_iter().chain(other).max_by_key(|(_, us)| *us);
+        self.not_before_us = self.not_before_us.max(former.not_before_us);
     }
 
     /// An attempt begins, which has ended at `until_us` in any case.
@@ -117,7 +139,7 @@ impl Unfencing {
 
     /// An attempt may begin now.
     pub(crate) fn may_begin(&self, now_us: u64) -> bool {
-        self.under_way.is_none() && self.not_before_us <= now_us
+        self.under_way.is_none() && self.not_before_us <= now_us && self.cuts.is_none()
     }
 
     /// A pause that is over is none.
@@ -125,12 +147,16 @@ impl Unfencing {
         if self.not_before_us <= now_us {
             self.not_before_us = 0;
         }
+        self.cuts.take_if(|(_, until_us)| *until_us <= now_us);
     }
 
     /// The process did not run when deadlines came: what is under way has more time.
     pub(crate) fn extend(&mut self, by_us: u64) {
         if let Some(own) = &mut self.under_way {
             own.until_us += by_us;
+        }
+        if let Some((_, until_us)) = &mut self.cuts {
+            *until_us += by_us;
         }
     }
 
@@ -142,7 +168,8 @@ impl Unfencing {
     /// Boot time at which it goes on by itself, µs.
     pub(crate) fn deadline_us(&self) -> Option<u64> {
         let pause = Some(self.not_before_us).filter(|us| *us > 0);
-        self.until_us().or(pause)
+        let cuts = self.cuts.map(|(_, until_us)| until_us);
+        self.until_us().or(pause.max(cuts))
     }
 }
 
@@ -185,14 +212,35 @@ mod tests {
         let mut own = Unfencing::default();
         own.wait_for_orphans(0, true);
         assert_eq!(own.end(), None, "nobody can be told to end it");
-        assert_eq!(own.overdue(ORPHANS_END_US - 1), None);
-        assert_eq!(own.overdue(ORPHANS_END_US), Some((ORPHAN, false)));
+        assert_eq!(own.overdue(ENDS_WITHIN_US - 1), None);
+        assert_eq!(own.overdue(ENDS_WITHIN_US), Some((ORPHAN, false)));
         assert_eq!(own.ended(ORPHAN), Some(None));
-        assert!(own.may_begin(ORPHANS_END_US));
+        assert!(own.may_begin(ENDS_WITHIN_US));
         let mut safe = Unfencing::default();
         safe.wait_for_orphans(0, false);
         assert_eq!(safe.until_us(), None);
-        assert!(!safe.may_begin(ORPHANS_END_US - 1));
+        assert!(!safe.may_begin(ENDS_WITHIN_US - 1));
+    }
+
+    #[test]
+    fn nothing_lets_in_while_a_device_may_still_cut_off() {
+        let mut own = Unfencing::default();
+        own.device_begins(3, 10 * SECOND);
+        assert!(!own.may_begin(0));
+        own.device_ended(2, SECOND, true);
+        assert!(!own.may_begin(SECOND), "an earlier attempt");
+        own.device_ended(3, SECOND, true);
+        assert!(own.may_begin(SECOND));
+        own.device_begins(4, 10 * SECOND);
+        own.device_ended(4, 2 * SECOND, false);
+        assert_eq!(own.deadline_us(), Some(7 * SECOND), "it is being killed");
+        own.end_pause(7 * SECOND);
+        assert!(own.may_begin(7 * SECOND));
+        own.device_begins(5, 10 * SECOND);
+        own.end_pause(14 * SECOND);
+        assert!(!own.may_begin(14 * SECOND), "its end was not heard");
+        own.end_pause(15 * SECOND);
+        assert!(own.may_begin(15 * SECOND));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::machines::announcement::Announced;
 use crate::machines::arrivals::Arrivals;
+use crate::machines::cut_boots::CutBoots;
 use crate::machines::failures::{FailureFacts, FailureTimes};
 use crate::machines::fencings::FencingFacts;
 use crate::machines::overlay::Overlay;
@@ -116,6 +117,8 @@ pub(crate) struct DeploymentFacts {
     pub maintenance: bool,
     /// What events have said of room for the services after a loss.
     pub room: RoomTold,
+    /// Boots in which guests were to be cut off: none is let in again in such a boot.
+    pub cut_boots: CutBoots,
 }
 
 /// What must be known about an assembly after a restart.
