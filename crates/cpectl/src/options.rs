@@ -203,7 +203,7 @@ pub(crate) enum Command {
     /// Its services run elsewhere when it is safe, also if it is online now. Assemblies without a
     /// device (fencing mode lease, manager) can be restarted only.
     Fence(Fence),
-    /// Shows what was done to make assemblies safe, what is being done, and what a person can do
+    /// Shows what was done to make assemblies safe and to let them in, and what a person can do
     Fencing {
         /// The deployment
         name: String,

@@ -40,6 +40,8 @@ pub(crate) struct Basis {
     cib: String,
     now: Time,
     references: Vec<ReferenceStatus>,
+    /// Assemblies that their devices have not let in yet, with what they wait for.
+    not_let_in: Vec<(String, String)>,
     terms: Terms,
 }
 
@@ -72,6 +74,7 @@ impl Basis {
             cib: controller.input(now),
             now,
             references: status.references,
+            not_let_in: controller.not_let_in(now),
             terms: controller.terms(),
         })
     }
@@ -98,6 +101,21 @@ impl Basis {
                     "{service} is not started, and left alone where it runs: its parameter {parameter} follows {name} of {assembly}, which is not known yet\n"
                 ),
             }
+        })
+        .collect()
+    }
+
+    /// What the policy engine does not see of assemblies that are to be let in: how far that is,
+    /// and how it failed.
+    fn gates(&self, inquiry: &Inquiry) -> String {
+        let asked = inquiry.assembly.as_deref();
+        let own = self.not_let_in.iter();
+        let own = own.filter(|(name, _)| asked.is_none_or(|asked| asked == name));
+        own.map(|(name, text)| {
+            let deployment = self.terms.deployment.as_deref().unwrap_or_default();
+            format!(
+                "{name} {text}. What requires unfencing is not started there before; how it goes on: cpectl fencing {deployment}\n"
+            )
         })
         .collect()
     }
@@ -135,7 +153,7 @@ impl Basis {
             false => Detail::Reasons,
         };
         Ok(Answer {
-            text: explain::to_text(&told, detail) + &self.followed(inquiry),
+            text: explain::to_text(&told, detail) + &self.followed(inquiry) + &self.gates(inquiry),
             json: explain::to_json(&told),
         })
     }

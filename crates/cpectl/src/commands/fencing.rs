@@ -65,9 +65,13 @@ pub(crate) async fn show(client: &Client, name: &str, output: &Output) -> Result
     Ok(())
 }
 
-/// It is being made safe, or was and is not back.
+/// It is being made safe, or was and is not back, or its devices have not let it in yet.
 fn is_concerned(assembly: &AssemblyStatus) -> bool {
-    !assembly.fencing_attempt.is_empty() || assembly.reason.contains("made safe")
+    let says = |words: &str| assembly.reason.contains(words);
+    !assembly.fencing_attempt.is_empty()
+        || ["made safe", "unfenced by", "has to boot"]
+            .into_iter()
+            .any(says)
 }
 
 /// What is done about one assembly, and what a person can do.

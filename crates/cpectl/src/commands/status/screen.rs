@@ -313,7 +313,7 @@ fn bans(bans: &[BanStatus]) -> Table<4> {
     )
 }
 
-/// Attempts to make assemblies safe.
+/// Attempts to make assemblies safe, and to let them in.
 pub(crate) fn attempts(attempts: &[FencingStatus]) -> Table<6> {
     let rows = attempts.iter().map(|attempt| {
         let style = match attempt.result {
