@@ -50,5 +50,6 @@ mod size;
 mod ssh;
 mod tickets;
 mod time;
+mod unfencing;
 mod walker;
 mod without_agent;
