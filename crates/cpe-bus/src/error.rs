@@ -93,6 +93,43 @@ impl Error {
         }
     }
 
+    /// The name on the bus of an error of ours, without what all begin with; of others `Failed`.
+    pub fn short_name(&self) -> &'static str {
+        match self {
+            Error::InvalidDocument(_) => "InvalidDocument",
+            Error::GenerationConflict(_) => "GenerationConflict",
+            Error::NotFound(_) => "NotFound",
+            Error::Exists(_) => "Exists",
+            Error::InvalidArgument(_) => "InvalidArgument",
+            Error::NotReady(_) => "NotReady",
+            Error::StaleEpoch(_) => "StaleEpoch",
+            Error::Superseded(_) => "Superseded",
+            Error::Occupied(_) => "Occupied",
+            Error::Busy(_) => "Busy",
+            Error::Refused(_) => "Refused",
+            Error::ZBus(_) | Error::Failed(_) => "Failed",
+            Error::AccessDenied(_) => "AccessDenied",
+            Error::IdentityRefused(_) => "IdentityRefused",
+            Error::TooLarge(_) => "TooLarge",
+            Error::OtherLog(_) => "OtherLog",
+        }
+    }
+
+    /// The error of a name as of [`Error::short_name`], of those that an order can have; of others
+    /// [`Error::Failed`].
+    pub fn of_short_name(name: &str, text: String) -> Error {
+        match name {
+            "NotFound" => Error::NotFound(text),
+            "InvalidArgument" => Error::InvalidArgument(text),
+            "NotReady" => Error::NotReady(text),
+            "Busy" => Error::Busy(text),
+            "Refused" => Error::Refused(text),
+            "AccessDenied" => Error::AccessDenied(text),
+            "TooLarge" => Error::TooLarge(text),
+            _ => Error::Failed(text),
+        }
+    }
+
     /// The name on the bus of an error that is not one of ours, such as
     /// `org.freedesktop.DBus.Error.ServiceUnknown`.
     pub fn foreign_name(&self) -> Option<String> {

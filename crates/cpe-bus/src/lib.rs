@@ -23,6 +23,7 @@ pub mod identity;
 pub mod json;
 pub mod names;
 pub mod news;
+pub mod orders;
 pub mod peer;
 pub mod proxies;
 pub mod records;

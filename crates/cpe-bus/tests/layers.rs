@@ -10,6 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["connect", "fields", "json"],
     // what travels
     &["names", "records"],
+    &["orders"],
     // who is at the other end of a network
     &["identity"],
     // what a peer may send

@@ -56,8 +56,18 @@ pub(crate) async fn details(host: &Host, caller: &Caller) -> BTreeMap<String, St
 /// not taken back because the disk is full: then the journal has it alone. What a caller wrote at
 /// any length is cut.
 pub(crate) async fn record<T>(host: &Host, caller: &Caller, order: Order<'_>, outcome: &Result<T>) {
-    let mut details = details(host, caller).await;
-    let by = by(&details);
+    record_by(host, &details(host, caller).await, order, outcome).await;
+}
+
+/// [`record`] for whom [`details`] have told of before.
+pub(crate) async fn record_by<T>(
+    host: &Host,
+    who: &BTreeMap<String, String>,
+    order: Order<'_>,
+    outcome: &Result<T>,
+) {
+    let by = by(who);
+    let mut details = who.clone();
     details.insert("action".into(), order.action.into());
     for (key, value) in order.more {
         details.insert((*key).into(), (*value).into());

@@ -28,6 +28,10 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 /// is not kept busy with that.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Orders with an id that are under way at a time. A call waits for its DPE a minute at most; what an
+/// agent was had to do once is followed as long as it takes.
+const ORDERS: usize = 64;
+
 pub(crate) struct Host {
     pub core: Arc<Core>,
     pub connection: Connection,
@@ -44,8 +48,10 @@ pub(crate) struct Host {
     pub readers: Readers,
     /// At the last look, no DPE ran with guests that no stored deployment has.
     pub nothing_left_out: AtomicBool,
+    /// Bounds how many orders with an id are under way.
+    pub orders: Arc<Semaphore>,
     /// What ends with the connection. Their number is bounded by `limits.deployments`: two for each
-    /// deployment, and a handful besides.
+    /// deployment, one for each order under way, and a handful besides.
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -78,6 +84,7 @@ impl Host {
             assumed: Assumed::default(),
             readers: Readers::default(),
             nothing_left_out: AtomicBool::new(false),
+            orders: Arc::new(Semaphore::new(ORDERS)),
             tasks: Mutex::default(),
             core,
             connection,

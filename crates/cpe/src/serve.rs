@@ -104,9 +104,11 @@ async fn start(host: &Arc<Host>) -> anyhow::Result<()> {
         );
     }
     let objects = bus::publish(host).await?;
+    let left = bus::orders_left(host).await?;
     // Last, when every call can be answered.
     take_name(host).await?;
     bus::follow(host, objects);
+    bus::carry_on(host, left);
     host.spawn(supervisor::supervise_all(Arc::clone(host)));
     host.spawn(reconciliation::run(Arc::clone(host)));
     Ok(())

@@ -154,6 +154,11 @@ pub trait CpeDeployment {
     fn set_attribute(&self, assembly: &str, lifetime: &str, name: &str, value: &str) -> Result<()>;
     /// Takes it away.
     fn delete_attribute(&self, assembly: &str, lifetime: &str, name: &str) -> Result<()>;
+    /// Gives an order ([`crate::orders::Ordered`] as JSON) with an id, a UUID: however often it is
+    /// sent, it is done once. What has become of it ([`crate::orders::OrderReport`] as JSON).
+    fn give_order(&self, id: &str, order: &str) -> Result<String>;
+    /// What has become of an order by now: as of [`Self::give_order`].
+    fn get_order(&self, id: &str) -> Result<String>;
     /// The deployment's name.
     #[zbus(property(emits_changed_signal = "const"))]
     fn name(&self) -> Result<String>;

@@ -3,27 +3,26 @@
 
 use std::sync::Arc;
 
-use cpe_bus::fields::{Reader, bounded, put};
+use cpe_bus::fields::{Reader, put};
 use cpe_bus::json;
 use cpe_bus::names::dpe_unit;
+use cpe_bus::orders::Ordered;
 use cpe_bus::{Error, Fields, Result};
 use cpe_status::{DeploymentState, DeploymentStatus};
 use tokio::sync::{Semaphore, watch};
 use zbus::message::Header;
 use zbus::object_server::InterfaceRef;
 
+use super::commands::{self, Command};
 use super::link::{Look, Permit};
-use super::{About, Link, history, not_found, orders, owner, store};
-use crate::audit::{self, Order};
+use super::{About, Link, given, history, not_found, owner, store};
+use crate::audit;
 use crate::core::Core;
 use crate::dpe::DpeCall;
 use crate::host::Host;
 use crate::registry::{Current, Deployment};
 use crate::rights::{Interface, Strangers};
 use crate::sync::turn;
-
-/// Bytes of an attribute's name and value that an event has at most.
-pub(super) const LONGEST_SHOWN: usize = 255;
 
 pub(super) struct DeploymentObject {
     link: Link,
@@ -48,9 +47,7 @@ impl DeploymentObject {
 
     /// The DPE; while none runs, the caller should try again.
     async fn dpe(&self, host: &Host) -> Result<DpeCall> {
-        let pid = self.deployment.view().pid;
-        let client = host.dpes.client(&self.deployment.name, pid).await;
-        client.map_err(|error| self.away(&error))
+        commands::reach(host, &self.deployment).await
     }
 
     /// The DPE, for a look that anybody may have.
@@ -84,47 +81,20 @@ impl DeploymentObject {
         client.map_err(|error| self.away(&error))
     }
 
-    /// Has the DPE do what an administrator asks for, with options that name the caller, and the
-    /// event log tell of it and of what came of it.
-    async fn command<T>(
-        &self,
-        header: &Header<'_>,
-        order: Order<'_>,
-        give: impl AsyncFnOnce(DpeCall, Fields) -> Result<T>,
-    ) -> Result<T> {
-        let order = Order {
-            deployment: &self.deployment.name,
-            ..order
-        };
+    /// Has the DPE do what an administrator asks for. What it answers: a text, or nothing.
+    async fn command(&self, header: &Header<'_>, command: Command) -> Result<String> {
         let Permit { host, caller, .. } = self.permit(header).await?;
-        let mut options = Fields::new();
-        put(&mut options, "by", audit::name(&host, &caller).await);
-        let dpe = self.dpe(&host).await?;
-        let outcome = self.passed_on(give(dpe, options).await);
-        audit::record(&host, &caller, order, &outcome).await;
-        outcome
+        let who = audit::details(&host, &caller).await;
+        let outcome = commands::carry_out(&host, &self.deployment, &who, &command).await;
+        Ok(outcome?)
     }
 
     fn away(&self, error: &impl std::fmt::Display) -> Error {
-        let remark = match self.deployment.view().remark {
-            remark if remark.is_empty() => error.to_string(),
-            remark => remark,
-        };
-        Error::NotReady(format!(
-            "the DPE of `{}` does not answer ({remark})",
-            self.deployment.name
-        ))
+        commands::away(&self.deployment, error)
     }
 
-    /// An answer of the DPE; if there is none, in words for our caller, who knows nothing of the
-    /// DPE's bus name.
     fn passed_on<T>(&self, answer: Result<T>) -> Result<T> {
-        answer.map_err(|error| {
-            if !matches!(error, Error::ZBus(_)) || !error.is_temporary() {
-                return error;
-            }
-            self.away(&"try again")
-        })
+        commands::passed_on(&self.deployment, answer)
     }
 
     /// A look at this deployment.
@@ -361,14 +331,8 @@ impl DeploymentObject {
         assembly: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let order = Order {
-            action: "cleanup",
-            service: &service,
-            assembly: &assembly,
-            ..Order::default()
-        };
-        let give = async |dpe: DpeCall, by| dpe.cleanup(&service, &assembly, by).await;
-        self.command(&header, order, give).await
+        let command = Command::Cleanup { service, assembly };
+        self.command(&header, command).await.map(drop)
     }
 
     #[zbus(out_args("plan_json"))]
@@ -391,25 +355,12 @@ impl DeploymentObject {
         options: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String> {
-        let told = orders::told(&options);
-        let more: Vec<(&str, &str)> = told
-            .more
-            .iter()
-            .map(|(key, text)| (*key, &**text))
-            .collect();
-        let order = Order {
-            action: orders::action(&verb),
-            service: &service,
-            assembly: &told.assembly,
-            more: &more,
-            ..Order::default()
+        let command = Command::Service {
+            verb,
+            service,
+            options,
         };
-        let give = async |dpe: DpeCall, by| {
-            let mut options = options.clone();
-            options.extend::<Fields>(by);
-            dpe.order_service(&verb, &service, options).await
-        };
-        self.command(&header, order, give).await
+        self.command(&header, command).await
     }
 
     #[zbus(out_args("report_json"))]
@@ -420,14 +371,12 @@ impl DeploymentObject {
         assembly: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String> {
-        let order = Order {
-            action: orders::debug_action(&verb),
-            service: &service,
-            assembly: &assembly,
-            ..Order::default()
+        let command = Command::Debug {
+            verb,
+            service,
+            assembly,
         };
-        let give = async |dpe: DpeCall, by| dpe.debug(&verb, &service, &assembly, by).await;
-        self.command(&header, order, give).await
+        self.command(&header, command).await
     }
 
     #[zbus(out_args("report_json"))]
@@ -445,23 +394,13 @@ impl DeploymentObject {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
         let interval_ms = Reader::new("options", &options).optional_u64("interval_ms")?;
-        let interval = interval_ms.map_or_else(|| "any".to_owned(), |it| it.to_string());
-        let shown = bounded(&operation, LONGEST_SHOWN);
-        let order = Order {
-            action: "cleanup-operation",
-            service: &service,
-            assembly: &assembly,
-            more: &[("operation", &shown), ("interval_ms", &interval)],
-            ..Order::default()
+        let command = Command::CleanupOperation {
+            service,
+            assembly,
+            operation,
+            interval_ms,
         };
-        let give = async |dpe: DpeCall, mut by| {
-            if let Some(interval_ms) = interval_ms {
-                put(&mut by, "interval_ms", interval_ms);
-            }
-            let cleaned = dpe.cleanup_operation(&service, &assembly, &operation, by);
-            cleaned.await
-        };
-        self.command(&header, order, give).await
+        self.command(&header, command).await.map(drop)
     }
 
     async fn refresh(
@@ -470,24 +409,13 @@ impl DeploymentObject {
         assembly: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let order = Order {
-            action: "refresh",
-            service: &service,
-            assembly: &assembly,
-            ..Order::default()
-        };
-        let give = async |dpe: DpeCall, by| dpe.refresh(&service, &assembly, by).await;
-        self.command(&header, order, give).await
+        let command = Command::Refresh { service, assembly };
+        self.command(&header, command).await.map(drop)
     }
 
     async fn set_standby_of_all(&self, on: bool, #[zbus(header)] header: Header<'_>) -> Result<()> {
-        let order = Order {
-            action: "standby-of-all",
-            more: &[("switch", if on { "on" } else { "off" })],
-            ..Order::default()
-        };
-        let give = async |dpe: DpeCall, by| dpe.set_standby_of_all(on, by).await;
-        self.command(&header, order, give).await
+        let command = Command::StandbyOfAll(on);
+        self.command(&header, command).await.map(drop)
     }
 
     #[zbus(out_args("plan_json"))]
@@ -507,14 +435,8 @@ impl DeploymentObject {
         on: bool,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let order = Order {
-            action: "standby",
-            assembly: &assembly,
-            more: &[("switch", if on { "on" } else { "off" })],
-            ..Order::default()
-        };
-        let give = async |dpe: DpeCall, by| dpe.set_standby(&assembly, on, by).await;
-        self.command(&header, order, give).await
+        let command = Command::Standby { assembly, on };
+        self.command(&header, command).await.map(drop)
     }
 
     async fn set_maintenance(
@@ -523,14 +445,8 @@ impl DeploymentObject {
         on: bool,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let order = Order {
-            action: "maintenance",
-            assembly: &assembly,
-            more: &[("switch", if on { "on" } else { "off" })],
-            ..Order::default()
-        };
-        let give = async |dpe: DpeCall, by| dpe.set_maintenance(&assembly, on, by).await;
-        self.command(&header, order, give).await
+        let command = Command::Maintenance { assembly, on };
+        self.command(&header, command).await.map(drop)
     }
 
     async fn confirm_fenced(
@@ -539,14 +455,8 @@ impl DeploymentObject {
         attempt: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let order = Order {
-            action: "confirm-fenced",
-            assembly: &assembly,
-            more: &[("attempt", &attempt)],
-            ..Order::default()
-        };
-        let give = async |dpe: DpeCall, by| dpe.confirm_fenced(&assembly, &attempt, by).await;
-        self.command(&header, order, give).await
+        let command = Command::ConfirmFenced { assembly, attempt };
+        self.command(&header, command).await.map(drop)
     }
 
     async fn fence(
@@ -555,24 +465,16 @@ impl DeploymentObject {
         action: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let order = Order {
-            action: "fence",
-            assembly: &assembly,
-            more: &[("power", &action)],
-            ..Order::default()
+        let command = Command::Fence {
+            assembly,
+            power: action,
         };
-        let give = async |dpe: DpeCall, by| dpe.fence(&assembly, &action, by).await;
-        self.command(&header, order, give).await
+        self.command(&header, command).await.map(drop)
     }
 
     async fn grant_ticket(&self, ticket: String, #[zbus(header)] header: Header<'_>) -> Result<()> {
-        let order = Order {
-            action: "grant-ticket",
-            more: &[("ticket", &ticket)],
-            ..Order::default()
-        };
-        let give = async |dpe: DpeCall, by| dpe.grant_ticket(&ticket, by).await;
-        self.command(&header, order, give).await
+        let command = Command::GrantTicket(ticket);
+        self.command(&header, command).await.map(drop)
     }
 
     async fn revoke_ticket(
@@ -580,13 +482,8 @@ impl DeploymentObject {
         ticket: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let order = Order {
-            action: "revoke-ticket",
-            more: &[("ticket", &ticket)],
-            ..Order::default()
-        };
-        let give = async |dpe: DpeCall, by| dpe.revoke_ticket(&ticket, by).await;
-        self.command(&header, order, give).await
+        let command = Command::RevokeTicket(ticket);
+        self.command(&header, command).await.map(drop)
     }
 
     async fn set_ticket_standby(
@@ -595,16 +492,8 @@ impl DeploymentObject {
         on: bool,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let order = Order {
-            action: "ticket-standby",
-            more: &[
-                ("ticket", &ticket),
-                ("switch", if on { "on" } else { "off" }),
-            ],
-            ..Order::default()
-        };
-        let give = async |dpe: DpeCall, by| dpe.set_ticket_standby(&ticket, on, by).await;
-        self.command(&header, order, give).await
+        let command = Command::TicketStandby(ticket, on);
+        self.command(&header, command).await.map(drop)
     }
 
     async fn set_attribute(
@@ -615,20 +504,13 @@ impl DeploymentObject {
         value: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let shown = bounded(&name, LONGEST_SHOWN);
-        // Not the value: more people read the event log than may read values.
-        let order = Order {
-            action: "set-attribute",
-            assembly: &assembly,
-            more: &[("name", &shown), ("lifetime", &lifetime)],
-            ..Order::default()
+        let command = Command::SetAttribute {
+            assembly,
+            lifetime,
+            name,
+            value,
         };
-        let give = async |dpe: DpeCall, mut options| {
-            put(&mut options, "lifetime", lifetime.as_str());
-            let set = dpe.set_attribute(&assembly, &name, &value, options);
-            set.await
-        };
-        self.command(&header, order, give).await
+        self.command(&header, command).await.map(drop)
     }
 
     async fn delete_attribute(
@@ -638,18 +520,30 @@ impl DeploymentObject {
         name: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let shown = bounded(&name, LONGEST_SHOWN);
-        let order = Order {
-            action: "delete-attribute",
-            assembly: &assembly,
-            more: &[("name", &shown), ("lifetime", &lifetime)],
-            ..Order::default()
+        let command = Command::DeleteAttribute {
+            assembly,
+            lifetime,
+            name,
         };
-        let give = async |dpe: DpeCall, mut options| {
-            put(&mut options, "lifetime", lifetime.as_str());
-            dpe.delete_attribute(&assembly, &name, options).await
-        };
-        self.command(&header, order, give).await
+        self.command(&header, command).await.map(drop)
+    }
+
+    #[zbus(out_args("report_json"))]
+    async fn give_order(
+        &self,
+        id: String,
+        order: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let permit = self.permit(&header).await?;
+        let order = Ordered::read(&order)?;
+        given::give(&permit, &self.deployment, &id, order).await
+    }
+
+    #[zbus(out_args("report_json"))]
+    async fn get_order(&self, id: String, #[zbus(header)] header: Header<'_>) -> Result<String> {
+        let permit = self.permit(&header).await?;
+        given::get(&permit, &self.deployment, &id).await
     }
 
     async fn set_owner(

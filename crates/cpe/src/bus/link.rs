@@ -172,7 +172,7 @@ impl Link {
             caller,
             policy,
         };
-        permit.check(header, needs, about).await?;
+        permit.check(member(header), needs, about).await?;
         Ok(permit)
     }
 
@@ -217,18 +217,28 @@ impl Link {
 
     /// What the called method takes.
     fn needs(&self, header: &Header<'_>) -> Result<Needs> {
-        let method = header.member().map_or("", |member| member.as_str());
-        rights::needs(self.interface, method).ok_or_else(|| {
-            Error::AccessDenied(format!("it is not known what right `{method}` takes"))
-        })
+        needs(self.interface, member(header))
     }
+}
+
+fn needs(interface: Interface, method: &str) -> Result<Needs> {
+    rights::needs(interface, method)
+        .ok_or_else(|| Error::AccessDenied(format!("it is not known what right `{method}` takes")))
 }
 
 impl Permit {
     /// For what a document turned out to be about.
     pub(super) async fn narrow(&self, link: &Link, header: &Header<'_>, name: &str) -> Result<()> {
         let needs = link.needs(header)?;
-        self.check(header, needs, About::Document(name)).await
+        self.check(member(header), needs, About::Document(name))
+            .await
+    }
+
+    /// Whether the caller may call another method of a deployment, too: one by which is done what
+    /// is asked for in other words.
+    pub(super) async fn also(&self, method: &str, name: &str) -> Result<()> {
+        let needs = needs(Interface::Deployment, method)?;
+        self.check(method, needs, About::Deployment(name)).await
     }
 
     /// Whether the caller may see values that the deployment has, as of [`Look::sees_values`].
@@ -242,7 +252,7 @@ impl Permit {
         sees(&self.host, &self.policy, &self.caller.who, deployment)
     }
 
-    async fn check(&self, header: &Header<'_>, needs: Needs, about: About<'_>) -> Result<()> {
+    async fn check(&self, method: &str, needs: Needs, about: About<'_>) -> Result<()> {
         let Permit {
             host,
             caller,
@@ -253,7 +263,6 @@ impl Permit {
         if verdict == Verdict::Allowed {
             return Ok(());
         }
-        let method = header.member().map_or("", |member| member.as_str());
         let known = match about {
             About::Deployment(name) if host.core.registry.get(name).is_some() => name,
             _ => "",
@@ -282,6 +291,11 @@ async fn identify(host: &Host, policy: &Policy, header: &Header<'_>) -> Result<C
     host.identities
         .identify(&host.bus, &host.assumed, policy, sender)
         .await
+}
+
+/// The method that is called.
+fn member<'a>(header: &'a Header<'_>) -> &'a str {
+    header.member().map_or("", |member| member.as_str())
 }
 
 fn sender<'a>(header: &'a Header<'_>) -> &'a str {

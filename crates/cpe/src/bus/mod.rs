@@ -10,17 +10,19 @@ use crate::host::Host;
 use crate::store::{self, Store};
 
 mod assume;
+mod commands;
 mod deployment;
 mod events;
+mod given;
 mod history;
 mod host_failure;
 mod link;
 mod manager;
 mod objects;
-mod orders;
 mod owner;
 
 use events::EventsObject;
+pub(crate) use given::{carry_on, left as orders_left};
 use link::{About, Link};
 use manager::ManagerObject;
 use objects::Objects;

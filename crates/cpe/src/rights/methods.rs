@@ -63,6 +63,8 @@ pub(crate) const METHODS: &[(Interface, &str, Needs)] = &[
     (Deployment, "CheckRoom", VIEWER),
     (Deployment, "PlanService", VIEWER),
     (Deployment, "OrderService", OPERATOR),
+    (Deployment, "GiveOrder", OPERATOR),
+    (Deployment, "GetOrder", OPERATOR),
     (Deployment, "PlanStandby", VIEWER),
     (Deployment, "SetStandby", OPERATOR),
     (Deployment, "SetStandbyOfAll", OPERATOR),

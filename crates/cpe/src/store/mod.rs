@@ -9,6 +9,7 @@ mod deployments;
 mod documents;
 mod events;
 mod open;
+mod orders;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -21,6 +22,7 @@ pub(crate) use deployments::{Created, Destroying, Row, Run, Updated};
 pub(crate) use documents::{CALLER_PRINCIPAL, Generation, Keep, Text};
 pub(crate) use events::{Filter, Page};
 pub(crate) use open::KeptAside;
+pub(crate) use orders::{Ending, Given, Taken};
 
 use crate::sync::{lock, owned_turn};
 

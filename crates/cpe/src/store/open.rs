@@ -82,6 +82,21 @@ const MIGRATIONS: &[&str] = &["
     ALTER TABLE deployment ADD COLUMN owner_group TEXT NOT NULL DEFAULT ''; -- a group's name; empty: none's
 ", "
     ALTER TABLE deployment ADD COLUMN claims TEXT NOT NULL DEFAULT '';      -- what its current document claims: JSON; empty: nobody knows
+", "
+    CREATE TABLE given_order (              -- orders with an id, for a week
+        principal  TEXT NOT NULL,           -- who gave it
+        id         TEXT NOT NULL,           -- its id: a UUID of the caller's choice
+        deployment TEXT NOT NULL,
+        request    TEXT NOT NULL,           -- the order: JSON
+        who        TEXT NOT NULL,           -- who gave it: JSON object of strings, as an event's details
+        cursor     INTEGER NOT NULL,        -- the newest event before it
+        begun      INTEGER NOT NULL,
+        ended      INTEGER NOT NULL DEFAULT 0,
+        state      INTEGER NOT NULL DEFAULT 0,  -- 0 it is being done, 1 done, 2 failed, 3 failed and may be tried again, 4 nobody knows
+        result     TEXT NOT NULL DEFAULT '',    -- JSON
+        PRIMARY KEY (principal, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX given_order_by_time ON given_order (begun);
 "];
 
 /// A database that could not be trusted, and where it lies now.

@@ -51,6 +51,8 @@ pub(crate) struct FakeDpeState {
     pub unloads: Vec<bool>,
     /// Who asked for standby.
     pub asked_by: Vec<String>,
+    /// What it was had to do once more or less: `fence web1`, `cleanup web`.
+    pub done: Vec<String>,
     /// What the last document was loaded with.
     pub in_doubt: BTreeSet<String>,
 }
@@ -536,6 +538,28 @@ impl FakeDpe {
         let by = Reader::new("options", &options).text("by", 1024)?;
         self.state.lock().unwrap().asked_by.push(by);
         Err(Error::NotReady("transition 3 is under way".into()))
+    }
+
+    /// It does it, and of `mute` it never says so.
+    async fn fence(&self, assembly: String, _action: String, _options: Fields) {
+        let done = format!("fence {assembly}");
+        self.state.lock().unwrap().done.push(done);
+        if assembly == "mute" {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// It does it, and the first time of `mute` it never says so.
+    async fn cleanup(&self, service: String, _assembly: String, _options: Fields) {
+        let done = format!("cleanup {service}");
+        let is_first = {
+            let mut state = self.state.lock().unwrap();
+            state.done.push(done.clone());
+            state.done.iter().filter(|it| **it == done).count() == 1
+        };
+        if service == "mute" && is_first {
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn set_standby_of_all(&self, _on: bool, options: Fields) -> Result<(), Error> {

@@ -18,6 +18,7 @@ mod events;
 mod explanations;
 mod fake_systemd;
 mod forgery;
+mod given;
 mod guests;
 mod harness;
 mod history;

@@ -1,0 +1,392 @@
+//! Orders with an id: each is durable before anything is done, so that it is done once however often
+//! it is sent, and whoever dies meanwhile.
+//!
+//! What was under way when the daemon or the DPE died has no answer. What is harmless to do twice is
+//! done again then; of all else it is said that nobody knows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cpe_bus::orders::{OrderError, OrderReport, OrderState, Ordered};
+use cpe_bus::{Error, Result, json};
+use cpe_status::{DebugReport, DebugState};
+use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use uuid::Uuid;
+
+use super::commands::{self, Command};
+use super::link::Permit;
+use super::store;
+use crate::audit;
+use crate::host::Host;
+use crate::registry::Deployment;
+use crate::store::{Ending, Given, Taken};
+
+/// A call waits so long for the end of its order.
+const WAIT: Duration = Duration::from_secs(2);
+/// Pause before something is tried again that is harmless.
+const AGAIN: Duration = Duration::from_secs(2);
+/// So often it is tried again: the supervisor has a DPE that died running again well before.
+const TRIES: u32 = 30;
+/// Pause before it is asked again how far a resource agent is.
+const FOLLOW: Duration = Duration::from_millis(500);
+/// So often it is asked: longer than any timeout of a debug operation that a person waits for.
+const LOOKS: u32 = 7200;
+/// Bytes of each stream of a resource agent that are kept.
+const LONGEST_STREAM: usize = 4 * 1024;
+/// Bytes of a plan that is kept.
+const LONGEST_PLAN: usize = 8 * 1024;
+/// MESSAGE_ID of the line that says that nobody knows whether an order was done.
+const NOT_KNOWN: &str = "5b0c44a76c0c4c6e9d0f9a3f2b6e8d17";
+
+/// Takes an order and has it done, unless it was given before: what has become of it.
+pub(super) async fn give(
+    permit: &Permit,
+    deployment: &Arc<Deployment>,
+    id: &str,
+    order: Ordered,
+) -> Result<String> {
+    check_id(id)?;
+    let request = order.text()?;
+    let command = Command::of(order)?;
+    permit.also(command.method(), &deployment.name).await?;
+    let Permit { host, caller, .. } = permit;
+    let wanted = Given {
+        principal: caller.who.principal.clone(),
+        id: id.to_owned(),
+        deployment: deployment.name.clone(),
+        request,
+        who: audit::details(host, caller).await,
+        cursor: 0,
+        begun: 0,
+        ended: 0,
+        ending: None,
+        result: String::new(),
+    };
+    let place = Arc::clone(&host.orders).try_acquire_owned();
+    let Ok(place) = place else {
+        // Who asks again for one that was given is told of it.
+        return match known(host, &wanted).await? {
+            Some(given) => report(&given),
+            None => Err(Error::Busy(
+                "too many orders are under way: try again".into(),
+            )),
+        };
+    };
+    let taken = store(host, move |store| store.take_order(wanted)).await?;
+    let given = match taken {
+        Taken::New(given) => given,
+        Taken::Known(given) => return report(&given),
+        Taken::Other => return Err(other(id)),
+        Taken::TooMany(count) => {
+            return Err(Error::Busy(format!(
+                "{count} orders were given within a week already: no more are kept; give it without an id (cpectl), or wait"
+            )));
+        }
+    };
+    let (principal, id) = (given.principal.clone(), given.id.clone());
+    let ended = start(host, deployment, given, command, place);
+    let _ = tokio::time::timeout(WAIT, ended).await;
+    let given = store(host, move |store| store.order(&principal, &id)).await?;
+    report(&given.ok_or_else(|| Error::Failed("the order is not kept any more".into()))?)
+}
+
+/// What has become of an order of the caller's.
+pub(super) async fn get(permit: &Permit, deployment: &Deployment, id: &str) -> Result<String> {
+    let none = || {
+        Error::NotFound(format!(
+            "you have given no order with that id for `{}` within a week",
+            deployment.name
+        ))
+    };
+    check_id(id).map_err(|_| none())?;
+    let Permit { host, caller, .. } = permit;
+    let (principal, id) = (caller.who.principal.clone(), id.to_owned());
+    let given = store(host, move |store| store.order(&principal, &id)).await?;
+    let given = given.filter(|given| given.deployment == deployment.name);
+    let given = given.ok_or_else(none)?;
+    let command = Command::of(Ordered::read(&given.request)?)?;
+    permit.also(command.method(), &deployment.name).await?;
+    report(&given)
+}
+
+/// One way to write each.
+fn check_id(id: &str) -> Result<()> {
+    let is_one = Uuid::try_parse(id).is_ok_and(|uuid| uuid.hyphenated().to_string() == id);
+    match is_one {
+        true => Ok(()),
+        false => Err(Error::InvalidArgument(
+            "the id of an order must be a UUID in small letters, as 0f8fad5b-d9cb-469f-a165-70867728950e".into(),
+        )),
+    }
+}
+
+async fn known(host: &Host, wanted: &Given) -> Result<Option<Given>> {
+    let (principal, id) = (wanted.principal.clone(), wanted.id.clone());
+    let known = store(host, move |store| store.order(&principal, &id)).await?;
+    match known {
+        Some(known) if known.ending == Some(Ending::NotNow) => Ok(None),
+        Some(known)
+            if (&known.deployment, &known.request) != (&wanted.deployment, &wanted.request) =>
+        {
+            Err(other(&wanted.id))
+        }
+        known => Ok(known),
+    }
+}
+
+fn other(id: &str) -> Error {
+    Error::Exists(format!(
+        "you have given another order with the id {id}: take a new id for a new order"
+    ))
+}
+
+/// Does it beside the caller, who may go away; the end of it.
+fn start(
+    host: &Arc<Host>,
+    deployment: &Arc<Deployment>,
+    given: Given,
+    command: Command,
+    place: OwnedSemaphorePermit,
+) -> oneshot::Receiver<()> {
+    let (end, ended) = oneshot::channel();
+    let (host_of_it, deployment) = (Arc::clone(host), Arc::clone(deployment));
+    host.spawn(async move {
+        let (ending, result) = do_it(&host_of_it, &deployment, &given, &command, false).await;
+        conclude(&host_of_it, &given, ending, &result).await;
+        drop(place);
+        let _ = end.send(());
+    });
+    ended
+}
+
+/// Does it; how it ended, and what came of it. `is_again`: it was begun before.
+async fn do_it(
+    host: &Host,
+    deployment: &Deployment,
+    given: &Given,
+    command: &Command,
+    is_again: bool,
+) -> (Ending, String) {
+    let mut is_again = is_again;
+    let mut tries = 0;
+    loop {
+        let failure = match commands::carry_out(host, deployment, &given.who, command).await {
+            Ok(told) if matches!(command, Command::Debug { .. }) => {
+                return follow(host, deployment, given, told).await;
+            }
+            Ok(told) if told.len() > LONGEST_PLAN => return (Ending::Done, String::new()),
+            Ok(told) => return (Ending::Done, output(&told)),
+            Err(failure) => failure,
+        };
+        is_again |= failure.is_unknown;
+        let is_away = failure.is_unknown || matches!(failure.error, Error::NotReady(_));
+        if is_again && is_away && command.is_harmless() && tries < TRIES {
+            tries += 1;
+            tokio::time::sleep(AGAIN).await;
+            continue;
+        }
+        let ending = match &failure.error {
+            _ if failure.is_unknown && !command.is_harmless() => {
+                return (Ending::Unknown, unknown("the DPE did not answer"));
+            }
+            Error::NotReady(_) | Error::Busy(_) => Ending::NotNow,
+            _ => Ending::Failed,
+        };
+        return (ending, why(&failure.error));
+    }
+}
+
+/// Waits until a resource agent has done what it was had to do.
+async fn follow(
+    host: &Host,
+    deployment: &Deployment,
+    given: &Given,
+    told: String,
+) -> (Ending, String) {
+    let mut told = told;
+    let mut is_noted = false;
+    for _ in 0..LOOKS {
+        let Ok(report) = json::from_json::<DebugReport>(&told) else {
+            return (Ending::Unknown, unknown("the DPE's report cannot be read"));
+        };
+        let id = report.id.clone();
+        let is_going_on = matches!(report.state, DebugState::Running | DebugState::Looking);
+        let output = output(&shortened(report));
+        if !is_going_on {
+            return (Ending::Done, output);
+        }
+        if !is_noted {
+            let (principal, key) = (given.principal.clone(), given.id.clone());
+            let noted = store(host, move |store| {
+                store.note_order(&principal, &key, &output)
+            })
+            .await;
+            is_noted = noted.is_ok();
+        }
+        tokio::time::sleep(FOLLOW).await;
+        let answer = match commands::reach(host, deployment).await {
+            Ok(dpe) => dpe.get_debug(&id).await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(text) => told = text,
+            Err(Error::NotFound(_)) => {
+                let what = "nothing is known any more of what the resource agent did";
+                return (Ending::Unknown, unknown(what));
+            }
+            Err(_) => {}
+        }
+    }
+    (Ending::Unknown, unknown("the resource agent does not end"))
+}
+
+/// A report of what was run once, of which the end of each stream is kept.
+fn shortened(mut report: DebugReport) -> String {
+    let cut = |text: &mut String, before: &mut u64| {
+        if text.len() > LONGEST_STREAM {
+            let mut at = text.len() - LONGEST_STREAM;
+            while !text.is_char_boundary(at) {
+                at += 1;
+            }
+            text.drain(..at);
+            *before += at as u64;
+        }
+    };
+    if let Some(said) = &mut report.said {
+        cut(&mut said.out, &mut said.out_cut);
+        cut(&mut said.err, &mut said.err_cut);
+    }
+    cut(&mut report.output, &mut 0);
+    json::to_json(&report).unwrap_or_default()
+}
+
+fn output(told: &str) -> String {
+    let read: Option<Value> = serde_json::from_str(told).ok();
+    match read {
+        Some(output) => json!({ "output": output }).to_string(),
+        None => String::new(),
+    }
+}
+
+fn why(error: &Error) -> String {
+    json!({ "error": OrderError::of(error) }).to_string()
+}
+
+fn unknown(what: &str) -> String {
+    why(&Error::Failed(format!(
+        "{what}: whether it was done is not known. Look at the status and the events, and give it again with another id if it was not"
+    )))
+}
+
+/// Stores how an order ended, as soon as the disk lets it.
+async fn conclude(host: &Host, given: &Given, ending: Ending, result: &str) {
+    if ending == Ending::Unknown {
+        tracing::warn!(
+            message_id = NOT_KNOWN,
+            cpe_deployment = given.deployment,
+            "{}: nobody knows whether order {} of {} was done: {}",
+            given.deployment,
+            given.id,
+            given.principal,
+            given.request
+        );
+    }
+    loop {
+        let (principal, id, result) =
+            (given.principal.clone(), given.id.clone(), result.to_owned());
+        let ended = store(host, move |store| {
+            store.end_order(&principal, &id, ending, &result)
+        });
+        if ended.await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// What is kept of the end of an order.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Kept {
+    output: Option<Value>,
+    error: Option<OrderError>,
+}
+
+fn report(given: &Given) -> Result<String> {
+    let kept: Kept = match given.result.as_str() {
+        "" => Kept::default(),
+        text => json::from_json(text)?,
+    };
+    json::to_json(&OrderReport {
+        id: given.id.clone(),
+        deployment: given.deployment.clone(),
+        order: json::from_json(&given.request)?,
+        state: match given.ending {
+            None => OrderState::Running,
+            Some(Ending::Done) => OrderState::Done,
+            Some(Ending::Failed | Ending::NotNow) => OrderState::Failed,
+            Some(Ending::Unknown) => OrderState::Unknown,
+        },
+        begun: given.begun,
+        ended: given.ended,
+        cursor: given.cursor,
+        output: kept.output,
+        error: kept.error,
+        may_repeat: given.ending == Some(Ending::NotNow),
+    })
+}
+
+/// What was under way when the daemon, or its last connection, ended. Nobody can give orders while
+/// this is asked.
+///
+/// # Errors
+/// If the disk does not let it.
+pub(crate) async fn left(host: &Host) -> anyhow::Result<Vec<Given>> {
+    Ok(host
+        .core
+        .store
+        .run(|store| store.orders_under_way())
+        .await?)
+}
+
+/// Goes on with what was under way.
+pub(crate) fn carry_on(host: &Arc<Host>, left: Vec<Given>) {
+    for given in left {
+        let (host_of_it, place) = (Arc::clone(host), Arc::clone(&host.orders));
+        host.spawn(async move {
+            let Ok(_place) = place.acquire_owned().await else {
+                return;
+            };
+            let (ending, result) = go_on(&host_of_it, &given).await;
+            conclude(&host_of_it, &given, ending, &result).await;
+        });
+    }
+}
+
+async fn go_on(host: &Host, given: &Given) -> (Ending, String) {
+    let read = Ordered::read(&given.request).and_then(Command::of);
+    let Ok(command) = read else {
+        return (
+            Ending::Unknown,
+            unknown("this version of cpe does not know the order"),
+        );
+    };
+    let Some(deployment) = host.core.registry.get(&given.deployment) else {
+        return (
+            Ending::Unknown,
+            unknown("there is no such deployment any more"),
+        );
+    };
+    if command.is_harmless() {
+        return do_it(host, &deployment, given, &command, true).await;
+    }
+    let begun = serde_json::from_str::<Kept>(&given.result);
+    match begun.ok().and_then(|kept| kept.output) {
+        Some(report) => follow(host, &deployment, given, report.to_string()).await,
+        None => (
+            Ending::Unknown,
+            unknown("cpe was restarted while it was under way"),
+        ),
+    }
+}

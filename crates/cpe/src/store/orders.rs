@@ -1,0 +1,331 @@
+//! Orders with an id. Each is stored before anything is done, so that it is done once however often
+//! it is sent, and so that nobody has to guess what became of it.
+
+use std::collections::BTreeMap;
+
+use cpe_daemon::now;
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+
+use super::{Result, Store, signed, unsigned};
+
+/// They are kept for a week, microseconds.
+const LIFE: u64 = 7 * 24 * 3600 * 1_000_000;
+/// Orders of one principal that are kept.
+const MOST_EACH: u64 = 5_000;
+/// Orders that are kept in all.
+const MOST: u64 = 20_000;
+
+/// How an order ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Done,
+    Failed,
+    /// Nothing was done: the same order with the same id is tried again.
+    NotNow,
+    /// It was begun, and nobody knows whether it was done.
+    Unknown,
+}
+
+/// An order that was given.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Given {
+    pub principal: String,
+    pub id: String,
+    pub deployment: String,
+    /// The order: JSON.
+    pub request: String,
+    /// Who gave it, as details of an event.
+    pub who: BTreeMap<String, String>,
+    /// The newest event before it.
+    pub cursor: u64,
+    /// Microseconds since the Unix epoch.
+    pub begun: u64,
+    pub ended: u64,
+    /// `None`: it is being done.
+    pub ending: Option<Ending>,
+    /// JSON; empty: nothing.
+    pub result: String,
+}
+
+/// What came of taking an order.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Taken {
+    /// It is to be done now.
+    New(Given),
+    /// It was given before.
+    Known(Given),
+    /// Another order was given with that id.
+    Other,
+    /// So many are kept already, of this principal or in all.
+    TooMany(u64),
+}
+
+impl Store {
+    /// Takes an order, durably.
+    pub(crate) fn take_order(&mut self, wanted: Given) -> Result<Taken> {
+        let cursor = *self.head.borrow();
+        let transaction = self.connection.transaction()?;
+        let oldest = signed(now().saturating_sub(LIFE));
+        transaction.execute(
+            "DELETE FROM given_order WHERE begun < ?1 AND state <> 0",
+            [oldest],
+        )?;
+        let known = find(&transaction, &wanted.principal, &wanted.id)?;
+        if let Some(known) = &known {
+            let is_same =
+                (&known.deployment, &known.request) == (&wanted.deployment, &wanted.request);
+            if !is_same {
+                return Ok(Taken::Other);
+            }
+            if known.ending != Some(Ending::NotNow) {
+                return Ok(Taken::Known(known.clone()));
+            }
+        } else {
+            let count = |sql: &str, values: &[&str]| -> rusqlite::Result<u64> {
+                let count = transaction
+                    .query_row(sql, rusqlite::params_from_iter(values), |row| row.get(0));
+                count.map(unsigned)
+            };
+            let own = "SELECT count(*) FROM given_order WHERE principal = ?1";
+            let own = count(own, &[&wanted.principal])?;
+            if own >= MOST_EACH {
+                return Ok(Taken::TooMany(own));
+            }
+            let all = count("SELECT count(*) FROM given_order", &[])?;
+            if all >= MOST {
+                return Ok(Taken::TooMany(all));
+            }
+        }
+        let taken = Given {
+            cursor,
+            begun: now(),
+            ended: 0,
+            ending: None,
+            result: String::new(),
+            ..wanted
+        };
+        transaction.execute(
+            "INSERT OR REPLACE INTO given_order (principal, id, deployment, request, who, cursor, begun)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                taken.principal,
+                taken.id,
+                taken.deployment,
+                taken.request,
+                serde_json::to_string(&taken.who)?,
+                signed(taken.cursor),
+                signed(taken.begun)
+            ],
+        )?;
+        transaction.commit()?;
+        Ok(Taken::New(taken))
+    }
+
+    /// Notes what an order that is being done has come to.
+    pub(crate) fn note_order(&mut self, principal: &str, id: &str, result: &str) -> Result<()> {
+        self.connection.execute(
+            "UPDATE given_order SET result = ?3 WHERE principal = ?1 AND id = ?2 AND state = 0",
+            params![principal, id, result],
+        )?;
+        Ok(())
+    }
+
+    /// Says how an order ended, durably.
+    pub(crate) fn end_order(
+        &mut self,
+        principal: &str,
+        id: &str,
+        ending: Ending,
+        result: &str,
+    ) -> Result<()> {
+        self.connection.execute(
+            "UPDATE given_order SET state = ?3, result = ?4, ended = ?5
+             WHERE principal = ?1 AND id = ?2 AND state = 0",
+            params![principal, id, number(ending), result, signed(now())],
+        )?;
+        Ok(())
+    }
+
+    /// An order of somebody.
+    pub(crate) fn order(&self, principal: &str, id: &str) -> Result<Option<Given>> {
+        find(&self.connection, principal, id)
+    }
+
+    /// Those that are being done, oldest first.
+    pub(crate) fn orders_under_way(&self) -> Result<Vec<Given>> {
+        let sql = format!("{SELECT} WHERE state = 0 ORDER BY begun");
+        let mut statement = self.connection.prepare(&sql)?;
+        let rows = statement.query_map([], row)?;
+        let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        rows.into_iter().map(read).collect()
+    }
+}
+
+const SELECT: &str = "SELECT principal, id, deployment, request, who, cursor, begun, ended, state, result FROM given_order";
+
+fn number(ending: Ending) -> i64 {
+    match ending {
+        Ending::Done => 1,
+        Ending::Failed => 2,
+        Ending::NotNow => 3,
+        Ending::Unknown => 4,
+    }
+}
+
+fn ending(number: i64) -> Option<Ending> {
+    match number {
+        0 => None,
+        1 => Some(Ending::Done),
+        2 => Some(Ending::Failed),
+        3 => Some(Ending::NotNow),
+        _ => Some(Ending::Unknown),
+    }
+}
+
+fn find(connection: &Connection, principal: &str, id: &str) -> Result<Option<Given>> {
+    let sql = format!("{SELECT} WHERE principal = ?1 AND id = ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_row([principal, id], row).optional()?;
+    found.map(read).transpose()
+}
+
+/// A row, in which who gave it is not read yet.
+fn row(row: &SqlRow<'_>) -> rusqlite::Result<(Given, String)> {
+    let given = Given {
+        principal: row.get(0)?,
+        id: row.get(1)?,
+        deployment: row.get(2)?,
+        request: row.get(3)?,
+        who: BTreeMap::new(),
+        cursor: unsigned(row.get(5)?),
+        begun: unsigned(row.get(6)?),
+        ended: unsigned(row.get(7)?),
+        ending: ending(row.get(8)?),
+        result: row.get(9)?,
+    };
+    Ok((given, row.get(4)?))
+}
+
+fn read((given, who): (Given, String)) -> Result<Given> {
+    let who = serde_json::from_str(&who)?;
+    Ok(Given { who, ..given })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(principal: &str, id: &str, request: &str) -> Given {
+        Given {
+            principal: principal.into(),
+            id: id.into(),
+            deployment: "shop".into(),
+            request: request.into(),
+            who: [("caller_uid".to_owned(), "7".to_owned())].into(),
+            cursor: 0,
+            begun: 0,
+            ended: 0,
+            ending: None,
+            result: String::new(),
+        }
+    }
+
+    #[test]
+    fn an_order_is_new_once_and_its_id_is_its_givers() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        let Taken::New(given) = store.take_order(wanted("token:a", "1", "x")).unwrap() else {
+            panic!("it is new");
+        };
+        let same = store.take_order(wanted("token:a", "1", "x")).unwrap();
+        assert_eq!(same, Taken::Known(given.clone()));
+        let other = store.take_order(wanted("token:a", "1", "y")).unwrap();
+        assert_eq!(other, Taken::Other);
+        let elsewhere = Given {
+            deployment: "mail".into(),
+            ..wanted("token:a", "1", "x")
+        };
+        assert_eq!(store.take_order(elsewhere).unwrap(), Taken::Other);
+        let of_other = store.take_order(wanted("token:b", "1", "y")).unwrap();
+        assert!(matches!(of_other, Taken::New(_)), "{of_other:?}");
+        assert_eq!(store.order("token:c", "1").unwrap(), None);
+        store.end_order("token:a", "1", Ending::Done, "{}").unwrap();
+        drop(store);
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        let Taken::Known(ended) = store.take_order(wanted("token:a", "1", "x")).unwrap() else {
+            panic!("it is known");
+        };
+        assert_eq!(
+            (ended.ending, ended.result.as_str()),
+            (Some(Ending::Done), "{}")
+        );
+        assert_eq!(ended.who, given.who);
+        let under_way = store.orders_under_way().unwrap();
+        assert_eq!(under_way.len(), 1, "that of token:b");
+        // What has ended ends in no other way.
+        store
+            .end_order("token:a", "1", Ending::Unknown, "")
+            .unwrap();
+        assert_eq!(store.order("token:a", "1").unwrap(), Some(ended));
+    }
+
+    #[test]
+    fn what_was_not_done_for_now_is_new_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        store.take_order(wanted("a", "1", "x")).unwrap();
+        store.end_order("a", "1", Ending::NotNow, "away").unwrap();
+        assert_eq!(
+            store.take_order(wanted("a", "1", "y")).unwrap(),
+            Taken::Other
+        );
+        let again = store.take_order(wanted("a", "1", "x")).unwrap();
+        assert!(matches!(again, Taken::New(_)), "{again:?}");
+    }
+
+    #[test]
+    fn they_are_kept_for_a_week_and_not_without_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        store.take_order(wanted("a", "old", "x")).unwrap();
+        store.end_order("a", "old", Ending::Done, "").unwrap();
+        store.take_order(wanted("a", "begun", "x")).unwrap();
+        let age = "UPDATE given_order SET begun = begun - ?1";
+        store
+            .connection
+            .execute(age, [signed(LIFE) - 60_000_000])
+            .unwrap();
+        store.take_order(wanted("a", "1", "x")).unwrap();
+        assert!(
+            store.order("a", "old").unwrap().is_some(),
+            "a minute is left"
+        );
+        store.connection.execute(age, [60_000_000]).unwrap();
+        store.take_order(wanted("a", "2", "x")).unwrap();
+        assert!(store.order("a", "old").unwrap().is_none());
+        assert!(
+            store.order("a", "begun").unwrap().is_some(),
+            "it has not ended"
+        );
+        let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
+             INSERT INTO given_order (principal, id, deployment, request, who, cursor, begun)
+             SELECT ?1, 'n' || i, 'shop', 'x', '{}', 0, ?3 FROM n";
+        let begun = signed(now());
+        let fill = |store: &mut Store, who: &str, count: u64| {
+            let values = params![who, signed(count), begun];
+            store.connection.execute(many, values).unwrap();
+        };
+        fill(&mut store, "b", MOST_EACH);
+        let full = store.take_order(wanted("b", "1", "x")).unwrap();
+        assert_eq!(full, Taken::TooMany(MOST_EACH));
+        let known = store.take_order(wanted("b", "n1", "x")).unwrap();
+        assert!(matches!(known, Taken::Known(_)), "{known:?}");
+        let other = store.take_order(wanted("a", "3", "x")).unwrap();
+        assert!(matches!(other, Taken::New(_)), "{other:?}");
+        for who in ["c", "d", "e"] {
+            fill(&mut store, who, MOST_EACH);
+        }
+        let full = store.take_order(wanted("a", "4", "x")).unwrap();
+        assert!(matches!(full, Taken::TooMany(_)), "{full:?}");
+    }
+}

@@ -1,0 +1,260 @@
+//! Orders with an id: done once, whatever is sent again and whoever dies.
+
+use cpe_bus::names::{CPE_NAME, deployment_path};
+use cpe_bus::orders::{OrderReport, OrderState};
+use cpe_bus::proxies::CpeDeploymentProxy;
+use cpe_bus::{Error, Result, json};
+use futures_util::future::join_all;
+use zbus::Connection;
+use zbus::proxy::CacheProperties;
+
+use super::fake_systemd::FakeSystemd;
+use super::harness::{Bus, Cpe, until};
+
+const ONE: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
+const TWO: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+const FENCE: &str = r#"{"operation": "fence", "assembly": "web1", "power": "off"}"#;
+const FENCE_MUTE: &str = r#"{"operation": "fence", "assembly": "mute", "power": "off"}"#;
+const CLEANUP_MUTE: &str = r#"{"operation": "cleanup", "service": "mute"}"#;
+const STANDBY: &str = r#"{"operation": "standby", "assembly": "web1", "on": true}"#;
+
+type Shop = CpeDeploymentProxy<'static>;
+
+async fn give(shop: &Shop, id: &str, order: &str) -> Result<OrderReport> {
+    json::from_json(&shop.give_order(id, order).await?)
+}
+
+async fn get(shop: &Shop, id: &str) -> Result<OrderReport> {
+    json::from_json(&shop.get_order(id).await?)
+}
+
+async fn deployed(cpe: &Cpe) -> Shop {
+    cpe.create("shop").await.unwrap();
+    cpe.await_event("dpe.started", "shop").await;
+    let shop = cpe.deployment("shop").await;
+    until("the deployment is active", async || {
+        (shop.state().await.ok()? == "active").then_some(())
+    })
+    .await;
+    shop
+}
+
+fn count(systemd: &FakeSystemd, what: &str) -> usize {
+    let done = systemd.dpe("shop").done;
+    done.iter().filter(|it| *it == what).count()
+}
+
+async fn until_done(systemd: &FakeSystemd, what: &str, times: usize) {
+    until(&format!("{what}, {times} times"), async || {
+        (count(systemd, what) == times).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_that_twenty_send_at_once_is_done_once() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let shop = deployed(&cpe).await;
+    let sent = (0..20).map(|_| give(&shop, ONE, FENCE));
+    for report in join_all(sent).await {
+        let report = report.unwrap();
+        assert_eq!(
+            (report.id.as_str(), report.deployment.as_str()),
+            (ONE, "shop")
+        );
+    }
+    let first = get(&shop, ONE).await.unwrap();
+    assert_eq!(first.state, OrderState::Done, "{first:?}");
+    assert_eq!(give(&shop, ONE, FENCE).await.unwrap(), first);
+    assert_eq!(count(&systemd, "fence web1"), 1);
+    let orders = cpe.all_events().await.into_iter();
+    let orders = orders.filter(|event| event.details.get("action").is_some_and(|it| it == "fence"));
+    assert_eq!(orders.count(), 1, "the log tells of it once");
+    let other = give(&shop, ONE, STANDBY).await;
+    assert!(matches!(other, Err(Error::Exists(_))), "{other:?}");
+    for (id, order) in [
+        (ONE.to_uppercase().as_str(), FENCE),
+        ("", FENCE),
+        ("0f8fad5bd9cb469fa16570867728950e", FENCE),
+        (TWO, r#"{"operation": "explode"}"#),
+        (TWO, r#"{"operation": "cleanup", "action": "monitor"}"#),
+        (TWO, r#"{"operation": "cleanup", "interval_ms": 0}"#),
+    ] {
+        let wrong = give(&shop, id, order).await;
+        assert!(
+            matches!(wrong, Err(Error::InvalidArgument(_))),
+            "{id} {order}: {wrong:?}"
+        );
+    }
+    let none = get(&shop, TWO).await;
+    assert!(matches!(none, Err(Error::NotFound(_))), "{none:?}");
+}
+
+#[tokio::test]
+async fn an_order_that_could_not_be_done_now_is_tried_again_and_a_wrong_one_is_not() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let shop = deployed(&cpe).await;
+    // This pretended DPE is never ready to refresh.
+    let refresh = r#"{"operation": "refresh"}"#;
+    for times in 1..3 {
+        let away = give(&shop, ONE, refresh).await.unwrap();
+        assert_eq!(
+            (away.state, away.may_repeat),
+            (OrderState::Failed, true),
+            "{away:?}"
+        );
+        assert_eq!(away.error.unwrap().name, "NotReady");
+        assert_eq!(systemd.dpe("shop").asked_by.len(), times);
+    }
+    let standby = r#"{"operation": "standby", "assembly": "web9", "on": true}"#;
+    for _ in 0..2 {
+        let wrong = give(&shop, TWO, standby).await.unwrap();
+        assert_eq!(
+            (wrong.state, wrong.may_repeat),
+            (OrderState::Failed, false),
+            "{wrong:?}"
+        );
+        assert_eq!(wrong.error.unwrap().name, "NotFound");
+        assert_eq!(systemd.dpe("shop").asked_by.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn of_what_was_under_way_at_a_kill_the_harmless_is_done_again_and_nothing_else() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let mut cpe = bus.cpe().await;
+    let shop = deployed(&cpe).await;
+    let fence = give(&shop, ONE, FENCE_MUTE).await.unwrap();
+    let cleanup = give(&shop, TWO, CLEANUP_MUTE).await.unwrap();
+    assert_eq!(
+        (fence.state, cleanup.state),
+        (OrderState::Running, OrderState::Running)
+    );
+    assert_eq!(
+        give(&shop, ONE, FENCE_MUTE).await.unwrap(),
+        fence,
+        "it goes on"
+    );
+    cpe.kill();
+    let cpe = bus.cpe().await;
+    let shop = cpe.deployment("shop").await;
+    let fence = until("it is told that nobody knows", async || {
+        let report = get(&shop, ONE).await.ok()?;
+        (report.state == OrderState::Unknown).then_some(report)
+    })
+    .await;
+    let why = fence.error.clone().unwrap().text;
+    assert!(
+        why.contains("restarted") && why.contains("another id"),
+        "{why}"
+    );
+    until("the clean-up is done", async || {
+        (get(&shop, TWO).await.ok()?.state == OrderState::Done).then_some(())
+    })
+    .await;
+    assert_eq!(give(&shop, ONE, FENCE_MUTE).await.unwrap(), fence);
+    assert_eq!(
+        count(&systemd, "fence mute"),
+        1,
+        "what is not harmless is not done twice"
+    );
+    assert_eq!(count(&systemd, "cleanup mute"), 2);
+}
+
+#[tokio::test]
+async fn of_what_a_dpe_was_told_when_it_died_nobody_knows() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let shop = deployed(&cpe).await;
+    assert_eq!(
+        give(&shop, ONE, FENCE_MUTE).await.unwrap().state,
+        OrderState::Running
+    );
+    assert_eq!(
+        give(&shop, TWO, CLEANUP_MUTE).await.unwrap().state,
+        OrderState::Running
+    );
+    until_done(&systemd, "fence mute", 1).await;
+    systemd.kill("shop").await;
+    until("it is told that nobody knows", async || {
+        (get(&shop, ONE).await.ok()?.state == OrderState::Unknown).then_some(())
+    })
+    .await;
+    until("the clean-up is done", async || {
+        (get(&shop, TWO).await.ok()?.state == OrderState::Done).then_some(())
+    })
+    .await;
+    assert_eq!(count(&systemd, "fence mute"), 1);
+}
+
+/// Users with groups of the same number and name; `mail` is a group of operators.
+const DAEMON: u32 = 1;
+const SYS: u32 = 3;
+const MAIL: u32 = 8;
+const ACCESS: &str = r#"
+[[grant]]
+principal = "user:daemon"
+role = "owner"
+deployments = ["*"]
+[[grant]]
+principal = "group:mail"
+role = "operator"
+deployments = ["*"]
+"#;
+
+async fn shop_of(connection: &Connection) -> Shop {
+    CpeDeploymentProxy::builder(connection)
+        .destination(CPE_NAME)
+        .path(deployment_path("shop"))
+        .cache_properties(CacheProperties::No)
+        .build()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+#[ignore = "only root can call as another user: run it as root with --ignored, as `make test` does"]
+async fn an_id_is_its_givers_alone_and_an_order_takes_the_right_of_what_it_does() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe_with_access(ACCESS).await;
+    deployed(&cpe).await;
+    let owner = shop_of(&bus.connect_as(DAEMON, DAEMON).await).await;
+    let operator = shop_of(&bus.connect_as(SYS, MAIL).await).await;
+    let stranger = shop_of(&bus.connect_as(SYS, SYS).await).await;
+    assert_eq!(
+        give(&owner, ONE, FENCE).await.unwrap().state,
+        OrderState::Done
+    );
+    let none = get(&operator, ONE).await;
+    assert!(matches!(none, Err(Error::NotFound(_))), "{none:?}");
+    let own = give(&operator, ONE, STANDBY).await.unwrap();
+    assert_eq!(own.state, OrderState::Done, "{own:?}");
+    assert_eq!(own.order["operation"], "standby");
+    assert_eq!(get(&owner, ONE).await.unwrap().order["operation"], "fence");
+    let beyond = give(&operator, TWO, FENCE).await;
+    assert!(matches!(beyond, Err(Error::AccessDenied(_))), "{beyond:?}");
+    for refused in [
+        give(&stranger, ONE, STANDBY).await,
+        get(&stranger, ONE).await,
+    ] {
+        assert!(
+            matches!(refused, Err(Error::AccessDenied(_))),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(count(&systemd, "fence web1"), 1);
+    // Who is an operator no more is not told of what it had done either.
+    bus.write_access(&ACCESS.replace("group:mail", "group:games"));
+    cpe.hang_up();
+    until("the right is gone", async || {
+        matches!(get(&operator, ONE).await, Err(Error::AccessDenied(_))).then_some(())
+    })
+    .await;
+}
