@@ -25,6 +25,8 @@ const SIMULATIONS: (usize, usize) = (2, 4);
 const DOCUMENTS: (usize, usize) = (4, 8);
 /// Streams of events at once.
 const STREAMS: (usize, usize) = (8, 256);
+/// Waits for the end of an operation at once.
+const WAITS: (usize, usize) = (8, 128);
 
 /// The gateway, without its sockets.
 #[derive(Debug)]
@@ -45,6 +47,7 @@ pub struct App {
     pub(crate) documents: Arc<Places>,
     /// Whoever creates a deployment.
     pub(crate) creating: tokio::sync::Mutex<()>,
+    pub(crate) waits: Arc<Places>,
     simulations: Arc<Places>,
     /// What was asked until now.
     pub(crate) noted: Requests,
@@ -67,6 +70,7 @@ impl App {
             wrong_tokens: Rate::new(f64::from(WRONG_TOKENS) / 60.0, WRONG_TOKENS),
             streams: Places::new(STREAMS.0, STREAMS.1),
             documents: Places::new(DOCUMENTS.0, DOCUMENTS.1),
+            waits: Places::new(WAITS.0, WAITS.1),
             simulations: Places::new(SIMULATIONS.0, SIMULATIONS.1),
             creating: tokio::sync::Mutex::default(),
             noted: Requests::default(),

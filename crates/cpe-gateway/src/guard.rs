@@ -63,6 +63,11 @@ async fn admit(app: &App, peer: Option<Peer>, request: &mut Request) -> Result<(
     let peer = peer.ok_or_else(unauthorized)?;
     let host = host(request.uri(), request.headers())?;
     is_for_us(&app.settings.hosts, &host)?;
+    // The bus carries no zero bytes: whoever sends one is cut off there.
+    let place = request.uri().path_and_query();
+    if place.is_some_and(|place| place.as_str().contains("%00")) {
+        return Err(Problem::bad_request("the address has a zero byte"));
+    }
     let path = request.uri().path();
     if OPEN.contains(&path) || path.starts_with(ASSETS) {
         return often(app, &peer.key());

@@ -126,6 +126,11 @@ impl FromRequest<std::sync::Arc<crate::app::App>> for Document {
             Problem::too_many("too many documents are being sent: one after another", 1)
         })?;
         let bytes = body(request, app.settings.limits.document).await?;
+        if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
+            return Err(Problem::bad_request(format!(
+                "byte {at} of the document is zero, which XML does not have"
+            )));
+        }
         let text = String::from_utf8(bytes);
         let text = text.map_err(|error| {
             let at = error.utf8_error().valid_up_to();
@@ -144,9 +149,25 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         is_sent_as(request.headers(), &["application/json"])?;
         let bytes = body(request, MAX_BODY).await?;
-        serde_json::from_slice(&bytes)
-            .map(Json)
-            .map_err(|error| Problem::bad_request(format!("the body: {error}")))
+        let wrong = |error| Problem::bad_request(format!("the body: {error}"));
+        let read: serde_json::Value = serde_json::from_slice(&bytes).map_err(wrong)?;
+        if has_zero(&read) {
+            // The bus carries none: whoever sends one is cut off there.
+            return Err(Problem::bad_request("the body: a text has a zero byte"));
+        }
+        serde_json::from_slice(&bytes).map(Json).map_err(wrong)
+    }
+}
+
+fn has_zero(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::String(text) => text.contains('\0'),
+        serde_json::Value::Array(values) => values.iter().any(has_zero),
+        serde_json::Value::Object(fields) => {
+            let mut fields = fields.iter();
+            fields.any(|(key, value)| key.contains('\0') || has_zero(value))
+        }
+        _ => false,
     }
 }
 

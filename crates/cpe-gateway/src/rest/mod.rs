@@ -8,6 +8,7 @@ mod events;
 mod health;
 mod metrics;
 mod openapi;
+mod operations;
 mod plans;
 mod questions;
 mod room;
@@ -51,6 +52,8 @@ fn resources() -> (Router<Arc<App>>, OpenApi) {
         .routes(routes!(questions::inputs))
         .routes(routes!(questions::input))
         .routes(routes!(questions::validate))
+        .routes(routes!(operations::give))
+        .routes(routes!(operations::one))
         .routes(routes!(plans::make))
         .routes(routes!(plans::one))
         .routes(routes!(plans::apply))

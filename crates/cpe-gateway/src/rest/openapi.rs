@@ -1,11 +1,13 @@
 //! What the contract says of all resources alike.
 
 use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder,
+    Schema,
 };
 
 use crate::identity::COOKIE;
@@ -47,6 +49,15 @@ pub(super) fn complete(api: &mut OpenApi) {
     let components = api.components.get_or_insert_default();
     for (name, schema) in [schema::<Problem>(), schema::<Mistake>()] {
         components.schemas.insert(name, schema);
+    }
+    if let Some(RefOr::T(Schema::OneOf(orders))) = components.schemas.get_mut("Ordered") {
+        // The derivation does not say that an order has no other fields.
+        for order in &mut orders.items {
+            if let RefOr::T(Schema::Object(order)) = order {
+                let none = AdditionalProperties::FreeForm(false);
+                order.additional_properties = Some(Box::new(none));
+            }
+        }
     }
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)

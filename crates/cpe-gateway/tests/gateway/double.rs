@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use cpe_bus::fields::Reader;
 use cpe_bus::names::{CPE_NAME, CPE_PATH, deployment_path};
+use cpe_bus::orders::{OrderError, OrderReport, OrderState, Ordered};
 use cpe_bus::{
     DeploymentEntry, Error, Event, Fields, GenerationEntry, ProblemRecord, Result, json,
 };
@@ -32,6 +33,8 @@ pub(crate) struct Known {
     pub looks: usize,
     /// Orders and standby that were given.
     pub orders: Vec<String>,
+    /// Orders with an id, by who gave them: what they say, and what has become of them.
+    pub given: BTreeMap<(String, String), (String, OrderReport)>,
     /// It has no Assume, as an old cpe.
     pub is_old: bool,
     /// It takes nobody's word for who calls.
@@ -464,6 +467,75 @@ impl Deployment {
             .orders
             .push(format!("standby {assembly} {on}"));
         Ok(())
+    }
+
+    /// Service `slow` is under way until it is asked about, `wrong` is not there, `away` is not to be
+    /// had now, and of `mute` nobody knows.
+    async fn give_order(
+        &self,
+        id: &str,
+        order: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let ordered = Ordered::read(order)?;
+        let role = match ordered {
+            Ordered::Fence { .. } => "owner",
+            _ => "operator",
+        };
+        self.0.require(role, &self.1, &header)?;
+        let mut known = self.0.lock();
+        let sender = header.sender().map(ToString::to_string).unwrap_or_default();
+        let key = (known.assumed[&sender].clone(), id.to_owned());
+        if let Some((text, report)) = known.given.get(&key)
+            && !report.may_repeat
+        {
+            return match text == order {
+                true => json::to_json(report),
+                false => Err(Error::Exists("another order".into())),
+            };
+        }
+        known.orders.push(order.to_owned());
+        let (state, error) = match ordered.place().0.as_str() {
+            "slow" => (OrderState::Running, None),
+            "wrong" => (
+                OrderState::Failed,
+                Some(Error::NotFound("no such service".into())),
+            ),
+            "away" => (
+                OrderState::Failed,
+                Some(Error::NotReady("it is away".into())),
+            ),
+            "mute" => (OrderState::Unknown, Some(Error::Failed("no answer".into()))),
+            _ => (OrderState::Done, None),
+        };
+        let report = OrderReport {
+            id: id.to_owned(),
+            deployment: self.1.clone(),
+            order: json::from_json(order)?,
+            state,
+            begun: 1_700_000_000_000_000,
+            ended: 1_700_000_000_000_000,
+            cursor: 7,
+            output: None,
+            may_repeat: matches!(error, Some(Error::NotReady(_))),
+            error: error.as_ref().map(OrderError::of),
+        };
+        known.given.insert(key, (order.to_owned(), report.clone()));
+        json::to_json(&report)
+    }
+
+    async fn get_order(&self, id: &str, #[zbus(header)] header: Header<'_>) -> Result<String> {
+        self.0.require("operator", &self.1, &header)?;
+        let mut known = self.0.lock();
+        let sender = header.sender().map(ToString::to_string).unwrap_or_default();
+        let key = (known.assumed[&sender].clone(), id.to_owned());
+        let given = known.given.get_mut(&key);
+        let (_, report) = given.ok_or_else(|| Error::NotFound("you gave none".into()))?;
+        let told = json::to_json(report)?;
+        if report.state == OrderState::Running {
+            report.state = OrderState::Done;
+        }
+        Ok(told)
     }
 
     #[zbus(property)]

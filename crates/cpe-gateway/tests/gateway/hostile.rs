@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use cpe_gateway::identity::Peer;
+use serde_json::json;
 
 use crate::double::document;
 use crate::harness::Setting;
@@ -193,4 +194,27 @@ async fn of_who_may_not_send_a_document_it_is_not_read() {
         let asking = asking.header("content-length", "9999999999");
         asking.send(&setting).await.is_problem(403, "forbidden");
     }
+}
+
+#[tokio::test]
+async fn zero_bytes_get_nowhere_near_the_bus() {
+    let setting = Setting::new().await;
+    let get = |path: &str| setting.get("owner", path);
+    let plan = json!({"deployment": "shop", "verb": "move", "service": "web\u{0}"});
+    let document = document("shop", "\0");
+    for asking in [
+        get("/v1/deployments/shop%00"),
+        get("/v1/deployments/shop/services/%00/explain"),
+        get("/v1/deployments/shop/inputs/%00"),
+        get("/v1/events?kind=%00"),
+        setting.ask("owner", "POST", "/v1/plans").json(&plan),
+        setting.ask("owner", "POST", "/v1/plans").xml(&document),
+        setting
+            .ask("owner", "POST", "/v1/validations")
+            .xml(&document),
+    ] {
+        asking.send(&setting).await.is_problem(400, "bad-request");
+    }
+    let inside = get("/v1/deployments/shop/document").send(&setting).await;
+    assert_eq!(inside.status, 200, "its connection lives");
 }

@@ -16,6 +16,7 @@ mod harness;
 mod hostile;
 mod logins;
 mod metrics;
+mod operations;
 mod page;
 mod plans;
 mod reading;

@@ -15,73 +15,44 @@ use crate::registry::Deployment;
 /// Bytes of an attribute's name and value that an event has at most.
 const LONGEST_SHOWN: usize = 255;
 
-/// What a DPE is to do. An empty service or assembly: all.
+/// What a DPE is to do, with which service and assembly; empty: with all.
 #[derive(Debug, Clone)]
-pub(super) enum Command {
-    Cleanup {
-        service: String,
-        assembly: String,
-    },
-    CleanupOperation {
-        service: String,
-        assembly: String,
-        operation: String,
-        interval_ms: Option<u64>,
-    },
-    Refresh {
-        service: String,
-        assembly: String,
-    },
+pub(super) struct Command {
+    what: What,
+    service: String,
+    assembly: String,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+pub(super) enum What {
+    Cleanup,
+    /// Of an operation, with an interval or with any.
+    CleanupOperation(String, Option<u64>),
+    Refresh,
     StandbyOfAll(bool),
-    Standby {
-        assembly: String,
-        on: bool,
-    },
-    Maintenance {
-        assembly: String,
-        on: bool,
-    },
-    ConfirmFenced {
-        assembly: String,
-        attempt: String,
-    },
-    Fence {
-        assembly: String,
-        power: String,
-    },
+    Standby(bool),
+    Maintenance(bool),
+    /// Of that attempt.
+    ConfirmFenced(String),
+    /// Off, on or reboot.
+    Fence(String),
     GrantTicket(String),
     RevokeTicket(String),
     TicketStandby(String, bool),
     SetAttribute {
-        assembly: String,
         lifetime: String,
         name: String,
         value: String,
     },
     DeleteAttribute {
-        assembly: String,
         lifetime: String,
         name: String,
     },
-    Service {
-        verb: String,
-        service: String,
-        options: Fields,
-    },
-    Debug {
-        verb: String,
-        service: String,
-        assembly: String,
-    },
-}
-
-/// What the event log tells of a command.
-#[derive(Debug, Default)]
-struct Told<'a> {
-    action: &'static str,
-    service: &'a str,
-    assembly: String,
-    more: Vec<(&'static str, String)>,
+    /// A verb and its options.
+    Service(String, Fields),
+    /// A verb.
+    Debug(String),
 }
 
 /// Why a command did not come to its end.
@@ -99,263 +70,99 @@ impl From<Failure> for Error {
 }
 
 impl Command {
+    pub(super) fn new(what: What, service: String, assembly: String) -> Command {
+        Command {
+            what,
+            service,
+            assembly,
+        }
+    }
+
+    /// Of an assembly, or of all.
+    pub(super) fn at(what: What, assembly: String) -> Command {
+        Command::new(what, String::new(), assembly)
+    }
+
+    /// Of the deployment.
+    pub(super) fn whole(what: What) -> Command {
+        Command::new(what, String::new(), String::new())
+    }
+
     /// An order in the words of the bus.
     pub(super) fn of(order: Ordered) -> Result<Command> {
-        let all = Option::unwrap_or_default;
-        if let Some((verb, service, options)) = order.about_service() {
-            let (verb, service) = (verb.to_owned(), service.to_owned());
-            return Ok(Command::Service {
-                verb,
-                service,
-                options,
-            });
-        }
-        Ok(match order {
-            Ordered::Cleanup {
-                service,
-                assembly,
-                action: Some(operation),
-                interval_ms,
-            } => {
-                let (service, assembly) = (all(service), all(assembly));
-                if service.is_empty() {
-                    return Err(Error::InvalidArgument(
-                        "`action` is one of a service: say which `service`".into(),
-                    ));
-                }
-                Command::CleanupOperation {
-                    service,
-                    assembly,
-                    operation,
-                    interval_ms,
-                }
+        let (service, assembly) = order.place();
+        let what = match order.about_service() {
+            // Where to, or from where, is an option.
+            Some((verb, options)) => {
+                let what = What::Service(verb.to_owned(), options);
+                return Ok(Command::new(what, service, String::new()));
             }
-            Ordered::Cleanup {
-                interval_ms: Some(_),
-                ..
-            } => {
-                return Err(Error::InvalidArgument(
-                    "`interval_ms` is of an `action`: say which, such as `monitor`".into(),
-                ));
-            }
-            Ordered::Cleanup {
-                service, assembly, ..
-            } => Command::Cleanup {
-                service: all(service),
-                assembly: all(assembly),
-            },
-            Ordered::Refresh { service, assembly } => Command::Refresh {
-                service: all(service),
-                assembly: all(assembly),
-            },
-            Ordered::Fence { assembly, power } => Command::Fence {
-                assembly,
-                power: power.as_str().to_owned(),
-            },
-            Ordered::ConfirmFenced { assembly, attempt } => {
-                Command::ConfirmFenced { assembly, attempt }
-            }
-            Ordered::Debug {
-                verb,
-                service,
-                assembly,
-            } => Command::Debug {
-                verb: verb.as_str().to_owned(),
-                service,
-                assembly,
-            },
-            Ordered::Maintenance { assembly, on } => Command::Maintenance {
-                assembly: all(assembly),
-                on,
-            },
-            Ordered::Standby { assembly: None, on } => Command::StandbyOfAll(on),
-            Ordered::Standby {
-                assembly: Some(assembly),
-                on,
-            } => Command::Standby { assembly, on },
-            Ordered::GrantTicket { ticket } => Command::GrantTicket(ticket),
-            Ordered::RevokeTicket { ticket } => Command::RevokeTicket(ticket),
-            Ordered::StandbyTicket { ticket } => Command::TicketStandby(ticket, true),
-            Ordered::ActivateTicket { ticket } => Command::TicketStandby(ticket, false),
-            Ordered::SetAttribute {
-                assembly,
-                lifetime,
-                name,
-                value,
-            } => {
-                let lifetime = lifetime.as_str().to_owned();
-                Command::SetAttribute {
-                    assembly: all(assembly),
-                    lifetime,
-                    name,
-                    value,
-                }
-            }
-            Ordered::DeleteAttribute {
-                assembly,
-                lifetime,
-                name,
-            } => {
-                let lifetime = lifetime.as_str().to_owned();
-                Command::DeleteAttribute {
-                    assembly: all(assembly),
-                    lifetime,
-                    name,
-                }
-            }
-            other => {
-                return Err(Error::Failed(format!("there is no way to do {other:?}")));
-            }
-        })
+            None => What::of(order, &service)?,
+        };
+        Ok(Command::new(what, service, assembly))
     }
 
     /// The method that does it, whose right it takes.
     pub(super) fn method(&self) -> &'static str {
-        match self {
-            Command::Cleanup { .. } => "Cleanup",
-            Command::CleanupOperation { .. } => "CleanupOperation",
-            Command::Refresh { .. } => "Refresh",
-            Command::StandbyOfAll(_) => "SetStandbyOfAll",
-            Command::Standby { .. } => "SetStandby",
-            Command::Maintenance { .. } => "SetMaintenance",
-            Command::ConfirmFenced { .. } => "ConfirmFenced",
-            Command::Fence { .. } => "Fence",
-            Command::GrantTicket(_) => "GrantTicket",
-            Command::RevokeTicket(_) => "RevokeTicket",
-            Command::TicketStandby(..) => "SetTicketStandby",
-            Command::SetAttribute { .. } => "SetAttribute",
-            Command::DeleteAttribute { .. } => "DeleteAttribute",
-            Command::Service { .. } => "OrderService",
-            Command::Debug { .. } => "Debug",
+        match self.what {
+            What::Cleanup => "Cleanup",
+            What::CleanupOperation(..) => "CleanupOperation",
+            What::Refresh => "Refresh",
+            What::StandbyOfAll(_) => "SetStandbyOfAll",
+            What::Standby(_) => "SetStandby",
+            What::Maintenance(_) => "SetMaintenance",
+            What::ConfirmFenced(_) => "ConfirmFenced",
+            What::Fence(_) => "Fence",
+            What::GrantTicket(_) => "GrantTicket",
+            What::RevokeTicket(_) => "RevokeTicket",
+            What::TicketStandby(..) => "SetTicketStandby",
+            What::SetAttribute { .. } => "SetAttribute",
+            What::DeleteAttribute { .. } => "DeleteAttribute",
+            What::Service(..) => "OrderService",
+            What::Debug(_) => "Debug",
         }
     }
 
     /// Doing it twice is the same as doing it once.
     pub(super) fn is_harmless(&self) -> bool {
         matches!(
-            self,
-            Command::Cleanup { .. }
-                | Command::CleanupOperation { .. }
-                | Command::Refresh { .. }
-                | Command::StandbyOfAll(_)
-                | Command::Standby { .. }
-                | Command::Maintenance { .. }
+            self.what,
+            What::Cleanup
+                | What::CleanupOperation(..)
+                | What::Refresh
+                | What::StandbyOfAll(_)
+                | What::Standby(_)
+                | What::Maintenance(_)
         )
     }
 
-    fn told(&self) -> Told<'_> {
-        let switch = |on: bool| ("switch", if on { "on" } else { "off" }.to_owned());
-        let of = |action, service, assembly: &str, more| Told {
-            action,
-            service,
-            assembly: assembly.to_owned(),
-            more,
-        };
-        match self {
-            Command::Cleanup { service, assembly } => of("cleanup", service, assembly, vec![]),
-            Command::CleanupOperation {
-                service,
-                assembly,
-                operation,
-                interval_ms,
-            } => {
-                let interval = interval_ms.map_or_else(|| "any".to_owned(), |it| it.to_string());
-                let operation = bounded(operation, LONGEST_SHOWN).to_string();
-                let more = vec![("operation", operation), ("interval_ms", interval)];
-                of("cleanup-operation", service, assembly, more)
-            }
-            Command::Refresh { service, assembly } => of("refresh", service, assembly, vec![]),
-            Command::StandbyOfAll(on) => of("standby-of-all", "", "", vec![switch(*on)]),
-            Command::Standby { assembly, on } => of("standby", "", assembly, vec![switch(*on)]),
-            Command::Maintenance { assembly, on } => {
-                of("maintenance", "", assembly, vec![switch(*on)])
-            }
-            Command::ConfirmFenced { assembly, attempt } => of(
-                "confirm-fenced",
-                "",
-                assembly,
-                vec![("attempt", attempt.clone())],
-            ),
-            Command::Fence { assembly, power } => {
-                of("fence", "", assembly, vec![("power", power.clone())])
-            }
-            Command::GrantTicket(ticket) => {
-                of("grant-ticket", "", "", vec![("ticket", ticket.clone())])
-            }
-            Command::RevokeTicket(ticket) => {
-                of("revoke-ticket", "", "", vec![("ticket", ticket.clone())])
-            }
-            Command::TicketStandby(ticket, on) => of(
-                "ticket-standby",
-                "",
-                "",
-                vec![("ticket", ticket.clone()), switch(*on)],
-            ),
-            // Not the value: more people read the event log than may read values.
-            Command::SetAttribute {
-                assembly,
-                lifetime,
-                name,
-                ..
-            } => {
-                let name = bounded(name, LONGEST_SHOWN).to_string();
-                let more = vec![("name", name), ("lifetime", lifetime.clone())];
-                of("set-attribute", "", assembly, more)
-            }
-            Command::DeleteAttribute {
-                assembly,
-                lifetime,
-                name,
-            } => {
-                let name = bounded(name, LONGEST_SHOWN).to_string();
-                let more = vec![("name", name), ("lifetime", lifetime.clone())];
-                of("delete-attribute", "", assembly, more)
-            }
-            Command::Service {
-                verb,
-                service,
-                options,
-            } => {
-                let (assembly, more) = told_of_options(options);
-                of(action(verb), service, &assembly, more)
-            }
-            Command::Debug {
-                verb,
-                service,
-                assembly,
-            } => of(debug_action(verb), service, assembly, vec![]),
-        }
+    /// An agent is had to do something: its end comes later.
+    pub(super) fn is_debug(&self) -> bool {
+        matches!(self.what, What::Debug(_))
     }
 
     /// Has the DPE do it, by whom `by` names. What it answers: a text, or nothing.
     async fn give(&self, dpe: &DpeCall, mut by: Fields) -> Result<String> {
-        let done = match self {
-            Command::Cleanup { service, assembly } => dpe.cleanup(service, assembly, by).await,
-            Command::CleanupOperation {
-                service,
-                assembly,
-                operation,
-                interval_ms,
-            } => {
+        let (service, assembly) = (&*self.service, &*self.assembly);
+        let done = match &self.what {
+            What::Cleanup => dpe.cleanup(service, assembly, by).await,
+            What::CleanupOperation(operation, interval_ms) => {
                 if let Some(interval_ms) = interval_ms {
                     put(&mut by, "interval_ms", *interval_ms);
                 }
-                dpe.cleanup_operation(service, assembly, operation, by)
-                    .await
+                let cleaned = dpe.cleanup_operation(service, assembly, operation, by);
+                cleaned.await
             }
-            Command::Refresh { service, assembly } => dpe.refresh(service, assembly, by).await,
-            Command::StandbyOfAll(on) => dpe.set_standby_of_all(*on, by).await,
-            Command::Standby { assembly, on } => dpe.set_standby(assembly, *on, by).await,
-            Command::Maintenance { assembly, on } => dpe.set_maintenance(assembly, *on, by).await,
-            Command::ConfirmFenced { assembly, attempt } => {
-                dpe.confirm_fenced(assembly, attempt, by).await
-            }
-            Command::Fence { assembly, power } => dpe.fence(assembly, power, by).await,
-            Command::GrantTicket(ticket) => dpe.grant_ticket(ticket, by).await,
-            Command::RevokeTicket(ticket) => dpe.revoke_ticket(ticket, by).await,
-            Command::TicketStandby(ticket, on) => dpe.set_ticket_standby(ticket, *on, by).await,
-            Command::SetAttribute {
-                assembly,
+            What::Refresh => dpe.refresh(service, assembly, by).await,
+            What::StandbyOfAll(on) => dpe.set_standby_of_all(*on, by).await,
+            What::Standby(on) => dpe.set_standby(assembly, *on, by).await,
+            What::Maintenance(on) => dpe.set_maintenance(assembly, *on, by).await,
+            What::ConfirmFenced(attempt) => dpe.confirm_fenced(assembly, attempt, by).await,
+            What::Fence(power) => dpe.fence(assembly, power, by).await,
+            What::GrantTicket(ticket) => dpe.grant_ticket(ticket, by).await,
+            What::RevokeTicket(ticket) => dpe.revoke_ticket(ticket, by).await,
+            What::TicketStandby(ticket, on) => dpe.set_ticket_standby(ticket, *on, by).await,
+            What::SetAttribute {
                 lifetime,
                 name,
                 value,
@@ -363,32 +170,115 @@ impl Command {
                 put(&mut by, "lifetime", lifetime.as_str());
                 dpe.set_attribute(assembly, name, value, by).await
             }
-            Command::DeleteAttribute {
-                assembly,
-                lifetime,
-                name,
-            } => {
+            What::DeleteAttribute { lifetime, name } => {
                 put(&mut by, "lifetime", lifetime.as_str());
                 dpe.delete_attribute(assembly, name, by).await
             }
-            Command::Service {
-                verb,
-                service,
-                options,
-            } => {
+            What::Service(verb, options) => {
                 let mut options = options.clone();
                 options.extend::<Fields>(by);
                 return dpe.order_service(verb, service, options).await;
             }
-            Command::Debug {
-                verb,
-                service,
-                assembly,
-            } => {
-                return dpe.debug(verb, service, assembly, by).await;
-            }
+            What::Debug(verb) => return dpe.debug(verb, service, assembly, by).await,
         };
         done.map(|()| String::new())
+    }
+}
+
+impl What {
+    /// What an order is that is none about services.
+    fn of(order: Ordered, service: &str) -> Result<What> {
+        let wrong = |what: &str| Err(Error::InvalidArgument(what.to_owned()));
+        Ok(match order {
+            Ordered::Cleanup {
+                action,
+                interval_ms,
+                ..
+            } => match (action, interval_ms) {
+                (Some(_), _) if service.is_empty() => {
+                    return wrong("`action` is one of a service: say which `service`");
+                }
+                (None, Some(_)) => {
+                    return wrong("`interval_ms` is of an `action`: say which, such as `monitor`");
+                }
+                (Some(action), interval_ms) => What::CleanupOperation(action.into(), interval_ms),
+                (None, None) => What::Cleanup,
+            },
+            Ordered::Refresh { .. } => What::Refresh,
+            Ordered::Fence { power, .. } => What::Fence(power.as_str().to_owned()),
+            Ordered::ConfirmFenced { attempt, .. } => What::ConfirmFenced(attempt.into()),
+            Ordered::Debug { verb, .. } => What::Debug(verb.as_str().to_owned()),
+            Ordered::Maintenance { on, .. } => What::Maintenance(on),
+            Ordered::Standby { assembly: None, on } => What::StandbyOfAll(on),
+            Ordered::Standby { on, .. } => What::Standby(on),
+            Ordered::GrantTicket { ticket } => What::GrantTicket(ticket.into()),
+            Ordered::RevokeTicket { ticket } => What::RevokeTicket(ticket.into()),
+            Ordered::StandbyTicket { ticket } => What::TicketStandby(ticket.into(), true),
+            Ordered::ActivateTicket { ticket } => What::TicketStandby(ticket.into(), false),
+            Ordered::SetAttribute {
+                lifetime,
+                name,
+                value,
+                ..
+            } => What::SetAttribute {
+                lifetime: lifetime.as_str().to_owned(),
+                name: name.into(),
+                value: value.into(),
+            },
+            Ordered::DeleteAttribute { lifetime, name, .. } => What::DeleteAttribute {
+                lifetime: lifetime.as_str().to_owned(),
+                name: name.into(),
+            },
+            other => return Err(Error::Failed(format!("nobody knows how to do {other:?}"))),
+        })
+    }
+
+    /// As the action of an event.
+    fn action(&self) -> &'static str {
+        match self {
+            What::Cleanup => "cleanup",
+            What::CleanupOperation(..) => "cleanup-operation",
+            What::Refresh => "refresh",
+            What::StandbyOfAll(_) => "standby-of-all",
+            What::Standby(_) => "standby",
+            What::Maintenance(_) => "maintenance",
+            What::ConfirmFenced(_) => "confirm-fenced",
+            What::Fence(_) => "fence",
+            What::GrantTicket(_) => "grant-ticket",
+            What::RevokeTicket(_) => "revoke-ticket",
+            What::TicketStandby(..) => "ticket-standby",
+            What::SetAttribute { .. } => "set-attribute",
+            What::DeleteAttribute { .. } => "delete-attribute",
+            What::Service(verb, _) => action(verb),
+            What::Debug(verb) => debug_action(verb),
+        }
+    }
+
+    /// What an event tells beside that.
+    fn more(&self) -> Vec<(&'static str, String)> {
+        let switch = |on: &bool| ("switch", if *on { "on" } else { "off" }.to_owned());
+        match self {
+            What::Cleanup | What::Refresh | What::Debug(_) => Vec::new(),
+            What::CleanupOperation(operation, interval_ms) => {
+                let interval = interval_ms.map_or_else(|| "any".to_owned(), |it| it.to_string());
+                let operation = bounded(operation, LONGEST_SHOWN);
+                vec![("operation", operation), ("interval_ms", interval)]
+            }
+            What::StandbyOfAll(on) | What::Standby(on) | What::Maintenance(on) => vec![switch(on)],
+            What::ConfirmFenced(attempt) => vec![("attempt", attempt.clone())],
+            What::Fence(power) => vec![("power", power.clone())],
+            What::GrantTicket(ticket) | What::RevokeTicket(ticket) => {
+                vec![("ticket", ticket.clone())]
+            }
+            What::TicketStandby(ticket, on) => vec![("ticket", ticket.clone()), switch(on)],
+            // Not the value: more people read the event log than may read values.
+            What::SetAttribute { lifetime, name, .. }
+            | What::DeleteAttribute { lifetime, name } => {
+                let name = bounded(name, LONGEST_SHOWN);
+                vec![("name", name), ("lifetime", lifetime.clone())]
+            }
+            What::Service(_, options) => told_of_options(options),
+        }
     }
 }
 
@@ -409,17 +299,17 @@ pub(super) async fn carry_out(
     let answer = command.give(&dpe, options).await;
     let is_unknown = answer.as_ref().is_err_and(is_no_answer);
     let outcome = passed_on(deployment, answer);
-    let told = command.told();
-    let more: Vec<(&str, &str)> = told
-        .more
-        .iter()
-        .map(|(key, text)| (*key, &**text))
-        .collect();
+    let more = command.what.more();
+    let more: Vec<(&str, &str)> = more.iter().map(|(key, text)| (*key, &**text)).collect();
+    let assembly = match &command.what {
+        What::Service(_, options) => assembly_of(options),
+        _ => command.assembly.clone(),
+    };
     let order = Order {
-        action: told.action,
+        action: command.what.action(),
         deployment: &deployment.name,
-        service: told.service,
-        assembly: &told.assembly,
+        service: &command.service,
+        assembly: &assembly,
         more: &more,
     };
     audit::record_by(host, who, order, &outcome).await;
@@ -459,21 +349,26 @@ fn is_no_answer(error: &Error) -> bool {
     matches!(error, Error::ZBus(_)) && error.is_temporary()
 }
 
-/// What of the options of an order is told. What is wrong with them the DPE says.
-fn told_of_options(options: &Fields) -> (String, Vec<(&'static str, String)>) {
+/// Where to, or from where, as the options of an order about a service say.
+fn assembly_of(options: &Fields) -> String {
+    let assembly = Reader::new("options", options).text("assembly", LONGEST_SHOWN);
+    assembly.unwrap_or_default()
+}
+
+/// What else of them is told. What is wrong with them the DPE says.
+fn told_of_options(options: &Fields) -> Vec<(&'static str, String)> {
     let reader = Reader::new("options", options);
-    let text = |key: &str| reader.text(key, LONGEST_SHOWN).unwrap_or_default();
     let is_set = |key: &str| reader.boolean(key).unwrap_or_default();
     let for_ms = reader.u64("for_ms").unwrap_or_default();
     let said = |is_so: bool, key, value: String| is_so.then_some((key, value));
-    let lifetime = text("lifetime");
+    let lifetime = reader.text("lifetime", LONGEST_SHOWN).unwrap_or_default();
     let more = [
         said(!lifetime.is_empty(), "lifetime", lifetime),
         said(for_ms > 0, "for_ms", for_ms.to_string()),
         said(is_set("promoted"), "role", "Promoted".to_owned()),
         said(is_set("force"), "force", "force".to_owned()),
     ];
-    (text("assembly"), more.into_iter().flatten().collect())
+    more.into_iter().flatten().collect()
 }
 
 /// The verb of an order as the action of an event.

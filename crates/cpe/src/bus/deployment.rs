@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use zbus::message::Header;
 use zbus::object_server::InterfaceRef;
 
-use super::commands::{self, Command};
+use super::commands::{self, Command, What};
 use super::link::{Look, Permit};
 use super::{About, Link, given, history, not_found, owner, store};
 use crate::audit;
@@ -331,7 +331,7 @@ impl DeploymentObject {
         assembly: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let command = Command::Cleanup { service, assembly };
+        let command = Command::new(What::Cleanup, service, assembly);
         self.command(&header, command).await.map(drop)
     }
 
@@ -355,11 +355,7 @@ impl DeploymentObject {
         options: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String> {
-        let command = Command::Service {
-            verb,
-            service,
-            options,
-        };
+        let command = Command::new(What::Service(verb, options), service, String::new());
         self.command(&header, command).await
     }
 
@@ -371,11 +367,7 @@ impl DeploymentObject {
         assembly: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String> {
-        let command = Command::Debug {
-            verb,
-            service,
-            assembly,
-        };
+        let command = Command::new(What::Debug(verb), service, assembly);
         self.command(&header, command).await
     }
 
@@ -394,12 +386,8 @@ impl DeploymentObject {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
         let interval_ms = Reader::new("options", &options).optional_u64("interval_ms")?;
-        let command = Command::CleanupOperation {
-            service,
-            assembly,
-            operation,
-            interval_ms,
-        };
+        let what = What::CleanupOperation(operation, interval_ms);
+        let command = Command::new(what, service, assembly);
         self.command(&header, command).await.map(drop)
     }
 
@@ -409,12 +397,12 @@ impl DeploymentObject {
         assembly: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let command = Command::Refresh { service, assembly };
+        let command = Command::new(What::Refresh, service, assembly);
         self.command(&header, command).await.map(drop)
     }
 
     async fn set_standby_of_all(&self, on: bool, #[zbus(header)] header: Header<'_>) -> Result<()> {
-        let command = Command::StandbyOfAll(on);
+        let command = Command::whole(What::StandbyOfAll(on));
         self.command(&header, command).await.map(drop)
     }
 
@@ -435,7 +423,7 @@ impl DeploymentObject {
         on: bool,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let command = Command::Standby { assembly, on };
+        let command = Command::at(What::Standby(on), assembly);
         self.command(&header, command).await.map(drop)
     }
 
@@ -445,7 +433,7 @@ impl DeploymentObject {
         on: bool,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let command = Command::Maintenance { assembly, on };
+        let command = Command::at(What::Maintenance(on), assembly);
         self.command(&header, command).await.map(drop)
     }
 
@@ -455,7 +443,7 @@ impl DeploymentObject {
         attempt: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let command = Command::ConfirmFenced { assembly, attempt };
+        let command = Command::at(What::ConfirmFenced(attempt), assembly);
         self.command(&header, command).await.map(drop)
     }
 
@@ -465,15 +453,12 @@ impl DeploymentObject {
         action: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let command = Command::Fence {
-            assembly,
-            power: action,
-        };
+        let command = Command::at(What::Fence(action), assembly);
         self.command(&header, command).await.map(drop)
     }
 
     async fn grant_ticket(&self, ticket: String, #[zbus(header)] header: Header<'_>) -> Result<()> {
-        let command = Command::GrantTicket(ticket);
+        let command = Command::whole(What::GrantTicket(ticket));
         self.command(&header, command).await.map(drop)
     }
 
@@ -482,7 +467,7 @@ impl DeploymentObject {
         ticket: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let command = Command::RevokeTicket(ticket);
+        let command = Command::whole(What::RevokeTicket(ticket));
         self.command(&header, command).await.map(drop)
     }
 
@@ -492,7 +477,7 @@ impl DeploymentObject {
         on: bool,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let command = Command::TicketStandby(ticket, on);
+        let command = Command::whole(What::TicketStandby(ticket, on));
         self.command(&header, command).await.map(drop)
     }
 
@@ -504,12 +489,12 @@ impl DeploymentObject {
         value: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let command = Command::SetAttribute {
-            assembly,
+        let what = What::SetAttribute {
             lifetime,
             name,
             value,
         };
+        let command = Command::at(what, assembly);
         self.command(&header, command).await.map(drop)
     }
 
@@ -520,11 +505,8 @@ impl DeploymentObject {
         name: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let command = Command::DeleteAttribute {
-            assembly,
-            lifetime,
-            name,
-        };
+        let what = What::DeleteAttribute { lifetime, name };
+        let command = Command::at(what, assembly);
         self.command(&header, command).await.map(drop)
     }
 

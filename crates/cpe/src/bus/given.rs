@@ -47,7 +47,7 @@ pub(super) async fn give(
     order: Ordered,
 ) -> Result<String> {
     check_id(id)?;
-    let request = order.text()?;
+    let request = order.text();
     let command = Command::of(order)?;
     permit.also(command.method(), &deployment.name).await?;
     let Permit { host, caller, .. } = permit;
@@ -65,7 +65,7 @@ pub(super) async fn give(
     };
     let place = Arc::clone(&host.orders).try_acquire_owned();
     let Ok(place) = place else {
-        // Who asks again for one that was given is told of it.
+        // Who sends one again that was given hears of it.
         return match known(host, &wanted).await? {
             Some(given) => report(&given),
             None => Err(Error::Busy(
@@ -172,7 +172,7 @@ async fn do_it(
     let mut tries = 0;
     loop {
         let failure = match commands::carry_out(host, deployment, &given.who, command).await {
-            Ok(told) if matches!(command, Command::Debug { .. }) => {
+            Ok(told) if command.is_debug() => {
                 return follow(host, deployment, given, told).await;
             }
             Ok(told) if told.len() > LONGEST_PLAN => return (Ending::Done, String::new()),
