@@ -25,6 +25,7 @@ mod explanations;
 mod fencing;
 mod flows;
 mod gateway;
+mod gateway_orders;
 mod granted;
 mod history;
 mod installation;

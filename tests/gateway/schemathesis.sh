@@ -1,0 +1,22 @@
+#!/bin/bash
+# Holds a running gateway against its contract, with all checks of schemathesis: as somebody who has a
+# token, in the network of a process.
+#
+#   schemathesis.sh PID CERTIFICATE TOKEN EXAMPLES
+#
+# SCHEMATHESIS names the program, if it is not on the PATH. Exit status 77: there is none.
+# The stream of events does not end, so that it is left out: it has tests of its own.
+set -euo pipefail
+pid=${1:?PID} certificate=${2:?CERTIFICATE} token=${3:?TOKEN} examples=${4:?EXAMPLES}
+program=$(command -v "${SCHEMATHESIS:-schemathesis}") || {
+  echo "there is no schemathesis: pip install schemathesis, or say where it is with SCHEMATHESIS" >&2
+  exit 77
+}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+# Where it was called may be a folder that is not to be written to.
+cd "$folder"
+nsenter --net="/proc/$pid/ns/net" -- "$program" run https://localhost:7443/openapi.json \
+  --header "Authorization: Bearer $token" --tls-verify "$certificate" --request-timeout 20 \
+  --checks all --max-examples "$examples" --continue-on-failure --seed 1 --no-color \
+  --phases examples,coverage,fuzzing --exclude-operation-id follow_events --warnings off
