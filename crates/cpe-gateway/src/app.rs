@@ -17,8 +17,6 @@ use crate::problem::Problem;
 use crate::rights::Role;
 use crate::settings::Settings;
 
-/// Wrong tokens from one address in a minute.
-const WRONG_TOKENS: u32 = 5;
 /// Plans, explanations and checks at once: of one principal, and in all.
 const SIMULATIONS: (usize, usize) = (2, 4);
 /// Documents of requests in memory at once.
@@ -59,6 +57,7 @@ impl App {
     /// Begins to mirror what is on the bus.
     pub fn start(settings: Settings, bus: BusSelection) -> Arc<App> {
         let limits = &settings.limits;
+        let wrong = f64::from(limits.wrong_tokens_per_minute);
         Arc::new(App {
             mirror: Mirror::start(bus.clone()),
             sessions: Sessions::new(bus),
@@ -67,7 +66,7 @@ impl App {
             users: Users::default(),
             plans: Plans::default(),
             requests: Rate::new(f64::from(limits.requests_per_second), limits.burst),
-            wrong_tokens: Rate::new(f64::from(WRONG_TOKENS) / 60.0, WRONG_TOKENS),
+            wrong_tokens: Rate::new(wrong / 60.0, limits.wrong_tokens_per_minute),
             streams: Places::new(STREAMS.0, STREAMS.1),
             documents: Places::new(DOCUMENTS.0, DOCUMENTS.1),
             waits: Places::new(WAITS.0, WAITS.1),

@@ -83,6 +83,20 @@ impl Problem {
         Problem::new(status, "bad-request", "The request means nothing", detail)
     }
 
+    /// The request is well written, and says what cannot be meant.
+    pub fn unprocessable(detail: impl Into<String>) -> Problem {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Problem::new(status, "unprocessable", "It cannot be meant", detail)
+    }
+
+    /// The same problem, of a body that is written as the contract says: cpe finds no sense in it.
+    pub fn of_sense(self) -> Problem {
+        match self.status {
+            400 => Problem::unprocessable(self.detail),
+            _ => self,
+        }
+    }
+
     /// There is none, or none that the caller may see.
     pub fn not_found(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)

@@ -69,6 +69,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections of one user, or of one address.
     pub connections_per_peer: usize,
+    /// Wrong tokens from one address in a minute.
+    pub wrong_tokens_per_minute: u32,
 }
 
 impl Default for Settings {
@@ -106,6 +108,7 @@ impl Default for Limits {
             burst: 60,
             connections: 512,
             connections_per_peer: 32,
+            wrong_tokens_per_minute: 5,
         }
     }
 }
@@ -143,6 +146,10 @@ impl Settings {
             ("connections", limits.connections),
             ("connections_per_peer", limits.connections_per_peer),
             ("document", limits.document),
+            (
+                "wrong_tokens_per_minute",
+                limits.wrong_tokens_per_minute as usize,
+            ),
         ];
         if let Some((key, _)) = bounds.iter().find(|(_, value)| *value == 0) {
             bail!("limits.{key} must be at least 1");

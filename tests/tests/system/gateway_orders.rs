@@ -24,7 +24,8 @@ role = "viewer"
 deployments = ["*"]
 "#;
 /// For a tool that asks more often than people do.
-const LIMITS: &str = "[limits]\nrequests_per_second = 2000\nburst = 4000\n";
+const LIMITS: &str =
+    "[limits]\nrequests_per_second = 2000\nburst = 4000\nwrong_tokens_per_minute = 10000\n";
 const OPERATIONS: &str = "http://localhost/v1/deployments/shop/operations";
 /// Examples of each operation and kind.
 const EXAMPLES: &str = "5";

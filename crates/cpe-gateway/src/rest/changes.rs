@@ -37,8 +37,8 @@ impl Stored {
 /// Creates a deployment (`If-None-Match: *`), or changes it from what `If-Match` says; for owners.
 #[utoipa::path(put, path = "/v1/deployments/{name}/document", operation_id = "store_document", tag = "documents",
     params(("name" = String, Path, description = "The deployment"),
-        ("If-Match" = Option<String>, Header, description = "The ETag of the document that the change was made from"),
-        ("If-None-Match" = Option<String>, Header, description = "`*`: there is no such deployment yet")),
+        ("If-Match" = Option<String>, Header, pattern = "^\"g[1-9][0-9]{0,17}\"$", description = "The ETag of the document that the change was made from"),
+        ("If-None-Match" = Option<String>, Header, pattern = "^\\*$", description = "`*`: there is no such deployment yet")),
     request_body(content = String, content_type = "application/xml", description = "The document"),
     responses(
         (status = 201, description = "The deployment is stored, and is being started", body = Stored),
@@ -168,7 +168,7 @@ pub(super) enum Services {
 /// Ends a deployment; for owners.
 #[utoipa::path(delete, path = "/v1/deployments/{name}", operation_id = "destroy_deployment", tag = "deployments",
     params(("name" = String, Path, description = "The deployment"),
-        ("If-Match" = String, Header, description = "The ETag of its document"), Ending),
+        ("If-Match" = String, Header, pattern = "^\"g[1-9][0-9]{0,17}\"$", description = "The ETag of its document"), Ending),
     responses(
         (status = 202, description = "Its end is stored; event deployment.destroyed tells when it is there", body = Stored),
         (status = 404, description = "There is no such deployment"),
@@ -237,7 +237,7 @@ pub(super) struct Back {
 /// Stores an older document as the next generation; for owners.
 #[utoipa::path(post, path = "/v1/deployments/{name}/rollback", operation_id = "roll_back", tag = "documents",
     params(("name" = String, Path, description = "The deployment"),
-        ("If-Match" = String, Header, description = "The ETag of the present document")),
+        ("If-Match" = String, Header, pattern = "^\"g[1-9][0-9]{0,17}\"$", description = "The ETag of the present document")),
     request_body = Back,
     responses(
         (status = 202, description = "It is stored, and is being carried out", body = Stored),

@@ -1,7 +1,7 @@
 //! What the contract says of all resources alike.
 
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::schema::AdditionalProperties;
+use utoipa::openapi::schema::{AdditionalProperties, Object, SchemaType, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
@@ -59,6 +59,13 @@ pub(super) fn complete(api: &mut OpenApi) {
             }
         }
     }
+    if let Some(RefOr::T(Schema::Object(proposal))) = components.schemas.get_mut("Proposal") {
+        for field in proposal.properties.values_mut() {
+            if let RefOr::T(Schema::Object(field)) = field {
+                without_zero(field);
+            }
+        }
+    }
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("cpe_ID_SECRET")
@@ -88,7 +95,27 @@ pub(super) fn complete(api: &mut OpenApi) {
                 false => operation.security = Some(Vec::new()),
             }
             refusals(operation, is_closed);
+            for parameter in operation.parameters.iter_mut().flatten() {
+                if let RefOr::T(parameter) = parameter
+                    && let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
+                {
+                    without_zero(schema);
+                }
+            }
         }
+    }
+}
+
+/// Says of a text that it has no zero byte, which the bus does not carry.
+fn without_zero(schema: &mut Object) {
+    let is_text = match &schema.schema_type {
+        SchemaType::Type(kind) => *kind == Type::String,
+        SchemaType::Array(kinds) => kinds.contains(&Type::String),
+        SchemaType::AnyValue => false,
+    };
+    let is_free = schema.pattern.is_none() && schema.format.is_none();
+    if is_text && is_free && schema.enum_values.is_none() {
+        schema.pattern = Some("^[^\\u0000]*$".to_owned());
     }
 }
 

@@ -73,7 +73,7 @@ impl From<OrderReport> for Operation {
                 let title = "Nobody knows whether it was done";
                 Problem::new(StatusCode::CONFLICT, "unknown-outcome", title, &error.text)
             }
-            _ => error.error().into(),
+            _ => Problem::from(error.error()).of_sense(),
         });
         Operation {
             id: report.id,
@@ -115,7 +115,7 @@ fn time(microseconds: u64) -> String {
         (status = 202, description = "It is being done", body = Operation, headers(("Location" = String, description = "The operation"))),
         (status = 404, description = "There is no such deployment, service or assembly"),
         (status = 409, description = "It would not hold (`refused`), something excludes it (`busy`), or nobody knows whether it was done (`unknown-outcome`)"),
-        (status = 422, description = "Another order was given with that key"),
+        (status = 422, description = "Another order was given with that key (`key-reused`), or the order cannot be meant"),
         (status = 428, description = "There is no key")))]
 pub(super) async fn give(
     _: AsJson,
@@ -142,7 +142,8 @@ pub(super) async fn give(
             }
         }
     });
-    let given = given.await.map_err(send_again)?.map_err(|reason| {
+    let given = given.await.map_err(Problem::of_sense);
+    let given = given.map_err(send_again)?.map_err(|reason| {
         let title = "Another order has this key";
         Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,

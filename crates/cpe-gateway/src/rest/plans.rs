@@ -98,7 +98,7 @@ impl Planned {
         (status = 201, description = "The plan, kept for ten minutes", body = Planned),
         (status = 404, description = "There is no such deployment, service, assembly or generation"),
         (status = 409, description = "Something excludes it now"),
-        (status = 422, description = "The document is invalid")))]
+        (status = 422, description = "The document is invalid, or the order cannot be meant")))]
 pub(super) async fn make(
     _: AsJson,
     Caller(who): Caller,
@@ -136,7 +136,7 @@ async fn proposed(app: &App, who: &Principal, proposal: Proposal) -> Result<Subj
         proposal.verb.as_deref(),
         &proposal.service,
     ) {
-        (Some(0), None, _) => Err(Problem::bad_request("generations are counted from 1")),
+        (Some(0), None, _) => Err(Problem::unprocessable("generations are counted from 1")),
         (Some(generation), None, None) => {
             let (text, _) = document(app, who, &proposal.deployment, generation).await?;
             Ok(Subject::Document(text.into()))
@@ -153,7 +153,7 @@ async fn proposed(app: &App, who: &Principal, proposal: Proposal) -> Result<Subj
             for_ms: proposal.for_ms,
             force: proposal.force.unwrap_or(false),
         })),
-        _ => Err(Problem::bad_request(
+        _ => Err(Problem::unprocessable(
             "say a `generation` to go back to; or a `verb` and a `service`; or `standby` or `unstandby` as the verb",
         )),
     }
@@ -171,7 +171,7 @@ async fn planned(
         let (deployment, subject) = (deployment.to_owned(), subject.clone());
         async move { ask(&session, &deployment, &subject).await }
     });
-    let text = ask.await?;
+    let text = ask.await.map_err(Problem::of_sense)?;
     if text.len() > LONGEST {
         return Err(Problem::too_large(format!(
             "the plan has {} bytes, at most {LONGEST} are kept: make it with cpectl",

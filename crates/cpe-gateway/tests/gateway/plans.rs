@@ -129,18 +129,38 @@ async fn a_type_in_capitals_is_the_same_type() {
 #[tokio::test]
 async fn what_cannot_be_planned_is_refused() {
     let setting = Setting::new().await;
-    for proposal in [
-        json!({}),
-        json!({"deployment": "shop"}),
-        json!({"deployment": "shop", "verb": "move"}),
-        json!({"deployment": "shop", "generation": 1, "verb": "move", "service": "web"}),
-        json!({"deployment": "shop", "generation": 0}),
-        json!({"deployment": "shop", "generation": -1}),
-        json!({"deployment": "shop", "colour": "red"}),
-        json!([]),
+    for (proposal, status, kind) in [
+        (json!({}), 400, "bad-request"),
+        (json!({"deployment": "shop"}), 422, "unprocessable"),
+        (
+            json!({"deployment": "shop", "verb": "move"}),
+            422,
+            "unprocessable",
+        ),
+        (
+            json!({"deployment": "shop", "generation": 1, "verb": "move", "service": "web"}),
+            422,
+            "unprocessable",
+        ),
+        (
+            json!({"deployment": "shop", "generation": 0}),
+            422,
+            "unprocessable",
+        ),
+        (
+            json!({"deployment": "shop", "generation": -1}),
+            400,
+            "bad-request",
+        ),
+        (
+            json!({"deployment": "shop", "colour": "red"}),
+            400,
+            "bad-request",
+        ),
+        (json!([]), 400, "bad-request"),
     ] {
         let answer = planned(&setting, "owner", &proposal).await;
-        answer.is_problem(400, "bad-request");
+        answer.is_problem(status, kind);
     }
     let hidden = json!({"deployment": "mail", "verb": "restart", "service": "web"});
     planned(&setting, "owner", &hidden)
