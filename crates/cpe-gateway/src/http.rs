@@ -300,6 +300,9 @@ pub(crate) fn precondition(headers: &HeaderMap) -> Result<Precondition, Problem>
         (None, None) => Err(Problem::precondition_required(
             "say what the change was made from: If-Match with the ETag of the document, or If-None-Match: * for a new deployment",
         )),
+        (Some(_), Some(star)) if star == "*" => Err(Problem::precondition_failed(
+            "what has an ETag exists: say either If-Match with it, or If-None-Match: *",
+        )),
         _ => Err(Problem::bad_request(
             "say either If-Match with an ETag, or If-None-Match: *",
         )),
@@ -345,7 +348,7 @@ mod tests {
         assert_eq!(of(&[(matches, "\"g0\"")]), Err(412));
         assert_eq!(of(&[(matches, "W/\"g7\"")]), Err(412));
         assert_eq!(of(&[(matches, "\"g07\"")]), Err(412));
-        assert_eq!(of(&[(matches, "\"g7\""), (none, "*")]), Err(400));
+        assert_eq!(of(&[(matches, "\"g7\""), (none, "*")]), Err(412));
         assert_eq!(of(&[(none, "\"g7\"")]), Err(400));
     }
 

@@ -38,7 +38,7 @@ impl Stored {
 #[utoipa::path(put, path = "/v1/deployments/{name}/document", operation_id = "store_document", tag = "documents",
     params(("name" = String, Path, description = "The deployment"),
         ("If-Match" = Option<String>, Header, pattern = "^\"g[1-9][0-9]{0,17}\"$", description = "The ETag of the document that the change was made from"),
-        ("If-None-Match" = Option<String>, Header, pattern = "^\\*$", description = "`*`: there is no such deployment yet")),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: there is no such deployment yet")),
     request_body(content = String, content_type = "application/xml", description = "The document"),
     responses(
         (status = 201, description = "The deployment is stored, and is being started", body = Stored),

@@ -99,6 +99,15 @@ pub(super) fn complete(api: &mut OpenApi) {
                 if let RefOr::T(parameter) = parameter
                     && let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
                 {
+                    // One that is absent is not written as `null`.
+                    if let SchemaType::Array(kinds) = &schema.schema_type
+                        && let [kind, Type::Null] = &kinds[..]
+                    {
+                        schema.schema_type = SchemaType::Type(kind.clone());
+                    }
+                    if parameter.name == "If-None-Match" {
+                        schema.enum_values = Some(vec!["*".into()]);
+                    }
                     without_zero(schema);
                 }
             }
