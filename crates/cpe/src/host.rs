@@ -28,8 +28,8 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 /// is not kept busy with that.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Orders with an id that are under way at a time. A call waits for its DPE a minute at most; what an
-/// agent was had to do once is followed as long as it takes.
+/// Orders with an id that are under way at a time. A call waits for its DPE a minute at most; what
+/// an agent was had to do once is followed as long as it takes.
 const ORDERS: usize = 64;
 
 pub(crate) struct Host {

@@ -151,7 +151,8 @@ pub enum Ordered {
         /// What is to be done.
         power: Power,
     },
-    /// Vouches that a lost assembly is down (`ConfirmFenced`). If it is not, services may run twice.
+    /// Vouches that a lost assembly is down (`ConfirmFenced`). If it is not, services may run
+    /// twice.
     ConfirmFenced {
         /// The assembly.
         assembly: Name,
@@ -181,7 +182,8 @@ pub enum Ordered {
         /// Whether they keep none.
         on: bool,
     },
-    /// This site holds a ticket from now on (`GrantTicket`). If another one holds it, services may run twice.
+    /// This site holds a ticket from now on (`GrantTicket`). If another one holds it, services may
+    /// run twice.
     GrantTicket {
         /// The ticket.
         ticket: Name,

@@ -99,8 +99,8 @@ fn time(microseconds: u64) -> String {
 ///
 /// A repeat by the same caller within a week gets the same operation and the same answer; another
 /// order with the same key is refused (422). Keys of other callers have nothing to do with it. What
-/// could not be done for now (503, 409 `busy`) may be sent again with the same key. It takes the role
-/// that the order takes on the bus.
+/// could not be done for now (503, 409 `busy`) may be sent again with the same key. It takes the
+/// role that the order takes on the bus.
 #[utoipa::path(post, path = "/v1/deployments/{name}/operations", operation_id = "give_order", tag = "operations",
     params(("name" = String, Path, description = "The deployment"),
         ("Idempotency-Key" = String, Header, pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", description = "A UUID in small letters, new for each order: it is the operation's id", example = "0f8fad5b-d9cb-469f-a165-70867728950e")),

@@ -469,8 +469,8 @@ impl Deployment {
         Ok(())
     }
 
-    /// Service `slow` is under way until it is asked about, `wrong` is not there, `away` is not to be
-    /// had now, and of `mute` nobody knows.
+    /// Service `slow` is under way until it is asked about, `wrong` is not there, `away` is not to
+    /// be had now, and of `mute` nobody knows.
     async fn give_order(
         &self,
         id: &str,

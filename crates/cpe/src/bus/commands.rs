@@ -1,5 +1,5 @@
-//! What administrators have a DPE do: one way for each, whether it is asked for by its own method or
-//! by an order with an id.
+//! What administrators have a DPE do: one way for each, whether it is asked for by its own method
+//! or by an order with an id.
 
 use std::collections::BTreeMap;
 

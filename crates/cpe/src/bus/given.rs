@@ -1,8 +1,8 @@
-//! Orders with an id: each is durable before anything is done, so that it is done once however often
-//! it is sent, and whoever dies meanwhile.
+//! Orders with an id: each is durable before anything is done, so that it is done once however
+//! often it is sent, and whoever dies meanwhile.
 //!
-//! What was under way when the daemon or the DPE died has no answer. What is harmless to do twice is
-//! done again then; of all else it is said that nobody knows.
+//! What was under way when the daemon or the DPE died has no answer. What is harmless to do twice
+//! is done again then; of all else it is said that nobody knows.
 
 use std::sync::Arc;
 use std::time::Duration;
