@@ -352,6 +352,16 @@ mod tests {
         assert_eq!(of(&[(none, "\"g7\"")]), Err(400));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let never = futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+        let request = Request::new(Body::from_stream(never));
+        let begin = tokio::time::Instant::now();
+        let problem = body(request, MAX_BODY).await.unwrap_err();
+        assert_eq!(problem.status, 408);
+        assert!(begin.elapsed() >= BODY_TIMEOUT);
+    }
+
     #[test]
     fn whole_numbers_may_have_a_point() {
         let whole = |text: &str| {

@@ -21,6 +21,26 @@ fn the_contract_is_the_committed_one() {
     );
 }
 
+/// axum does not tell its routes. Those of the resources come from the declarations that the
+/// contract comes from: so there may be no other, and none that was forgotten.
+#[test]
+fn every_resource_is_routed_and_in_the_contract() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rest");
+    let mut declared = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        declared += text.matches("#[utoipa::path(").count();
+        for other in [".route(", ".route_service(", ".nest(", ".merge("] {
+            assert!(!text.contains(other), "{}: {other}", path.display());
+        }
+    }
+    let contract: Value = serde_json::from_str(&cpe_gateway::rest::contract()).unwrap();
+    let paths = contract["paths"].as_object().unwrap().values();
+    let operations: usize = paths.map(|item| item.as_object().unwrap().len()).sum();
+    assert_eq!(declared, operations);
+}
+
 #[tokio::test]
 async fn every_operation_of_the_contract_is_there_and_says_which_refusals_it_has() {
     let setting = Setting::new().await;
