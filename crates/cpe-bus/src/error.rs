@@ -45,6 +45,8 @@ pub enum Error {
     /// would be done than was planned: nothing was changed. The text says what would be, and what
     /// to do.
     Refused(String),
+    /// It was begun, and nobody knows whether it was done, or will be: look before you try again.
+    OutcomeUnknown(String),
     /// The receiver could not do it; the text says why.
     Failed(String),
     /// The caller may not do this.
@@ -85,6 +87,7 @@ impl Error {
             | Error::Occupied(text)
             | Error::Busy(text)
             | Error::Refused(text)
+            | Error::OutcomeUnknown(text)
             | Error::Failed(text)
             | Error::AccessDenied(text)
             | Error::IdentityRefused(text)
@@ -107,6 +110,7 @@ impl Error {
             Error::Occupied(_) => "Occupied",
             Error::Busy(_) => "Busy",
             Error::Refused(_) => "Refused",
+            Error::OutcomeUnknown(_) => "OutcomeUnknown",
             Error::ZBus(_) | Error::Failed(_) => "Failed",
             Error::AccessDenied(_) => "AccessDenied",
             Error::IdentityRefused(_) => "IdentityRefused",
@@ -124,6 +128,7 @@ impl Error {
             "NotReady" => Error::NotReady(text),
             "Busy" => Error::Busy(text),
             "Refused" => Error::Refused(text),
+            "OutcomeUnknown" => Error::OutcomeUnknown(text),
             "AccessDenied" => Error::AccessDenied(text),
             "TooLarge" => Error::TooLarge(text),
             _ => Error::Failed(text),
@@ -141,10 +146,21 @@ impl Error {
         }
     }
 
+    /// Whether what was asked for may have been done, or may still be: no answer says that it was
+    /// not.
+    pub fn leaves_it_open(&self) -> bool {
+        match self {
+            Error::OutcomeUnknown(_) => true,
+            // What the other side, or the bus, has said is a refusal, but that nobody answers.
+            Error::ZBus(_) => self.foreign_name().is_none() || self.is_temporary(),
+            _ => false,
+        }
+    }
+
     /// True where trying the same call again later is sensible: the peer is away, starting or busy.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Error::NotReady(_) | Error::Busy(_) => true,
+            Error::NotReady(_) | Error::Busy(_) | Error::OutcomeUnknown(_) => true,
             Error::ZBus(zbus::Error::InputOutput(_)) => true,
             _ => matches!(
                 self.foreign_name().as_deref(),
@@ -173,5 +189,28 @@ mod tests {
         assert!(!standard(zbus::fdo::Error::AccessDenied("no".into())).is_temporary());
         assert!(Error::NotReady(String::new()).is_temporary());
         assert!(!Error::NotFound(String::new()).is_temporary());
+    }
+
+    #[test]
+    fn it_knows_what_may_have_been_done() {
+        let standard = |error: zbus::fdo::Error| Error::ZBus(zbus::Error::FDO(Box::new(error)));
+        let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
+        let late = Error::ZBus(zbus::Error::InputOutput(std::sync::Arc::new(late)));
+        // An answer that cannot be read is one of somebody who has done something.
+        let odd = Error::ZBus(zbus::Error::InvalidReply);
+        let gone = standard(zbus::fdo::Error::NoReply("gone".into()));
+        let kept = Error::OutcomeUnknown("kept in memory".into());
+        for open in [late, odd, gone, kept] {
+            assert!(open.leaves_it_open(), "{open:?}");
+        }
+        for closed in [
+            standard(zbus::fdo::Error::UnknownMethod("what?".into())),
+            standard(zbus::fdo::Error::AccessDenied("no".into())),
+            Error::NotReady(String::new()),
+            Error::Busy(String::new()),
+            Error::Failed(String::new()),
+        ] {
+            assert!(!closed.leaves_it_open(), "{closed:?}");
+        }
     }
 }

@@ -157,6 +157,12 @@ impl Problem {
         Problem { errors, ..problem }
     }
 
+    /// It was begun, and no answer says that it was not done.
+    pub fn outcome_unknown(detail: impl Into<String>) -> Problem {
+        let title = "Nobody knows whether it was done";
+        Problem::new(StatusCode::CONFLICT, "unknown-outcome", title, detail)
+    }
+
     /// Whether an error says that there is no such deployment.
     pub fn is_absence(error: &Error) -> bool {
         let absent = Some("org.freedesktop.DBus.Error.UnknownObject");
@@ -197,6 +203,7 @@ impl From<Error> for Problem {
                 Problem::new(status, "other-log", "Another event log", text)
             }
             Error::NotReady(_) => Problem::unavailable(text),
+            Error::OutcomeUnknown(_) => Problem::outcome_unknown(text),
             foreign => foreign_problem(foreign, text),
         }
     }

@@ -66,7 +66,7 @@ impl From<Error> for Failure {
             Error::NotFound(_) => Kind::NotFound,
             Error::Exists(_) | Error::GenerationConflict(_) | Error::Refused(_) => Kind::Conflict,
             Error::AccessDenied(_) => Kind::Denied,
-            Error::NotReady(_) | Error::Busy(_) => Kind::Unreachable,
+            Error::NotReady(_) | Error::Busy(_) | Error::OutcomeUnknown(_) => Kind::Unreachable,
             Error::InvalidArgument(_) => Kind::Usage,
             Error::ZBus(zbus::Error::InputOutput(error)) if error.kind() == ErrorKind::TimedOut => {
                 return Failure::new(

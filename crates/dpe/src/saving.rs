@@ -449,7 +449,7 @@ impl Saving {
             match step {
                 Step::Reply(reply) if needs > self.saved => {
                     let text = format!("{trouble}; this change is kept in memory until then");
-                    let _ = reply.send(Err(Error::NotReady(text)));
+                    let _ = reply.send(Err(Error::OutcomeUnknown(text)));
                 }
                 step => self.waiting.push_back((needs, step)),
             }
@@ -632,6 +632,16 @@ mod tests {
         assert!(saving.admit(Input::Tick).is_ok());
         saving.trouble = None;
         assert!(saving.admit(asked()).is_ok());
+    }
+
+    #[test]
+    fn who_asked_for_a_change_that_waits_for_a_disk_hears_that_it_may_still_be_done() {
+        let mut saving = in_trouble();
+        let (reply, mut answer) = oneshot::channel();
+        saving.answer(reply);
+        let error = answer.try_recv().unwrap().unwrap_err();
+        assert!(error.leaves_it_open(), "{error:?}");
+        assert!(error.message().contains("no disk"), "{error:?}");
     }
 
     #[test]

@@ -608,7 +608,7 @@ impl Shell {
         let controller = &self.controller;
         let id = controller.last_debugged().unwrap_or_default();
         let report = controller.debugged(id);
-        report.ok_or_else(|| Error::Failed("nothing is known of it".to_owned()))
+        report.ok_or_else(|| Error::OutcomeUnknown("nothing is known of it".to_owned()))
     }
 
     fn status(&self) -> DeploymentStatus {

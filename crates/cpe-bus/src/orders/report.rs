@@ -81,6 +81,7 @@ mod tests {
         for error in [
             Error::NotFound("a".into()),
             Error::Refused("b".into()),
+            Error::OutcomeUnknown("o".into()),
             Error::NotReady("c".into()),
             Error::InvalidArgument("d".into()),
             Error::Busy("e".into()),

@@ -69,10 +69,7 @@ pub(super) struct Operation {
 impl From<OrderReport> for Operation {
     fn from(report: OrderReport) -> Operation {
         let problem = report.error.as_ref().map(|error| match report.state {
-            OrderState::Unknown => {
-                let title = "Nobody knows whether it was done";
-                Problem::new(StatusCode::CONFLICT, "unknown-outcome", title, &error.text)
-            }
+            OrderState::Unknown => Problem::outcome_unknown(&error.text),
             _ => Problem::from(error.error()).of_sense(),
         });
         Operation {

@@ -59,7 +59,7 @@ pub(super) enum What {
 #[derive(Debug)]
 pub(super) struct Failure {
     pub error: Error,
-    /// It was sent, and there was no answer: nobody knows whether it was done.
+    /// It was sent, and no answer says that it was not done: nobody knows whether it was.
     pub is_unknown: bool,
 }
 
@@ -297,7 +297,7 @@ pub(super) async fn carry_out(
         is_unknown: false,
     })?;
     let answer = command.give(&dpe, options).await;
-    let is_unknown = answer.as_ref().is_err_and(is_no_answer);
+    let is_unknown = answer.as_ref().is_err_and(Error::leaves_it_open);
     let outcome = passed_on(deployment, answer);
     let more = command.what.more();
     let more: Vec<(&str, &str)> = more.iter().map(|(key, text)| (*key, &**text)).collect();

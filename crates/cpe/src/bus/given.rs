@@ -36,6 +36,8 @@ const LOOKS: u32 = 7200;
 const LONGEST_STREAM: usize = 4 * 1024;
 /// Bytes of a plan that is kept.
 const LONGEST_PLAN: usize = 8 * 1024;
+/// It was ended, or ended and made again.
+const GONE: &str = "there is no such deployment any more";
 /// MESSAGE_ID of the line that says that nobody knows whether an order was done.
 const NOT_KNOWN: &str = "5b0c44a76c0c4c6e9d0f9a3f2b6e8d17";
 
@@ -55,6 +57,7 @@ pub(super) async fn give(
         principal: caller.who.principal.clone(),
         id: id.to_owned(),
         deployment: deployment.name.clone(),
+        uuid: deployment.row().uuid,
         request,
         who: audit::details(host, caller).await,
         cursor: 0,
@@ -171,6 +174,12 @@ async fn do_it(
     let mut is_again = is_again;
     let mut tries = 0;
     loop {
+        if !is_same(host, given) {
+            return match is_again {
+                true => (Ending::Unknown, unknown(GONE)),
+                false => (Ending::Failed, why(&Error::NotFound(GONE.to_owned()))),
+            };
+        }
         let failure = match commands::carry_out(host, deployment, &given.who, command).await {
             Ok(told) if command.is_debug() => {
                 return follow(host, deployment, given, told).await;
@@ -180,21 +189,33 @@ async fn do_it(
             Err(failure) => failure,
         };
         is_again |= failure.is_unknown;
-        let is_away = failure.is_unknown || matches!(failure.error, Error::NotReady(_));
-        if is_again && is_away && command.is_harmless() && tries < TRIES {
+        let is_not_now = matches!(failure.error, Error::NotReady(_) | Error::Busy(_));
+        let is_open = is_again && (failure.is_unknown || is_not_now);
+        if is_open && command.is_harmless() && tries < TRIES {
             tries += 1;
             tokio::time::sleep(AGAIN).await;
             continue;
         }
-        let ending = match &failure.error {
-            _ if failure.is_unknown && !command.is_harmless() => {
-                return (Ending::Unknown, unknown("the DPE did not answer"));
+        // What was not done now may have been done when it was begun before.
+        return match is_not_now {
+            _ if is_open => {
+                let what = match &failure.error {
+                    Error::OutcomeUnknown(text) => text,
+                    _ => "the DPE did not answer",
+                };
+                (Ending::Unknown, unknown(what))
             }
-            Error::NotReady(_) | Error::Busy(_) => Ending::NotNow,
-            _ => Ending::Failed,
+            true => (Ending::NotNow, why(&failure.error)),
+            false => (Ending::Failed, why(&failure.error)),
         };
-        return (ending, why(&failure.error));
     }
+}
+
+/// Whether the deployment is still the one that an order was given for, and not another one of
+/// that name.
+fn is_same(host: &Host, given: &Given) -> bool {
+    let now = host.core.registry.get(&given.deployment);
+    now.is_some_and(|now| now.row().uuid == given.uuid)
 }
 
 /// Waits until a resource agent has done what it was had to do.
@@ -372,11 +393,9 @@ async fn go_on(host: &Host, given: &Given) -> (Ending, String) {
             unknown("this version of cpe does not know the order"),
         );
     };
-    let Some(deployment) = host.core.registry.get(&given.deployment) else {
-        return (
-            Ending::Unknown,
-            unknown("there is no such deployment any more"),
-        );
+    let deployment = host.core.registry.get(&given.deployment);
+    let Some(deployment) = deployment.filter(|_| is_same(host, given)) else {
+        return (Ending::Unknown, unknown(GONE));
     };
     if command.is_harmless() {
         return do_it(host, &deployment, given, &command, true).await;

@@ -87,6 +87,7 @@ const MIGRATIONS: &[&str] = &["
         principal  TEXT NOT NULL,           -- who gave it
         id         TEXT NOT NULL,           -- its id: a UUID of the caller's choice
         deployment TEXT NOT NULL,
+        uuid       TEXT NOT NULL,           -- of the deployment
         request    TEXT NOT NULL,           -- the order: JSON
         who        TEXT NOT NULL,           -- who gave it: JSON object of strings, as an event's details
         cursor     INTEGER NOT NULL,        -- the newest event before it

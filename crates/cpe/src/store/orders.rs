@@ -32,6 +32,8 @@ pub(crate) struct Given {
     pub principal: String,
     pub id: String,
     pub deployment: String,
+    /// Of the deployment: another one of that name has another.
+    pub uuid: String,
     /// The order: JSON.
     pub request: String,
     /// Who gave it, as details of an event.
@@ -105,12 +107,13 @@ impl Store {
             ..wanted
         };
         transaction.execute(
-            "INSERT OR REPLACE INTO given_order (principal, id, deployment, request, who, cursor, begun)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT OR REPLACE INTO given_order (principal, id, deployment, uuid, request, who, cursor, begun)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 taken.principal,
                 taken.id,
                 taken.deployment,
+                taken.uuid,
                 taken.request,
                 serde_json::to_string(&taken.who)?,
                 signed(taken.cursor),
@@ -161,7 +164,7 @@ impl Store {
     }
 }
 
-const SELECT: &str = "SELECT principal, id, deployment, request, who, cursor, begun, ended, state, result FROM given_order";
+const SELECT: &str = "SELECT principal, id, deployment, uuid, request, who, cursor, begun, ended, state, result FROM given_order";
 
 fn number(ending: Ending) -> i64 {
     match ending {
@@ -195,15 +198,16 @@ fn row(row: &SqlRow<'_>) -> rusqlite::Result<(Given, String)> {
         principal: row.get(0)?,
         id: row.get(1)?,
         deployment: row.get(2)?,
-        request: row.get(3)?,
+        uuid: row.get(3)?,
+        request: row.get(4)?,
         who: BTreeMap::new(),
-        cursor: unsigned(row.get(5)?),
-        begun: unsigned(row.get(6)?),
-        ended: unsigned(row.get(7)?),
-        ending: ending(row.get(8)?),
-        result: row.get(9)?,
+        cursor: unsigned(row.get(6)?),
+        begun: unsigned(row.get(7)?),
+        ended: unsigned(row.get(8)?),
+        ending: ending(row.get(9)?),
+        result: row.get(10)?,
     };
-    Ok((given, row.get(4)?))
+    Ok((given, row.get(5)?))
 }
 
 fn read((given, who): (Given, String)) -> Result<Given> {
@@ -220,6 +224,7 @@ mod tests {
             principal: principal.into(),
             id: id.into(),
             deployment: "shop".into(),
+            uuid: "u1".into(),
             request: request.into(),
             who: [("caller_uid".to_owned(), "7".to_owned())].into(),
             cursor: 0,
@@ -308,8 +313,8 @@ mod tests {
             "it has not ended"
         );
         let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
-             INSERT INTO given_order (principal, id, deployment, request, who, cursor, begun)
-             SELECT ?1, 'n' || i, 'shop', 'x', '{}', 0, ?3 FROM n";
+             INSERT INTO given_order (principal, id, deployment, uuid, request, who, cursor, begun)
+             SELECT ?1, 'n' || i, 'shop', 'u1', 'x', '{}', 0, ?3 FROM n";
         let begun = signed(now());
         let fill = |store: &mut Store, who: &str, count: u64| {
             let values = params![who, signed(count), begun];

@@ -540,25 +540,40 @@ impl FakeDpe {
         Err(Error::NotReady("transition 3 is under way".into()))
     }
 
-    /// It does it, and of `mute` it never says so.
-    async fn fence(&self, assembly: String, _action: String, _options: Fields) {
+    /// It does it, and of `mute` it never says so. The disk does not take `kept`.
+    async fn fence(
+        &self,
+        assembly: String,
+        _action: String,
+        _options: Fields,
+    ) -> Result<(), Error> {
         let done = format!("fence {assembly}");
         self.state.lock().unwrap().done.push(done);
-        if assembly == "mute" {
-            std::future::pending::<()>().await;
+        match assembly.as_str() {
+            "mute" => std::future::pending().await,
+            "kept" => Err(Error::OutcomeUnknown("it is kept in memory".into())),
+            _ => Ok(()),
         }
     }
 
-    /// It does it, and the first time of `mute` it never says so.
-    async fn cleanup(&self, service: String, _assembly: String, _options: Fields) {
+    /// It does it, and the first time of `mute` it never says so. The first time the disk does not
+    /// take `kept`.
+    async fn cleanup(
+        &self,
+        service: String,
+        _assembly: String,
+        _options: Fields,
+    ) -> Result<(), Error> {
         let done = format!("cleanup {service}");
         let is_first = {
             let mut state = self.state.lock().unwrap();
             state.done.push(done.clone());
             state.done.iter().filter(|it| **it == done).count() == 1
         };
-        if service == "mute" && is_first {
-            std::future::pending::<()>().await;
+        match service.as_str() {
+            "mute" if is_first => std::future::pending().await,
+            "kept" if is_first => Err(Error::OutcomeUnknown("it is kept in memory".into())),
+            _ => Ok(()),
         }
     }
 

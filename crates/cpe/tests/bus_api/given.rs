@@ -193,6 +193,58 @@ async fn of_what_a_dpe_was_told_when_it_died_nobody_knows() {
     assert_eq!(count(&systemd, "fence mute"), 1);
 }
 
+#[tokio::test]
+async fn what_a_dpe_may_still_do_is_not_told_to_be_undone() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let shop = deployed(&cpe).await;
+    let fence = r#"{"operation": "fence", "assembly": "kept", "power": "off"}"#;
+    for _ in 0..2 {
+        let kept = give(&shop, ONE, fence).await.unwrap();
+        assert_eq!(
+            (kept.state, kept.may_repeat),
+            (OrderState::Unknown, false),
+            "{kept:?}"
+        );
+        let why = kept.error.unwrap().text;
+        assert!(why.contains("kept in memory"), "{why}");
+    }
+    assert_eq!(count(&systemd, "fence kept"), 1);
+    let cleanup = r#"{"operation": "cleanup", "service": "kept"}"#;
+    give(&shop, TWO, cleanup).await.unwrap();
+    until("the clean-up is done", async || {
+        (get(&shop, TWO).await.ok()?.state == OrderState::Done).then_some(())
+    })
+    .await;
+    assert_eq!(count(&systemd, "cleanup kept"), 2);
+}
+
+#[tokio::test]
+async fn what_was_under_way_is_not_done_to_another_deployment_of_that_name() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let mut cpe = bus.cpe().await;
+    let shop = deployed(&cpe).await;
+    let cleanup = give(&shop, ONE, CLEANUP_MUTE).await.unwrap();
+    assert_eq!(cleanup.state, OrderState::Running);
+    cpe.kill();
+    let database = rusqlite::Connection::open(bus.state().join("cpe.db")).unwrap();
+    let made_again = "UPDATE given_order SET uuid = 'of its forerunner'";
+    assert_eq!(database.execute(made_again, []).unwrap(), 1);
+    drop(database);
+    let cpe = bus.cpe().await;
+    let shop = cpe.deployment("shop").await;
+    let cleanup = until("it is told that nobody knows", async || {
+        let report = get(&shop, ONE).await.ok()?;
+        (report.state == OrderState::Unknown).then_some(report)
+    })
+    .await;
+    let why = cleanup.error.unwrap().text;
+    assert!(why.contains("no such deployment any more"), "{why}");
+    assert_eq!(count(&systemd, "cleanup mute"), 1);
+}
+
 /// Users with groups of the same number and name; `mail` is a group of operators.
 const DAEMON: u32 = 1;
 const SYS: u32 = 3;

@@ -146,7 +146,7 @@ impl Requests {
         let (reply, answer) = oneshot::channel();
         self.send(BusRequest::Change(request, by, reply))?;
         drop(turn);
-        answer.await.map_err(|_| self.ending())?
+        answer.await.map_err(|_| self.ended())?
     }
 
     /// Has an agent change something of its guest's boot; returns when it has.
@@ -162,7 +162,7 @@ impl Requests {
                 text,
             }) => Err(Error::InvalidArgument(text)),
             Ok(Reply::Refused { text, .. }) => Err(Error::NotReady(text)),
-            Err(_) => Err(Error::NotReady(format!(
+            Err(_) => Err(Error::OutcomeUnknown(format!(
                 "the agent of {name} went away before it answered: look whether the value is set"
             ))),
         }
@@ -172,7 +172,7 @@ impl Requests {
     pub(crate) async fn debug(&self, order: DebugOrder, by: String) -> Result<DebugReport> {
         let (reply, answer) = oneshot::channel();
         self.send(BusRequest::Debug(Box::new(order), by, reply))?;
-        answer.await.map_err(|_| self.ending())?
+        answer.await.map_err(|_| self.ended())?
     }
 
     /// Asks for something that changes nothing.
@@ -219,6 +219,14 @@ impl Requests {
     fn too_many(&self) -> Error {
         Error::Busy(format!(
             "too many requests wait for the DPE of {}: try again",
+            self.deployment
+        ))
+    }
+
+    /// It has taken what was sent to it, and has not answered.
+    fn ended(&self) -> Error {
+        Error::OutcomeUnknown(format!(
+            "the DPE of {} has ended before it answered",
             self.deployment
         ))
     }
@@ -326,5 +334,18 @@ mod tests {
         drop(waiting);
         let error = requests.ask(BusRequest::Status).await.unwrap_err();
         assert!(matches!(error, Error::NotReady(_)), "{error:?}");
+        let error = change(&requests).await.unwrap_err();
+        assert!(!error.leaves_it_open(), "it was not taken: {error:?}");
+    }
+
+    #[tokio::test]
+    async fn of_a_change_that_it_has_taken_when_it_ends_nobody_knows() {
+        let (requests, waiting) = Requests::new("shop");
+        let asked = tokio::spawn(async move { change(&requests).await });
+        tokio::task::yield_now().await;
+        assert_eq!(waiting.len(), 1);
+        drop(waiting);
+        let error = asked.await.unwrap().unwrap_err();
+        assert!(error.leaves_it_open(), "{error:?}");
     }
 }
