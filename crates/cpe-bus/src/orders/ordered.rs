@@ -20,7 +20,7 @@ const VERBS: [&str; 8] = [
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(
     feature = "schema",
-    schema(min_length = 1, max_length = 63, pattern = "^[!-~]+$")
+    schema(min_length = 1, max_length = 255, pattern = "^[!-~]+$")
 )]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
@@ -28,7 +28,7 @@ pub struct Name(String);
 /// The value of an attribute: at most 4096 bytes, none of them zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "schema", schema(max_length = 1024, pattern = "^[ -~]*$"))]
+#[cfg_attr(feature = "schema", schema(max_length = 4096, pattern = "^[ -~]*$"))]
 #[serde(try_from = "String", into = "String")]
 pub struct AttributeValue(String);
 
