@@ -67,6 +67,12 @@ rpm: build ## RPM packages, in target/packages: cpe, cpe-agent, cpe-gateway, cpe
 e2e: ## one end-to-end test, after `make lab`: TEST=NAME
 	$(AS_ROOT) $(CARGO) test --locked -p end-to-end -- $(TEST)
 
+# Not a test of `make test`: no package of Debian has the program, and it takes minutes.
+.PHONY: contract
+contract: ## the running gateway against docs/openapi.json, after `make lab` (needs schemathesis: pip install schemathesis)
+	@command -v "$${SCHEMATHESIS:-schemathesis}" > /dev/null || { echo "schemathesis is missing: pip install schemathesis, or say where it is with SCHEMATHESIS" >&2; exit 1; }
+	$(AS_ROOT) $(CARGO) test --locked -p end-to-end --test system -- --ignored the_gateway_keeps_its_contract
+
 .PHONY: bench
 bench: lab build ## speed and memory: the scheduler beside crm_simulate, then the whole system
 	target/release/scheduler-bench $(if $(wildcard ../shared/corpus/xml),--corpus ../shared/corpus/xml)

@@ -1,5 +1,5 @@
-//! Changes over the gateway, on one lab: orders that are done once, logins, and the contract that a
-//! tool holds the running gateway against.
+//! Changes over the gateway, on one lab: orders that are done once, and logins. And, where that is
+//! asked for, a tool that holds the running gateway against its contract.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -59,15 +59,23 @@ fn times(lab: &Lab, action: &str) -> usize {
 }
 
 #[test]
-fn orders_are_done_once_and_the_contract_holds() {
+fn orders_are_done_once_and_browsers_log_in() {
     let lab = boot("gateway-orders", ACCESS);
-    lab.sh(&format!("printf '{LIMITS}' >> /etc/cpe/gateway.toml"))
-        .ok();
     with_tls(&lab);
     twenty_give_the_same_order(&lab);
     orders_are_as_by_cpectl(&lab);
     what_was_under_way_at_a_kill_is_not_done_twice(&lab);
     a_browser_logs_in_and_out(&lab);
+}
+
+/// Three minutes, and a program that no package of Debian has: not one of those that CI runs.
+#[test]
+#[ignore = "it needs schemathesis: `make contract` says where from, and runs it"]
+fn the_gateway_keeps_its_contract() {
+    let lab = boot("gateway-contract", ACCESS);
+    lab.sh(&format!("printf '{LIMITS}' >> /etc/cpe/gateway.toml"))
+        .ok();
+    with_tls(&lab);
     schemathesis_finds_nothing(&lab);
     // It may have emptied assemblies; it has guessed no ETag, and so destroyed nothing.
     for (key, switch) in [(FOUR, "standby"), (FIVE, "maintenance")] {
@@ -282,13 +290,6 @@ fn schemathesis_finds_nothing(lab: &Lab) {
             .output()
             .expect("tests/gateway/schemathesis.sh can be run");
         let told = String::from_utf8_lossy(&run.stdout);
-        if run.status.code() == Some(77) {
-            eprintln!(
-                "NOT RUN, the contract was not tried against the gateway: {}",
-                String::from_utf8_lossy(&run.stderr)
-            );
-            return;
-        }
         assert!(
             run.status.success(),
             "{role}: {told}\n{}",
