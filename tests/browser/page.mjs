@@ -8,6 +8,12 @@ const HOSTILE = '<img src=x onerror=alert(1)><script>alert(2)</script>';
 const isLive = page => until('the page is live', () => page.evaluate(() => document.getElementById('live').textContent === 'live'));
 const text = (page, selector) => page.locator(selector).first().innerText();
 
+// The script that acts is fetched after the page is live.
+const acts = page => until('the box is open', async () => {
+  await page.keyboard.press('a');
+  return page.locator('dialog[open]').count();
+});
+
 async function all_at_a_glance() {
   const page = await open('alice', '/');
   await isLive(page);
@@ -111,6 +117,104 @@ async function what_agents_say_is_text() {
   await close(page);
 }
 
+async function failures_are_forgotten_by_keyboard() {
+  const page = await open('alice', SHOP);
+  await isLive(page);
+  const given = [];
+  page.on('request', request => { if (request.url().endsWith('/operations')) given.push([request.postDataJSON(), request.headers()['idempotency-key']]); });
+  const told = () => text(page, 'dialog[open] form');
+  const act = async verb => {
+    await acts(page);
+    await page.locator('#do-verb').selectOption(verb);
+    await page.locator('dialog[open] button.main').focus();
+    await page.keyboard.press('Enter');
+  };
+  await act('refresh');
+  await until('it is said what that means', async () => /looked at again, also what is well/.test(await told()));
+  assert.deepEqual(given, [], 'nothing is done yet');
+  await page.keyboard.press('Escape');
+  await page.locator('#failures button').focus();
+  await page.keyboard.press('Enter');
+  await until('service and assembly are chosen', () => page.locator('dialog[open] [name="service"]').count());
+  assert.deepEqual(await page.locator('dialog[open] select').evaluateAll(all => all.map(it => it.value)), ['cleanup', 'app', 'app1']);
+  // To cancel or to go on, past what is chosen.
+  for (const key of ['Tab', 'Tab', 'Tab', 'Tab', 'Enter']) await page.keyboard.press(key);
+  await until('the failure is named', async () => /app on app1.*monitor failed/s.test(await told()));
+  await isAccessible(page, 'what a clean-up means');
+  // The answer is lost; the same order is sent again with the same key, and is done once.
+  let isFirst = true;
+  await page.route('**/operations', async route => {
+    if (!isFirst) return route.continue();
+    isFirst = false;
+    await route.fetch();
+    await route.abort();
+  });
+  const before = Number(sh('cpectl events --json | wc -l'));
+  await page.keyboard.press('Enter');
+  await until('it is said that nobody answered', async () => /does not answer/.test(await told()));
+  await page.locator('dialog[open] button.main').focus();
+  await page.keyboard.press('Enter');
+  await until('it is done', async () => await page.locator('dialog[open]').count() === 0);
+  await until('no failure is left', async () => await page.locator('#failures li').count() === 0);
+  assert.deepEqual(given.map(it => it[0]), Array(2).fill({ service: 'app', assembly: 'app1', operation: 'cleanup' }));
+  assert.equal(given[0][1], given[1][1]);
+  const done = sh(`cpectl events --json | tail -n +${before + 1}`).split('\n').filter(line => line.includes('"cleanup"'));
+  assert.equal(done.length, 1, done.join('\n'));
+  await act('refresh');
+  await until('it is said what that means', async () => /looked at again/.test(await told()));
+  await page.keyboard.press('Enter');
+  await until('that is done too', async () => await page.locator('dialog[open]').count() === 0);
+  assert.deepEqual(given.at(-1)[0], { operation: 'refresh' });
+  await until('all is well', async () => await text(page, 'h1 .state') === 'active', 60);
+  await close(page);
+}
+
+async function power_is_switched_by_name() {
+  const page = await open('alice', SHOP);
+  await isLive(page);
+  const fence = async (assembly, power) => {
+    await acts(page);
+    await page.locator('#do-verb').selectOption('fence');
+    await page.locator('dialog[open] [name="assembly"]').selectOption(assembly);
+    await page.locator('dialog[open] [name="power"]').selectOption(power);
+    await page.locator('dialog[open] button.main').click();
+  };
+  const confirm = async name => {
+    assert.ok(await page.locator('dialog[open] button.danger').isDisabled());
+    await page.keyboard.type(name);
+    await page.keyboard.press('Enter');
+    await until('it is taken', async () => await page.locator('dialog[open]').count() === 0);
+  };
+  const place = await column(page, 'app');
+  await fence(place, 'reboot');
+  // What follows is simulated before anything is done.
+  await until('what would follow is shown', () => page.locator('dialog[open] #losses').count());
+  assert.match(await page.locator('dialog[open]').innerText(), new RegExp(`${place} loses its power.*would run without ${place}`, 's'));
+  await isAccessible(page, 'what fencing means');
+  await shot(page, 'fence', false);
+  await page.keyboard.type('web');
+  await page.keyboard.press('Enter');
+  assert.ok(await page.locator('dialog[open]').count(), 'that is not its name');
+  await page.keyboard.press('Control+A');
+  await confirm(place);
+  await until('app is elsewhere', async () => !['', place].includes(await column(page, 'app')), 60);
+  await until('all is well again', async () => await text(page, 'h1 .state') === 'active', 90);
+  // Nothing can switch it off: somebody looks, and says that it is down. polkit looks for changes once a second.
+  const lost = await column(page, 'web');
+  sh(`mv /etc/polkit-1/rules.d/60-dpe-unit-fencing.rules /srv/; sleep 1.5; systemctl kill --signal=KILL systemd-nspawn@${lost}.service`);
+  const button = page.locator('#fencing button', { hasText: 'Confirm' });
+  await until('it is being made safe', () => button.count(), 30);
+  await button.click();
+  await page.locator('dialog[open] button.main').click();
+  await until('it is said what that means', async () => /services run twice/.test(await text(page, 'dialog[open]')));
+  await confirm(lost);
+  await until('web is elsewhere', async () => !['', lost].includes(await column(page, 'web')) && await page.locator('.card[data-move="web"][data-state="started"]').count(), 30);
+  sh(`mv /srv/60-dpe-unit-fencing.rules /etc/polkit-1/rules.d/; systemctl restart systemd-nspawn@${lost}.service`);
+  await until('all is well again', async () => await text(page, 'h1 .state') === 'active', 90);
+  await until('web is at home', async () => await column(page, 'web') === lost, 60);
+  await close(page);
+}
+
 async function without_scripts() {
   const page = await open('alice', SHOP, { javaScriptEnabled: false });
   const told = await page.locator('main').innerText();
@@ -118,7 +222,7 @@ async function without_scripts() {
     assert.ok(told.includes(part), `${part}: ${told}`);
   }
   assert.equal(await page.locator('noscript meta[http-equiv=refresh]').getAttribute('content'), '10');
-  assert.equal(await page.locator('#act:visible, a:visible:has-text("Deploy…")').count(), 0);
+  assert.equal(await page.locator('#act:visible, [data-verb]:visible, a:visible:has-text("Deploy…")').count(), 0);
   await shot(page, 'without-scripts');
   await page.locator('a.name', { hasText: 'db' }).last().click();
   assert.match(await text(page, '.lead'), /db is started on db1/);
@@ -311,7 +415,7 @@ async function strangers_log_in() {
 }
 
 const CASES = [all_at_a_glance, who_may_less_is_offered_less, by_keyboard_alone, a_lost_assembly_moves_its_cards, what_agents_say_is_text, without_scripts,
-  silence_is_said, a_document_is_planned_and_applied, what_would_follow, names_are_typed_before_it_is_too_late, small_screens, strangers_log_in];
+  failures_are_forgotten_by_keyboard, power_is_switched_by_name, silence_is_said, a_document_is_planned_and_applied, what_would_follow, names_are_typed_before_it_is_too_late, small_screens, strangers_log_in];
 const wanted = (process.env.CASES ?? '').split(',').filter(Boolean);
 let code = 0;
 for (const what of CASES) {

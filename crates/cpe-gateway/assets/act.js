@@ -1,20 +1,28 @@
-// Verbs: chosen, planned, looked at, and only then done. Destroying has the name typed.
+// Verbs: chosen, shown with what they would bring, and only then done. What cannot be taken back has the name typed.
 import { Refused, ask, holds, make, planned, size } from './ask.js';
+import { MEANINGS } from './mean.js';
 
-// verb: what it needs; the gateway plans all but the last.
+// verb: what it needs. The gateway plans those that have no meaning of their own.
 const VERBS = {
-  move: { needs: ['service', 'assembly?'], plan: true, text: 'Move a service', timed: true },
-  ban: { needs: ['service', 'assembly'], plan: true, text: 'Ban a service from an assembly', timed: true },
-  clear: { needs: ['service', 'assembly?'], plan: true, text: 'Clear moves and bans' },
-  disable: { needs: ['service'], plan: true, text: 'Stop a service' },
-  enable: { needs: ['service'], plan: true, text: 'Let a service run again' },
-  restart: { needs: ['service'], plan: true, text: 'Restart a service' },
-  unmanage: { needs: ['service'], plan: true, text: 'Leave a service alone' },
-  manage: { needs: ['service'], plan: true, text: 'Manage a service again' },
-  standby: { needs: ['assembly'], plan: true, text: 'Standby: keep no services there' },
-  unstandby: { needs: ['assembly'], plan: true, text: 'End of standby' },
+  move: { needs: ['service', 'assembly?'], text: 'Move a service', timed: true },
+  ban: { needs: ['service', 'assembly'], text: 'Ban a service from an assembly', timed: true },
+  clear: { needs: ['service', 'assembly?'], text: 'Clear moves and bans' },
+  disable: { needs: ['service'], text: 'Stop a service' },
+  enable: { needs: ['service'], text: 'Let a service run again' },
+  restart: { needs: ['service'], text: 'Restart a service' },
+  unmanage: { needs: ['service'], text: 'Leave a service alone' },
+  manage: { needs: ['service'], text: 'Manage a service again' },
+  cleanup: { needs: ['service?', 'assembly?'], text: 'Forget failures' },
+  refresh: { needs: ['service?', 'assembly?'], text: 'Look again at all that runs' },
+  standby: { needs: ['assembly'], text: 'Standby: keep no services there' },
+  unstandby: { needs: ['assembly'], text: 'End of standby' },
+  fence: { needs: ['assembly'], owner: true, text: 'Fence: switch the power of an assembly' },
+  'confirm-fenced': { needs: ['assembly'], owner: true, text: 'Confirm that an assembly is down' },
   destroy: { needs: [], owner: true, text: 'Destroy the deployment' },
 };
+const POWERS = [['reboot', 'off and on again'], ['off', 'off, and it stays off'], ['on', 'on']];
+const SERVICES = [['stop', 'are stopped'], ['keep', 'go on without it']];
+const TIMES = [[1, 'for 1 hour'], [2, 'for 2 hours'], [8, 'for 8 hours'], [24, 'for a day']];
 
 let subject, role, box;
 const owns = () => role === 'owner' || role === 'admin';
@@ -44,42 +52,36 @@ function open(at) {
 
 // First step: what, and with whom.
 function choose(verb, given) {
+  const options = (all, chosen) => all.map(([value, text]) => make('option', { value, selected: value === chosen }, text));
   const offered = Object.entries(VERBS).filter(([, it]) => !it.owner || owns());
-  const options = (all, chosen, none) => [...(none ? [make('option', { value: '' }, none)] : []), ...all.map(it => make('option', { value: it, selected: it === chosen }, it))];
-  const select = make('select', { id: 'do-verb' }, ...offered.map(([name, it]) => make('option', { value: name, selected: name === verb }, it.text)));
+  const select = make('select', { id: 'do-verb' }, ...options(offered.map(([name, it]) => [name, it.text]), verb));
   const fields = make('div', { class: 'fields' });
-  const more = make('div', { class: 'plan', 'aria-live': 'polite' });
   const go = make('button', { class: 'main' }, 'Plan');
-  const form = make('form', {}, make('h2', { id: 'do-title' }, `Act on ${subject.dataset.deployment}`), make('label', {}, 'What', select), fields, more,
-    make('p', { class: 'buttons' }, make('button', { type: 'button', 'data-close': true }, 'Cancel'), go));
-  show(form);
-  const value = name => fields.querySelector(`[name="${name}"]`)?.value ?? '';
+  const { more } = sheet(`Act on ${subject.dataset.deployment}`, [make('label', {}, 'What', select), fields], [go], () => {
+    const wanted = { verb: select.value };
+    for (const field of fields.querySelectorAll('select')) wanted[field.name] = field.value;
+    return MEANINGS[wanted.verb] ? explain(wanted) : plan(wanted);
+  });
   const draw = () => {
     const it = VERBS[select.value];
-    const services = [...new Set([...names('.card', 'service'), ...names('.card', 'in')])];
-    const kept = { service: value('service') || given.service, assembly: value('assembly') || given.assembly };
+    const add = (name, title, all, required) => fields.append(make('label', {}, title, make('select', { name, required }, ...options(all, given[name]))));
     fields.replaceChildren();
     for (const need of it.needs) {
       const name = need.replace('?', '');
-      const all = name === 'service' ? services : names('.column', 'assembly');
-      const field = make('select', { name, required: need === name }, ...options(all, kept[name], need === name ? null : name === 'service' ? 'all' : 'any'));
-      fields.append(make('label', {}, name === 'service' ? 'Service or group' : 'Assembly', field));
+      const isOf = name === 'service';
+      const all = isOf ? [...new Set([...names('.card', 'service'), ...names('.card', 'in')])] : names('.column', 'assembly');
+      add(name, isOf ? 'Service or group' : 'Assembly', [...(need === name ? [] : [['', isOf ? 'all' : 'any']]), ...all.map(it => [it, it])], need === name);
     }
-    if (it.timed) {
-      const times = [['', select.value === 'ban' ? 'until it is cleared' : 'until it is there'], ['3600000', 'for 1 hour'], ['7200000', 'for 2 hours'], ['28800000', 'for 8 hours'], ['86400000', 'for a day']];
-      fields.append(make('label', {}, 'How long', make('select', { name: 'for' }, ...times.map(([ms, text]) => make('option', { value: ms }, text)))));
-    }
-    if (select.value === 'destroy') fields.append(make('label', {}, 'Its services', make('select', { name: 'services' }, make('option', { value: 'stop' }, 'are stopped'), make('option', { value: 'keep' }, 'go on without it'))));
+    if (it.timed) add('for', 'How long', [['', select.value === 'ban' ? 'until it is cleared' : 'until it is there'], ...TIMES]);
+    if (select.value === 'fence') add('power', 'How', POWERS);
+    if (select.value === 'destroy') add('services', 'Its services', SERVICES);
     more.replaceChildren();
-    go.textContent = it.plan ? 'Plan' : 'Next';
+    go.textContent = MEANINGS[select.value] ? 'Next' : 'Plan';
   };
   select.addEventListener('change', draw);
+  // What somebody has chosen stays for another verb; what only stood first does not.
+  fields.addEventListener('change', event => { given[event.target.name] = event.target.value; });
   draw();
-  form.addEventListener('submit', event => {
-    event.preventDefault();
-    const wanted = { verb: select.value, service: value('service'), assembly: value('assembly'), for: value('for'), services: value('services') };
-    busy(form, () => VERBS[wanted.verb].plan ? plan(wanted) : destroy(wanted), more);
-  });
   select.focus();
 }
 
@@ -87,33 +89,26 @@ function choose(verb, given) {
 async function plan(wanted, force = false) {
   const body = { deployment: subject.dataset.deployment, verb: wanted.verb, force };
   for (const key of ['service', 'assembly']) if (wanted[key]) body[key] = wanted[key];
-  if (wanted.for) body.for_ms = Number(wanted.for);
+  if (wanted.for) body.for_ms = wanted.for * 3_600_000;
   else if (wanted.verb === 'ban') body.lifetime = 'cleared';
   decide(await ask('POST', '/v1/plans', body), () => plan(wanted, true));
 }
 function decide(what, forced) {
   const sure = holds(what) || what.forced;
-  const title = make('h2', { id: 'do-title', tabindex: '-1' }, sure ? 'This would be done' : 'This would not hold');
-  const more = make('div', { class: 'plan', 'aria-live': 'polite' });
   const go = sure && !what.plan.unchanged && make('button', { class: 'main' }, does(what));
   const anyway = !sure && make('button', { type: 'button', class: 'danger' }, 'Do it all the same…');
-  const form = make('form', {}, title, planned(what), more, make('p', { class: 'buttons' }, make('button', { type: 'button', 'data-close': true }, go || anyway ? 'Cancel' : 'Close'), anyway, go));
-  show(form);
+  const { form, more, title } = sheet(sure ? 'This would be done' : 'This would not hold', [planned(what)], [anyway, go], async () => {
+    try {
+      await ask('POST', `/v1/plans/${what.id}/apply`, null, { 'Idempotency-Key': crypto.randomUUID() });
+      close();
+    } catch (error) {
+      if (!error.problem?.plan) throw error;
+      decide(error.problem.plan);
+      box.querySelector('.plan').prepend(make('p', { class: 'wrong', role: 'alert' }, error.message));
+    }
+  });
   (go || title).focus();
   if (anyway) anyway.addEventListener('click', () => busy(form, forced, more));
-  form.addEventListener('submit', event => {
-    event.preventDefault();
-    busy(form, async () => {
-      try {
-        await ask('POST', `/v1/plans/${what.id}/apply`, null, { 'Idempotency-Key': crypto.randomUUID() });
-        close();
-      } catch (error) {
-        if (!error.problem?.plan) throw error;
-        decide(error.problem.plan);
-        box.querySelector('.plan').prepend(make('p', { class: 'wrong', role: 'alert' }, error.message));
-      }
-    }, more);
-  });
 }
 
 function does(what) {
@@ -122,31 +117,32 @@ function does(what) {
   return number === '1 action' ? 'Do this action' : `Do these ${number}`;
 }
 
-// What cannot be taken back: said in a sentence, and the name is typed.
-function destroy(wanted) {
-  const name = subject.dataset.deployment;
-  const keeps = wanted.services === 'keep';
-  const sentence = `The deployment ends, and its document is gone. Its services ${keeps ? 'go on, and nobody watches them' : 'are stopped'}.`;
-  const more = make('div', { class: 'plan', 'aria-live': 'polite' });
-  const field = make('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', id: 'do-typed' });
-  const go = make('button', { class: 'danger', disabled: true }, 'Destroy the deployment');
-  const form = make('form', {}, make('h2', { id: 'do-title' }, 'Destroy the deployment'), make('p', {}, sentence),
-    make('label', {}, `Type ${name} to confirm`, field), more, make('p', { class: 'buttons' }, make('button', { type: 'button', 'data-close': true }, 'Cancel'), go));
-  field.addEventListener('input', () => { go.disabled = field.value !== name; });
-  form.addEventListener('submit', event => {
-    event.preventDefault();
-    if (field.value !== name) return;
-    busy(form, async () => {
-      await ask('DELETE', `/v1/deployments/${encodeURIComponent(name)}?services=${wanted.services}`, null, { 'If-Match': `"g${subject.dataset.generation}"` });
-      location.assign('/');
-    }, more);
+// The same of what the gateway does not plan.
+function explain(wanted) {
+  const { text } = VERBS[wanted.verb];
+  const { says, typed, give } = MEANINGS[wanted.verb](wanted);
+  const field = typed && make('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', id: 'do-typed' });
+  const go = give && make('button', { class: typed ? 'danger' : 'main', disabled: Boolean(typed) }, text.split(':')[0]);
+  const content = says.map(it => typeof it === 'string' ? make('p', {}, it) : it);
+  const { form, more, title } = sheet(text, [...content, field && make('label', {}, `Type ${typed} to confirm`, field)], [go], async () => {
+    if (!give || (typed && field.value !== typed)) return;
+    await give(more);
+    if (form.isConnected) close();
   });
-  show(form);
-  field.focus();
+  field?.addEventListener('input', () => { go.disabled = field.value !== typed; });
+  (field || go || title).focus();
 }
 
 // --- the box
-function show(form) {
+function sheet(text, content, buttons, work) {
+  const more = make('div', { class: 'plan', 'aria-live': 'polite' });
+  const title = make('h2', { id: 'do-title', tabindex: '-1' }, text);
+  const leave = make('button', { type: 'button', 'data-close': true }, buttons.some(Boolean) ? 'Cancel' : 'Close');
+  const form = make('form', {}, title, ...content, more, make('p', { class: 'buttons' }, leave, ...buttons));
+  form.addEventListener('submit', event => {
+    event.preventDefault();
+    busy(form, () => work(), more);
+  });
   if (!box) {
     box = make('dialog', { 'aria-labelledby': 'do-title' });
     box.addEventListener('click', event => { if (event.target.closest('[data-close]')) close(); });
@@ -154,6 +150,7 @@ function show(form) {
   }
   box.replaceChildren(form);
   if (!box.open) box.showModal();
+  return { form, more, title };
 }
 function close() {
   box.close();

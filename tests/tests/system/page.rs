@@ -10,7 +10,7 @@ use crate::gateway::with_tls;
 
 const GUESTS: [&str; 4] = ["web1", "web2", "app1", "db1"];
 /// In `tests/browser/page.mjs`.
-const CASES: usize = 12;
+const CASES: usize = 14;
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// alice may do all of it; bob, and who logs in with token `web`, look at `shop`.

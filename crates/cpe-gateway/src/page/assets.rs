@@ -29,6 +29,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("keys.js", SCRIPT, include_str!("../../assets/keys.js")),
     ("ask.js", SCRIPT, include_str!("../../assets/ask.js")),
     ("act.js", SCRIPT, include_str!("../../assets/act.js")),
+    ("mean.js", SCRIPT, include_str!("../../assets/mean.js")),
     ("deploy.js", SCRIPT, include_str!("../../assets/deploy.js")),
 ];
 

@@ -53,8 +53,8 @@ pub(super) async fn page(
             (transition(status))
             (problems(status))
             (orders(&viewer, status))
-            (failures(status))
-            (fencing(status))
+            (failures(&viewer, status))
+            (fencing(&viewer, status))
             (story::of(&app, &name))
         }
         (events::list(&app, &viewer, &name, 40))
@@ -201,14 +201,15 @@ fn transition(status: &DeploymentStatus) -> Markup {
     }
 }
 
-fn failures(status: &DeploymentStatus) -> Markup {
+fn failures(viewer: &Viewer, status: &DeploymentStatus) -> Markup {
+    let may = viewer.may(Role::Operator, &status.name);
     html! {
         @if !status.failures.is_empty() {
             section #failures aria-labelledby="failures-title" {
                 h2 #failures-title { "Failures " span.number { (status.failures.len()) } }
                 ol.failures {
                     @for failure in &status.failures {
-                        li.recovered[since(status, failure).is_some()] {
+                        li.recovered[since(status, failure).is_some()] data-failed=(failure.service) data-on=(failure.assembly) {
                             p {
                                 b { (failure.service) } " on " b { (failure.assembly) }
                                 span.what { (failure.operation.split('/').next().unwrap_or_default()) " failed" (times(failure)) }
@@ -216,6 +217,9 @@ fn failures(status: &DeploymentStatus) -> Markup {
                             }
                             p.cause { (failure.reason) }
                             p.remedy { (remedy(status, failure)) }
+                            @if may {
+                                p { button.script.small type="button" data-verb="cleanup" data-of=(failure.service) data-at=(failure.assembly) { "Clean up…" } }
+                            }
                         }
                     }
                 }
@@ -263,7 +267,8 @@ fn remedy(status: &DeploymentStatus, failure: &FailureStatus) -> Markup {
     }
 }
 
-fn fencing(status: &DeploymentStatus) -> Markup {
+fn fencing(viewer: &Viewer, status: &DeploymentStatus) -> Markup {
+    let may = viewer.may(Role::Owner, &status.name);
     let is_open = |it: &&FencingStatus| {
         matches!(
             it.result,
@@ -290,6 +295,9 @@ fn fencing(status: &DeploymentStatus) -> Markup {
                         li {
                             b { (attempt.assembly) } " by " (attempt.device) ": " (attempt.result.as_str()) ", since " (moment(attempt.began))
                             p.cause { (attempt.reason) @if !attempt.detail.is_empty() { " – " (attempt.detail) } }
+                            @if may {
+                                p { button.script.small type="button" data-verb="confirm-fenced" data-at=(attempt.assembly) { "Confirm that it is down…" } }
+                            }
                         }
                     }
                 }

@@ -89,7 +89,7 @@ fn column(
     );
     html! {
         li id=(format!("asm-{}", assembly.name)) class=(format!("column {}", sign.tone)) data-assembly=(assembly.name)
-            data-state=(sign.word) data-standby[assembly.standby] data-gone[is_gone] {
+            data-state=(sign.word) data-attempt=[waits(assembly)] data-standby[assembly.standby] data-gone[is_gone] {
             header {
                 h3 {
                     @if may_act { button.pick type="button" title="Act on it" { (assembly.name) } } @else { span.pick { (assembly.name) } }
@@ -111,6 +111,11 @@ fn column(
             }
         }
     }
+}
+
+/// The loss for which it is being made safe.
+fn waits(assembly: &AssemblyStatus) -> Option<&str> {
+    Some(assembly.fencing_attempt.as_str()).filter(|attempt| !attempt.is_empty())
 }
 
 fn card(status: &DeploymentStatus, service: &ServiceStatus, homes: &Homes<'_>) -> Markup {

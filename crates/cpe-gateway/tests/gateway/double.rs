@@ -11,8 +11,8 @@ use cpe_bus::{
     DeploymentEntry, Error, Event, Fields, GenerationEntry, ProblemRecord, Result, json,
 };
 use cpe_status::{
-    AssemblyState, AssemblyStatus, DeploymentState, DeploymentStatus, Plan, PlanAction, PlanBasis,
-    ServicePlan, ServiceState, ServiceStatus,
+    AssemblyState, AssemblyStatus, DeploymentState, DeploymentStatus, FailureStatus, FencingResult,
+    FencingStatus, Plan, PlanAction, PlanBasis, ServicePlan, ServiceState, ServiceStatus,
 };
 use zbus::Connection;
 use zbus::message::Header;
@@ -135,10 +135,30 @@ impl CpeDouble {
             state: DeploymentState::Active,
             generation: known.documents[name].len() as u64,
             epoch: 1,
-            assemblies: vec![AssemblyStatus {
-                name: "web1".into(),
-                state: AssemblyState::Online,
-                ..AssemblyStatus::default()
+            assemblies: vec![
+                AssemblyStatus {
+                    name: "web1".into(),
+                    state: AssemblyState::Online,
+                    ..AssemblyStatus::default()
+                },
+                AssemblyStatus {
+                    name: "web2".into(),
+                    state: AssemblyState::Fencing,
+                    fencing_attempt: "1-1".into(),
+                    ..AssemblyStatus::default()
+                },
+            ],
+            failures: vec![FailureStatus {
+                service: "web".into(),
+                assembly: "web1".into(),
+                operation: "monitor/10000".into(),
+                ..FailureStatus::default()
+            }],
+            fencing: vec![FencingStatus {
+                assembly: "web2".into(),
+                attempt: "1-1".into(),
+                result: FencingResult::Pending,
+                ..FencingStatus::default()
             }],
             services: vec![ServiceStatus {
                 name: "web".into(),

@@ -82,6 +82,14 @@ async fn each_viewer_sees_their_deployments_and_what_they_may_do() {
             deploys,
             "{who}"
         );
+        let offers = |verb: &str| page.text.contains(&format!("data-verb=\"{verb}\""));
+        assert_eq!(offers("cleanup"), acts, "{who}");
+        assert_eq!(offers("confirm-fenced"), deploys, "{who}");
+        assert!(
+            page.text.contains("data-attempt=\"1-1\""),
+            "of web2, and of no other"
+        );
+        assert_eq!(page.text.matches("data-attempt").count(), 1);
         let deploy = shown(&setting, who, "/deployments/shop/deploy").await;
         is_page(&deploy, if deploys { 200 } else { 403 });
     }

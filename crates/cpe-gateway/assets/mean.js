@@ -1,0 +1,79 @@
+// What verbs mean that the gateway does not plan: said in sentences, and with what is known to follow.
+import { Refused, ask, make } from './ask.js';
+
+const of = wanted => `${wanted.service || 'all services'}${wanted.assembly ? ` on ${wanted.assembly}` : ''}`;
+const subject = () => document.getElementById('subject').dataset;
+const place = () => `/v1/deployments/${encodeURIComponent(subject().deployment)}`;
+
+// verb: what is said, which name is typed, and what is done then; nothing, if it cannot be.
+export const MEANINGS = {
+  cleanup: wanted => ({
+    says: [`The failures of ${of(wanted)} are forgotten, and what failed last is looked at again. It may run again where it failed.`, failures(wanted)],
+    give: once(wanted),
+  }),
+  refresh: wanted => ({
+    says: [`The failures of ${of(wanted)} are forgotten, and all is looked at again, also what is well.`, 'Until each place has answered, nothing is started or stopped.'],
+    give: once(wanted),
+  }),
+  fence: wanted => {
+    const { assembly, power } = wanted;
+    const give = once(wanted);
+    if (power === 'on') return { says: [`${assembly} is switched on, if it is safe.`], give };
+    const after = power === 'off' ? 'It stays off until somebody switches it on.' : 'It is switched on again.';
+    return { says: [`${assembly} loses its power at once, with all that runs there. What can run elsewhere starts there. ${after}`, without(assembly)], typed: assembly, give };
+  },
+  'confirm-fenced': wanted => {
+    const { assembly } = wanted;
+    const column = document.getElementById(`asm-${assembly}`);
+    // Of the loss that is shown now, and of no later one.
+    const attempt = column?.dataset.attempt;
+    if (!attempt) return { says: [`${assembly} is not being made safe: there is nothing to confirm.`] };
+    const warning = `You say that nothing runs in ${assembly}. If something does, services run twice, and data may be destroyed. Look at the machine first.`;
+    return { says: [column.querySelector('.reason')?.innerText ?? '', make('p', { class: 'wrong' }, warning)], typed: assembly, give: once({ ...wanted, attempt }) };
+  },
+  destroy: ({ services }, { deployment, generation } = subject()) => ({
+    says: [`The deployment ends, and its document is gone. Its services ${services === 'keep' ? 'go on, and nobody watches them' : 'are stopped'}.`],
+    typed: deployment,
+    give: async () => {
+      await ask('DELETE', `${place()}?services=${services}`, null, { 'If-Match': `"g${generation}"` });
+      location.assign('/');
+    },
+  }),
+};
+
+// Does it once, however often the button is pressed: the key is made when it is shown.
+function once({ verb, ...order }) {
+  const key = crypto.randomUUID(), all = `${place()}/operations`;
+  for (const name in order) if (!order[name]) delete order[name];
+  order.operation = verb;
+  return async more => {
+    let told = await ask('POST', all, order, { 'Idempotency-Key': key });
+    while (told.state === 'running') {
+      more.replaceChildren(make('p', {}, 'It is being done …'));
+      told = await ask('GET', `${all}/${key}?wait=30s`);
+    }
+    if (told.problem) throw new Refused(told.problem);
+  };
+}
+
+// Those that are shown now.
+function failures({ service, assembly }) {
+  const isOf = it => !service || it === service || document.querySelector(`.card[data-service="${CSS.escape(it)}"][data-in="${CSS.escape(service)}"]`);
+  const all = [...document.querySelectorAll('[data-failed]')].filter(it => isOf(it.dataset.failed) && (!assembly || it.dataset.on === assembly));
+  if (!all.length) return 'None are known now.';
+  return make('ul', { class: 'remedies' }, ...all.map(it => make('li', {}, it.firstElementChild.innerText)));
+}
+
+// What would follow without an assembly, as the page about that has it. Nobody has to wait for it.
+function without(assembly) {
+  const box = make('div', { 'aria-live': 'polite' }, 'What would follow is being simulated …');
+  const request = new XMLHttpRequest();
+  request.open('GET', `${place().slice(3)}/what-if?lose=${encodeURIComponent(assembly)}`);
+  request.responseType = 'document';
+  request.onloadend = () => {
+    const found = request.status === 200 && request.response?.getElementById('losses');
+    box.replaceChildren(found ? document.adoptNode(found) : 'What would follow could not be simulated.');
+  };
+  request.send();
+  return box;
+}
