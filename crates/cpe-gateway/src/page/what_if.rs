@@ -96,7 +96,7 @@ fn told(report: &RoomReport, lost: &[String]) -> Markup {
                 " Nothing is changed."
             }
             @for loss in &report.losses { (one(loss)) }
-            @if report.losses.is_empty() { p { "Nothing that runs would change." } }
+            @if report.losses.is_empty() { p { "No service would run less than now." } }
             @if !report.down_already.is_empty() { p.note { "Down already: " (report.down_already.join(", ")) } }
         }
     }
