@@ -1,11 +1,11 @@
 //! Letting guests in again, by the device that provides unfencing, and how that goes wrong.
 
 use controller::{AssemblyId, Effect, Input, Operation, Task, UnfenceRequest};
+use sim_kit::{MS, SECOND};
 
 use crate::equipment::FABRIC;
 use crate::gate::LettingIn;
 use crate::queue::SimEvent;
-use crate::time::{MS, SECOND};
 use crate::world::World;
 
 /// The end of a DPE ends what it had run within this time, µs. The controller counts on five

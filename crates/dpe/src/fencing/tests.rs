@@ -442,7 +442,7 @@ async fn a_kill_that_failed_is_told_if_the_unit_does_not_stop() {
 
 /// Lets web1 in with the fake agent, within three seconds.
 async fn let_in(gate: &Gate, ends: tokio::sync::watch::Receiver<bool>) -> Result<(), String> {
-    let mut used = use_of("web1", "fence_fake", Vec::new());
+    let mut used = use_of("web1", "fence_fake", &[], &BTreeSet::new());
     used.device.unfences = true;
     let request = UnfenceRequest {
         assembly: "web1".into(),
