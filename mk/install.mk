@@ -17,6 +17,9 @@ BINARIES    := $(CARGO_TARGET_DIR)/$(PROFILE)
 COMMANDS    := cpectl policy-simulate
 DAEMONS     := cpe dpe cpe-agent cpe-fence cpe-notify cpe-gateway
 PROGRAMS    := $(DAEMONS) $(COMMANDS)
+# Pages about files and words: those of agent.conf and of sinks are written by their programs, the others by `manual`.
+FILE_PAGES  := cpe.toml cpe-access cpe-agent.conf cpe-deployment cpe-gateway.toml cpe-sinks
+WORD_PAGES  := cpe-errors cpe-events cpe-rest cpe-states
 
 bindir      := $(DESTDIR)$(PREFIX)/bin
 mandir      := $(DESTDIR)$(PREFIX)/share/man
@@ -53,10 +56,12 @@ install-files:
 
 # Each program writes its own man pages and completions, so that they cannot disagree with its options.
 install-texts:
-	install -d $(mandir)/man1 $(mandir)/man5 $(mandir)/man8 $(bashdir) $(zshdir) $(fishdir)
+	install -d $(mandir)/man1 $(mandir)/man5 $(mandir)/man7 $(mandir)/man8 $(bashdir) $(zshdir) $(fishdir)
 	$(BINARIES)/cpectl man $(mandir)/man1
 	for p in $(DAEMONS); do $(BINARIES)/$$p man $(mandir)/man8 || exit 1; done
 	$(BINARIES)/cpe-notify man-sinks $(mandir)/man5
+	$(BINARIES)/cpe-agent man-conf $(mandir)/man5
+	$(BINARIES)/manual $(mandir)
 	$(BINARIES)/policy-simulate manual > $(mandir)/man1/policy-simulate.1
 	for p in $(COMMANDS); do \
 	  $(BINARIES)/$$p completions bash > $(bashdir)/$$p && \
@@ -77,6 +82,7 @@ uninstall: ## take away what install put there
 	for f in $(filter usr/%,$(UNIT_FILES)); do rm -f $(DESTDIR)$(PREFIX)/$${f#usr/}; done
 	for p in $(COMMANDS); do rm -f $(mandir)/man1/$$p.1 $(mandir)/man1/$$p-*.1 $(bashdir)/$$p $(zshdir)/_$$p $(fishdir)/$$p.fish; done
 	for p in $(DAEMONS); do rm -f $(mandir)/man8/$$p.8; done
-	rm -f $(mandir)/man5/cpe-sinks.5
+	for p in $(FILE_PAGES); do rm -f $(mandir)/man5/$$p.5; done
+	for p in $(WORD_PAGES); do rm -f $(mandir)/man7/$$p.7; done
 	for f in docs/bus/*.xml; do rm -f $(busdir)/$${f##*/}; done
 	rm -rf $(docdir) $(DESTDIR)$(PREFIX)/share/cpe

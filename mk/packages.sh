@@ -6,7 +6,7 @@ set -euo pipefail
 # program:package pairs; a program that is there is never reinstalled
 needs="cc:gcc make:make dbus-daemon:dbus-daemon busctl:systemd mmdebstrap:mmdebstrap xmllint:libxml2-utils unshare:util-linux
        nsenter:util-linux ip:iproute2 python3:python3-minimal curl:curl pgrep:procps ssh:openssh-client
-       node:nodejs npm:npm dh:debhelper lintian:lintian rpmbuild:rpm rpmlint:rpmlint cpio:cpio"
+       node:nodejs npm:npm dh:debhelper lintian:lintian rpmbuild:rpm rpmlint:rpmlint cpio:cpio man:man-db"
 # Ubuntu's chromium is a snap, which cannot look into the tests' networks: there the page is not tested in a browser.
 grep -qs '^ID=ubuntu$' /etc/os-release || needs+=" chromium:chromium"
 packages=()

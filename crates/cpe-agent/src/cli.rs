@@ -165,6 +165,12 @@ pub enum Task {
         /// The directory
         directory: PathBuf,
     },
+    /// Write the manual page of /etc/cpe/agent.conf into a directory
+    #[command(hide = true)]
+    ManConf {
+        /// The directory
+        directory: PathBuf,
+    },
     /// Print shell completions
     #[command(hide = true)]
     Completions {

@@ -31,6 +31,17 @@ fn main() -> anyhow::Result<ExitCode> {
             cpe_daemon::man_page(Arguments::command(), "8", MAN_SECTIONS, directory)?;
             return Ok(ExitCode::SUCCESS);
         }
+        Some(Task::ManConf { directory }) => {
+            let about = "settings of the guest agent of the Cloud Policy Engine";
+            cpe_daemon::variables_page(
+                &Arguments::command(),
+                "cpe-agent.conf",
+                "/etc/cpe/agent.conf",
+                about,
+                directory,
+            )?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Some(Task::Completions { shell }) => {
             clap_complete::generate(
                 *shell,
@@ -166,7 +177,7 @@ Values of a boot last until the guest is rebooted; permanent ones, and options o
 .SH FILES
 .TP
 .I /etc/cpe/agent.conf
-Environment of cpe\-agent.service, as CPE_AGENT_LISTEN=unix:/run/cpe\-channel/agent.sock.
+Environment of cpe\-agent.service, as CPE_AGENT_LISTEN=unix:/run/cpe\-channel/agent.sock: see cpe\-agent.conf(5).
 .TP
 .I /etc/cpe/agent
 What an agent needs that listens on a network: identity.pem (certificate and key), ca.pem (whom it believes), revoked.pem (whom it does

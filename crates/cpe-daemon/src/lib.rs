@@ -19,7 +19,7 @@ mod zones;
 pub use clock::now;
 pub use hidden::{Cut, Hidden};
 pub use log::start_log;
-pub use man::man_page;
+pub use man::{man_page, variables_page};
 pub use notify::{State, notify};
 pub use panics::{Panicked, abort_on_panic, confine};
 pub use pauses::Pauses;

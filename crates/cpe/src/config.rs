@@ -246,6 +246,41 @@ mod tests {
         assert_eq!(config, Config::default());
     }
 
+    /// Every key that the type knows, as its reader lists them for one that it does not know.
+    fn keys(section: &str) -> Vec<String> {
+        let text = format!("{section}\nno_such_key = 1\n");
+        let error = toml::from_str::<Config>(&text).unwrap_err();
+        let (_, list) = error.message().split_once("expected ").unwrap();
+        list.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn the_installed_file_and_so_its_man_page_shows_every_key() {
+        let installed = include_str!("../../../systemd/etc/cpe/cpe.toml");
+        let mut sections = 0;
+        for key in keys("") {
+            let section = format!("# [{key}]\n");
+            let Some((_, rest)) = installed.split_once(&section) else {
+                assert!(installed.contains(&format!("\n# {key} = ")), "no {key}");
+                continue;
+            };
+            sections += 1;
+            let keys_of_section = rest.split("\n# [").next().unwrap();
+            for inner in keys(&format!("[{key}]")) {
+                let line = format!("# {inner} = ");
+                assert!(
+                    keys_of_section.lines().any(|it| it.starts_with(&line)),
+                    "no {key}.{inner}"
+                );
+            }
+        }
+        assert_eq!(sections, installed.matches("\n# [").count());
+    }
+
     #[test]
     fn an_unknown_key_is_refused_by_name() {
         let text = Config::parse("[limits]\ndocumnet = 3\n")

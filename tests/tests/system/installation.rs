@@ -33,7 +33,7 @@ fn it_is_installed_activated_and_uninstalled_with_make() {
         "active"
     );
     lab.cpectl(&["list"]).ok();
-    lab.sh("cpectl validate /usr/share/doc/cpe/examples/three-tier.xml && policy-simulate --version && test -s /usr/share/man/man8/dpe.8 && test -s /usr/share/man/man8/cpe-notify.8 && test -s /usr/share/man/man5/cpe-sinks.5").ok();
+    lab.sh("cpectl validate /usr/share/doc/cpe/examples/three-tier.xml && policy-simulate --version && test -s /usr/share/man/man8/dpe.8 && test -s /usr/share/man/man8/cpe-notify.8 && test -s /usr/share/man/man5/cpe-sinks.5 && test -s /usr/share/man/man5/cpe-agent.conf.5 && test -s /usr/share/man/man7/cpe-events.7").ok();
     let verified = lab
         .sh("systemd-analyze verify --man=no cpe.service dpe@shop.service cpe-agent.service cpe-notify.service 2>&1");
     assert_eq!((verified.code, verified.stdout.as_str()), (0, ""));

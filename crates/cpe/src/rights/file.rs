@@ -132,6 +132,21 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_and_so_its_man_page_has_every_key() {
+        let page = include_str!("../../../../docs/operations.md");
+        let (_, page) = page.split_once("## Who may do what").unwrap();
+        let page = page.split("\n## ").next().unwrap();
+        for text in ["no_such_key = 1", "[[grant]]\nno_such_key = 1"] {
+            let error = toml::from_str::<File>(text).unwrap_err();
+            let (_, list) = error.message().split_once("expected ").unwrap();
+            for key in list.split('`').skip(1).step_by(2) {
+                assert!(page.contains(key), "nothing tells of `{key}`");
+            }
+            assert!(list.matches('`').count() >= 6, "{list}");
+        }
+    }
+
+    #[test]
     fn the_example_says_what_the_documentation_says() {
         let text = include_str!("../../../../examples/access.toml");
         let policy = parse(text, "cpe", "dpe").unwrap();

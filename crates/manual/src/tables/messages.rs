@@ -34,7 +34,7 @@ const MESSAGES: &[[&str; 4]] = &[
         "b87c1e125b394c1aa4abd70adee256d3",
         "cpe",
         "The unit of a DPE runs and has not appeared on the bus",
-        "The bus takes no more connections of user `dpe`: see *Many deployments* in the operations guide",
+        "The bus takes no more connections of user `dpe`: see \"Many deployments\" in the operations guide",
     ],
     [
         "0c1b9a3f7f6e4d52a9d8b7e31f20c6a4",
