@@ -12,6 +12,7 @@ mod agents;
 mod assemblies;
 mod attributes;
 mod bus;
+mod clients;
 mod clones;
 mod compromised;
 mod configure;
