@@ -17,6 +17,8 @@ done
 [ -e /usr/lib/systemd/user/dbus.socket ] || packages+=(dbus-user-session)
 # the client in examples/python, which a test runs with the system's own Python
 /usr/bin/python3 -c 'import gi' > /dev/null 2>&1 || packages+=(python3 python3-gi)
+# the same of examples/ansible
+/usr/bin/python3 -c 'import ansible.module_utils.basic' > /dev/null 2>&1 || packages+=(ansible-core)
 [ ${#packages[@]} -gt 0 ] || exit 0
 mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
 if ! command -v apt-get > /dev/null; then

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use end_to_end::{Document, Lab, project_dir};
+use end_to_end::{Document, Lab, System, layer, project_dir};
+use serde_json::{Value, json};
 
 /// Runs a program of this machine's beside the lab's processes: what it needs need not be in the
 /// lab, and the bus sees who calls.
@@ -10,6 +11,7 @@ use end_to_end::{Document, Lab, project_dir};
 fn beside(lab: &Lab, arguments: &[&str]) -> String {
     let pid = lab.pid1().to_string();
     let output = Command::new("nsenter")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .args([
             "--target", &pid, "--pid", "--ipc", "--uts", "--net", "timeout", "90",
         ])
@@ -69,4 +71,71 @@ fn the_python_client_deploys_watches_explains_and_destroys() {
         rest = &rest[at + line.len()..];
     }
     assert!(lab.sleepers(100_901).is_empty());
+}
+
+/// Runs the Ansible module once, as Ansible would on that host; what it answers.
+fn ansible(lab: &Lab, arguments: &Value) -> Value {
+    let folder = "examples/ansible/ansible_collections/cloudpolicy/cpe/plugins/modules";
+    let module = project_dir().join(folder).join("deployment.py");
+    let mut arguments = arguments.clone();
+    let bus = format!(
+        "unix:path=/proc/{}/root/run/dbus/system_bus_socket",
+        lab.pid1()
+    );
+    arguments["bus"] = bus.into();
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("ansible.json");
+    let all = json!({ "ANSIBLE_MODULE_ARGS": arguments });
+    std::fs::write(&file, all.to_string()).unwrap();
+    let path = format!("PATH={}:/usr/bin:/bin", layer().join("usr/bin").display());
+    let said = beside(
+        lab,
+        &[
+            "env",
+            &path,
+            "/usr/bin/python3",
+            &module.to_string_lossy(),
+            &file.to_string_lossy(),
+        ],
+    );
+    serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+#[test]
+fn the_ansible_module_plans_deploys_once_and_destroys() {
+    let import = Command::new("/usr/bin/python3")
+        .args(["-c", "import ansible.module_utils.basic"])
+        .status();
+    if !import.is_ok_and(|status| status.success()) {
+        println!("SKIPPED: there is no ansible-core here: apt-get install ansible-core");
+        return;
+    }
+    let lab = Lab::boot("ansible").with_guests(&["a"]);
+    let document = Document::new("shop", &["a"]).sleeper("db", 100_902).xml();
+    let mut wanted = json!({ "name": "shop", "document": document, "wait": true });
+
+    wanted["_ansible_check_mode"] = true.into();
+    let plan = ansible(&lab, &wanted);
+    assert_eq!(
+        (&plan["changed"], &plan["plan"]["basis"]),
+        (&json!(true), &json!("empty"))
+    );
+    assert_eq!(plan["diff"]["after"], document.as_str());
+    assert_eq!(
+        lab.cpectl(&["status", "shop"]).code,
+        4,
+        "check mode has deployed"
+    );
+
+    wanted["_ansible_check_mode"] = false.into();
+    assert_eq!(ansible(&lab, &wanted)["changed"], true);
+    let services = lab.sleepers(100_902);
+    assert_eq!(services.len(), 1, "it was waited for");
+    assert_eq!(ansible(&lab, &wanted)["changed"], false);
+    assert_eq!(lab.sleepers(100_902), services);
+
+    let mut gone = json!({ "name": "shop", "state": "absent", "wait": true });
+    assert_eq!(ansible(&lab, &gone)["changed"], true);
+    assert!(lab.sleepers(100_902).is_empty());
+    gone["_ansible_check_mode"] = true.into();
+    assert_eq!(ansible(&lab, &gone)["changed"], false);
 }
