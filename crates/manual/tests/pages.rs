@@ -9,11 +9,9 @@ use regex::Regex;
 
 /// A page as somebody reads it: without what is roff.
 fn text(name: &str) -> String {
-    let pages = pages::all().unwrap();
+    let pages = pages::all().expect("the pages can be made");
     let page = pages.iter().find(|page| page.name == name);
-    let roff = page
-        .unwrap_or_else(|| panic!("there is no page {name}"))
-        .roff();
+    let roff = page.expect("there is a page of that name").roff();
     [
         ("\\fB", ""),
         ("\\fI", ""),
@@ -88,6 +86,7 @@ fn every_route_is_in_its_page() {
 
 #[test]
 fn every_key_of_the_installed_settings_is_in_its_page() {
+    let keys = Regex::new("(?m)^# ([a-z_]+) = ").unwrap();
     for (file, name) in [
         ("cpe.toml", "cpe.toml"),
         ("gateway.toml", "cpe-gateway.toml"),
@@ -95,7 +94,6 @@ fn every_key_of_the_installed_settings_is_in_its_page() {
         let path = root().join("systemd/etc/cpe").join(file);
         let settings = std::fs::read_to_string(path).unwrap();
         let page = text(name);
-        let keys = Regex::new("(?m)^# ([a-z_]+) = ").unwrap();
         for key in keys.captures_iter(&settings) {
             assert!(
                 tags(&page).contains(&key[1]),

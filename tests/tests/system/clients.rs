@@ -85,7 +85,7 @@ fn ansible(lab: &Lab, arguments: &Value) -> Value {
     arguments["bus"] = bus.into();
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("ansible.json");
     let all = json!({ "ANSIBLE_MODULE_ARGS": arguments });
-    std::fs::write(&file, all.to_string()).unwrap();
+    std::fs::write(&file, all.to_string()).expect("a file can be written");
     let path = format!("PATH={}:/usr/bin:/bin", layer().join("usr/bin").display());
     let said = beside(
         lab,
