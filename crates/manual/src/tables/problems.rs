@@ -54,6 +54,12 @@ const PROBLEMS: &[[&str; 4]] = &[
         "Send it again, faster: it is waited for 30 s",
     ],
     [
+        "no-session-needed",
+        "409",
+        "The caller is known already, by the socket or by a certificate",
+        "Go on without a login",
+    ],
+    [
         "busy",
         "409",
         "Something that excludes it is being done",
