@@ -21,6 +21,7 @@ mod document;
 mod guests;
 mod lab;
 mod ledger;
+pub mod packages;
 mod processes;
 mod status;
 mod system;
