@@ -87,6 +87,14 @@ torture: lab ## the real system under random faults, for MINUTES (10); SEED=N re
 	$(CARGO) build --locked --quiet -p end-to-end --bins
 	$(AS_ROOT) $(CARGO) run --locked --quiet -p end-to-end --bin torture -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
+CHECKS ?=
+.PHONY: acceptance
+acceptance: lab ## twelve checks of what operators use, on a private real system; CHECKS="3 4": only these
+	$(SUDO) ./tests/lab/contract-tools.sh $(CPE_LAB)/contract || [ $$? = 77 ]
+	$(CARGO) build --locked --quiet -p end-to-end --bins
+	$(CARGO) build --locked --quiet -p cpe-gateway --examples
+	$(AS_ROOT) $(CARGO) run --locked --quiet -p end-to-end --bin acceptance -- $(CHECKS)
+
 SEEDS ?= 2000
 FROM ?= 1
 JOBS ?= 0
