@@ -8,7 +8,7 @@ use cpe_bus::Fields;
 use cpe_bus::fields::put;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::http::{AsJson, Asked, Caller, Place};
@@ -21,8 +21,28 @@ use crate::problem::Problem;
 pub(super) struct Loss {
     /// Assemblies that are lost at once, with commas between them. Without it: any one of all.
     lose: Option<String>,
-    /// `any` (the default), `any-host` or `two`: of which kind the losses are, if none are named.
-    scope: Option<String>,
+    /// Of which kind the losses are, if none are named: `any` (the default).
+    #[param(inline, required = false)]
+    scope: Option<Scope>,
+}
+
+/// Each assembly, each host with all that is on it, or each pair of assemblies.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Scope {
+    Any,
+    AnyHost,
+    Two,
+}
+
+impl Scope {
+    fn as_str(self) -> &'static str {
+        match self {
+            Scope::Any => "any",
+            Scope::AnyHost => "any-host",
+            Scope::Two => "two",
+        }
+    }
 }
 
 /// Whether every service would run if assemblies were lost, and what would make it so.
@@ -42,7 +62,7 @@ pub(super) async fn check(
         let names: Vec<String> = lose.split(',').map(str::to_owned).collect();
         put(&mut options, "assemblies", names);
     }
-    if let Some(scope) = &loss.scope {
+    if let Some(scope) = loss.scope {
         put(&mut options, "scope", scope.as_str());
     }
     let report = app.room(&who, &name, &options).await?;
