@@ -16,7 +16,7 @@ const SHORTEST: usize = 4;
 /// Lines of a longer secret, and pieces of base64, that are shorter than this are not looked for by
 /// themselves.
 const SHORTEST_PART: usize = 8;
-/// Stands for bytes that are no text.
+/// Stands for bytes without a meaning as text.
 const NO_CHARACTER: char = '\u{fffd}';
 
 /// Texts that are taken out of what a program has written.
