@@ -249,6 +249,14 @@ class Deployment(Proxy):
         """As SetStandby, of all at once: of all or, if it is refused, of none."""
         return self._call(self.interface, "SetStandbyOfAll", "(b)", on)
 
+    def give_order(self, id: str, order: str) -> str:
+        """Gives an order once, however often it is sent: the order is durable, with its id, before anything is done, and what came of it before that is told."""
+        return self._call(self.interface, "GiveOrder", "(ss)", id, order)
+
+    def get_order(self, id: str) -> str:
+        """What has become of an order by now."""
+        return self._call(self.interface, "GetOrder", "(s)", id)
+
     def plan_standby(self, assembly: str, on: bool) -> str:
         """What that would change in the present state."""
         return self._call(self.interface, "PlanStandby", "(sb)", assembly, on)

@@ -88,8 +88,7 @@ pub(crate) async fn run(
     let end = Termination::listen()?;
     let (saving, durable) = Saving::new(directory, newest, store::open(directory)?);
     let mut controller = Controller::new(name, durable, now());
-    let zone = Input::HostTimeZone(cpe_daemon::host_time_zone());
-    controller.handle(now(), zone)?;
+    controller.handle(now(), Input::HostTimeZone(cpe_daemon::host_time_zone()))?;
 
     let credentials = credentials_in(certificates, name);
     let (inputs, queue) = mpsc::channel(INPUTS);

@@ -48,7 +48,7 @@ impl Scope {
 /// Whether every service would run if assemblies were lost, and what would make it so.
 #[utoipa::path(get, path = "/v1/deployments/{name}/room", operation_id = "check_room", tag = "deployments",
     params(("name" = String, Path, description = "The deployment"), Loss),
-    responses((status = 200, description = "The same as of `cpectl check --json`", body = Object), (status = 404, description = "There is no such deployment or assembly")))]
+    responses((status = 200, description = "The same as of `cpectl check --json`", body = Object), (status = 404, description = "There is no such deployment or assembly"), (status = 422, description = "`lose` and `scope` exclude each other")))]
 pub(super) async fn check(
     _: AsJson,
     Caller(who): Caller,
@@ -57,6 +57,10 @@ pub(super) async fn check(
     State(app): State<Arc<App>>,
 ) -> Result<Json<Value>, Problem> {
     app.seen_by(&who, &name).await?;
+    if loss.lose.is_some() && loss.scope.is_some() {
+        let what = "`lose` says which assemblies are lost: leave `scope` out";
+        return Err(Problem::unprocessable(what));
+    }
     let mut options = Fields::new();
     if let Some(lose) = &loss.lose {
         let names: Vec<String> = lose.split(',').map(str::to_owned).collect();

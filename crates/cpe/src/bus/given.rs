@@ -303,6 +303,8 @@ fn unknown(what: &str) -> String {
 /// Stores how an order ended, as soon as the disk lets it.
 async fn conclude(host: &Host, given: &Given, ending: Ending, result: &str) {
     if ending == Ending::Unknown {
+        // Not the whole order: it may have a value that not everybody may read.
+        let order: Value = serde_json::from_str(&given.request).unwrap_or_default();
         tracing::warn!(
             message_id = NOT_KNOWN,
             cpe_deployment = given.deployment,
@@ -310,7 +312,7 @@ async fn conclude(host: &Host, given: &Given, ending: Ending, result: &str) {
             given.deployment,
             given.id,
             given.principal,
-            given.request
+            order["operation"]
         );
     }
     loop {

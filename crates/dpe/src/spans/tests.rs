@@ -189,6 +189,7 @@ fn fencing_between_transitions_stands_alone() {
             device: FenceDevice::Agent {
                 agent: "fence_fake".into(),
                 parameters: vec![("password".into(), "secret".into())],
+                marked: std::collections::BTreeSet::new(),
             },
             reboot: true,
             timeout_ms: 1000,

@@ -35,6 +35,7 @@ fn every() -> Vec<Error> {
         Error::AccessDenied(text()),
         Error::NotReady(text()),
         Error::Busy(text()),
+        Error::OutcomeUnknown(text()),
         Error::Failed(text()),
         Error::OtherLog(text()),
         Error::IdentityRefused(text()),
@@ -46,7 +47,6 @@ fn every() -> Vec<Error> {
 
 fn told(error: &Error) -> (&'static str, &'static str) {
     match error {
-        Error::ZBus(_) => ("", ""),
         Error::InvalidDocument(_) => (
             "A document that cannot be accepted; nothing was stored",
             "Correct what the text lists, with line and column. `cpectl validate FILE` says the same without a daemon",
@@ -87,6 +87,10 @@ fn told(error: &Error) -> (&'static str, &'static str) {
             "Correct, but something that excludes it is being done",
             "Try again when that has ended: `cpectl wait NAME --for settled`",
         ),
+        Error::OutcomeUnknown(_) => (
+            "It was begun, and nobody knows whether it was done, or still will be",
+            "Look before you do it again: `cpectl status NAME`, `cpectl events NAME`, `cpectl fencing NAME`",
+        ),
         Error::Failed(_) => (
             "The receiver could not do it",
             "The text says why; `journalctl -u cpe` and `-u dpe@NAME` have more",
@@ -95,6 +99,12 @@ fn told(error: &Error) -> (&'static str, &'static str) {
             "The cursor is of another event log: the log was lost or restored from a backup",
             "Read the new log from its beginning, and remember its `LogId`",
         ),
+        of_guests => told_of_guests(of_guests),
+    }
+}
+
+fn told_of_guests(error: &Error) -> (&'static str, &'static str) {
+    match error {
         Error::IdentityRefused(_) => (
             "A certificate or host key was refused, by this side or the other",
             "The text says whose and why: renew it (`cpectl pki renew`), issue it again, or mend the clock",
@@ -111,5 +121,6 @@ fn told(error: &Error) -> (&'static str, &'static str) {
             "Another connection has taken over this agent since",
             "Nothing: the newer connection is right",
         ),
+        _ => ("", ""),
     }
 }

@@ -56,6 +56,9 @@ fn advice(kind: EventKind) -> &'static str {
         | Kind::AssemblyAgentUnusable
         | Kind::AssemblyLeaving
         | Kind::AssemblyLeft => of_assemblies(kind),
+        Kind::AssemblyUnfencingRequested
+        | Kind::AssemblyUnfencingSucceeded
+        | Kind::AssemblyUnfencingFailed => of_unfencing(kind),
         Kind::ServiceStopped
         | Kind::ServiceFailed
         | Kind::ServiceMoved
@@ -130,6 +133,18 @@ fn of_assemblies(kind: EventKind) -> &'static str {
             "Nothing. If it takes long, a service takes long to stop: `cpectl explain NAME --assembly ASSEMBLY`"
         }
         _ => "Nothing. Start the guest when you want it back",
+    }
+}
+
+fn of_unfencing(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::AssemblyUnfencingRequested => {
+            "Nothing, unless `assembly.unfencing-succeeded` stays away: `cpectl fencing NAME` says what is being done"
+        }
+        EventKind::AssemblyUnfencingFailed => {
+            "Soon: what requires that device does not start there. Mend what the reason names (device, password, network); it is tried again by itself"
+        }
+        _ => NOTHING,
     }
 }
 

@@ -43,6 +43,12 @@ const MESSAGES: &[[&str; 4]] = &[
         "It is left alone and asked again; the line says why. `cpectl destroy NAME` ends it",
     ],
     [
+        "5b0c44a76c0c4c6e9d0f9a3f2b6e8d17",
+        "cpe",
+        "Nobody knows whether an order with an id (`GiveOrder`, `POST D/operations`) was done",
+        "Look before you give it again: `cpectl status NAME`, `cpectl events NAME`",
+    ],
+    [
         "6f1f3b0e3a6e4a2d8a5b0e7d9c2f4b18",
         "dpe@NAME",
         "The state of a DPE is damaged; it was kept as `state.sqlite.damaged-TIME`, and an empty one begins",

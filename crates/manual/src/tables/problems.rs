@@ -66,6 +66,12 @@ const PROBLEMS: &[[&str; 4]] = &[
         "Try again after `Retry-After`",
     ],
     [
+        "unknown-outcome",
+        "409",
+        "The order was begun, and nobody knows whether it was done, or still will be",
+        "Look before you give another one: `GET D`, `GET /v1/events`",
+    ],
+    [
         "plan-outdated",
         "409",
         "Something else would be done by now than the plan says; nothing was",
@@ -94,6 +100,18 @@ const PROBLEMS: &[[&str; 4]] = &[
         "415",
         "The body is of another type than expected",
         "Set `Content-Type` to what the detail names",
+    ],
+    [
+        "key-reused",
+        "422",
+        "Another order was given with that `Idempotency-Key`",
+        "Take a new key, a UUID, for each order",
+    ],
+    [
+        "unprocessable",
+        "422",
+        "The request is written as the contract says, and cannot be meant",
+        "Correct what the detail names",
     ],
     [
         "invalid-document",
