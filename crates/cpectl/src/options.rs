@@ -201,7 +201,8 @@ pub(crate) enum Command {
     /// Switches the power of an assembly: restarts it through its fencing, or switches it off or on
     ///
     /// Its services run elsewhere when it is safe, also if it is online now. Assemblies without a
-    /// device (fencing mode lease, manager) can be restarted only.
+    /// device that switches power (fencing mode lease, manager; devices that only cut off) can be
+    /// restarted only.
     Fence(Fence),
     /// Shows what was done to make assemblies safe and to let them in, and what a person can do
     Fencing {

@@ -312,7 +312,7 @@ impl Controller {
                 format!(
                     "{id} needs ticket {ticket}, which is not granted: another site may run it"
                 ),
-                format!("cpectl ticket grant {name} {ticket}, if no other site holds it"),
+                format!("cpectl ticket {name} grant {ticket} --force, if no other site holds it"),
             );
         }
         for (other, own) in &self.assemblies {

@@ -96,7 +96,7 @@ pub(super) struct Inputs {
     inputs: Vec<Input>,
 }
 
-/// What the policy engine was given for the last transitions; for owners.
+/// Which inputs of the policy engine are kept: of the last transitions and of refused decisions.
 #[utoipa::path(get, path = "/v1/deployments/{name}/inputs", operation_id = "list_inputs", tag = "history",
     params(("name" = String, Path, description = "The deployment")),
     responses((status = 200, description = "The inputs that are kept", body = Inputs), (status = 404, description = "There is no such deployment")))]

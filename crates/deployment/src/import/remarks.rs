@@ -101,7 +101,7 @@ fn left_out(
         }
         remarks.push(Remark::Decide(match name {
             "acls" => "who may do what; <acls> is left out: /etc/cpe/access.toml says it here".to_owned(),
-            _ => "who hears of what happens; <alerts> is left out: programs subscribe to the event log on the bus"
+            _ => "who hears of what happens; <alerts> is left out: a sink in /etc/cpe/sinks.d runs the same alert agents"
                 .to_owned(),
         }));
     }

@@ -105,4 +105,4 @@ const LEVELS: &str = "levels_of_the_topology_come_in_their_order";
 
 const NODES: &str = "the assemblies are the nodes: use their <attributes> and <capacity>";
 const ACLS: &str = "who may do what is said by /etc/cpe/access.toml: remove it";
-const ALERTS: &str = "subscribe to the event log on the bus: remove it";
+const ALERTS: &str = "write a sink of type exec for each, /etc/cpe/sinks.d/NAME.toml, which runs the same alert agents: remove it";

@@ -89,7 +89,7 @@ fn told(error: &Error) -> (&'static str, &'static str) {
         ),
         Error::OutcomeUnknown(_) => (
             "It was begun, and nobody knows whether it was done, or still will be",
-            "Look before you do it again: `cpectl status NAME`, `cpectl events NAME`, `cpectl fencing NAME`",
+            "Look before you do it again: `cpectl status NAME`, `cpectl events -d NAME`, `cpectl fencing NAME`",
         ),
         Error::Failed(_) => (
             "The receiver could not do it",

@@ -46,7 +46,7 @@ const MESSAGES: &[[&str; 4]] = &[
         "5b0c44a76c0c4c6e9d0f9a3f2b6e8d17",
         "cpe",
         "Nobody knows whether an order with an id (`GiveOrder`, `POST D/operations`) was done",
-        "Look before you give it again: `cpectl status NAME`, `cpectl events NAME`",
+        "Look before you give it again: `cpectl status NAME`, `cpectl events -d NAME`",
     ],
     [
         "6f1f3b0e3a6e4a2d8a5b0e7d9c2f4b18",
@@ -58,7 +58,7 @@ const MESSAGES: &[[&str; 4]] = &[
         "4e1c9a0f7d5b4b7c8f3d2a6b91e07c35",
         "cpe-notify",
         "A sink failed: an event is a dead letter",
-        "`cpectl sinks dead NAME` says why. Mend the receiver, then `cpectl sinks redeliver NAME`",
+        "`cpectl sinks dead SINK` says why. Mend the receiver, then `cpectl sinks redeliver SINK`",
     ],
     [
         "b3d7f2c85a6e4f0d9c1b7e4a2f806d13",

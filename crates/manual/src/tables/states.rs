@@ -115,7 +115,7 @@ fn of_assembly(state: AssemblyState) -> (&'static str, &'static str) {
         ),
         AssemblyState::Maintenance => (
             "It answers, and its services are left alone",
-            "`cpectl maintenance NAME off` ends it, or a change of the document",
+            "`cpectl maintenance NAME off` (of one assembly: `cpectl maintenance NAME off ASSEMBLY`) ends it, or a change of the document",
         ),
         AssemblyState::Leaving => (
             "Its guest goes down as planned, or its agent for good: its services move or stop",
@@ -170,7 +170,7 @@ fn of_service(state: ServiceState) -> (&'static str, &'static str) {
         ),
         ServiceState::Unmanaged => (
             "It is left alone: unmanaged, or in maintenance",
-            "`cpectl manage NAME SERVICE` or `cpectl maintenance NAME off` ends it",
+            "`cpectl manage NAME SERVICE` or `cpectl maintenance NAME off` (of one assembly: `cpectl maintenance NAME off ASSEMBLY`) ends it",
         ),
         ServiceState::Unknown => (
             "Nothing is known about it yet",
