@@ -104,17 +104,14 @@ fn survives(room: &RoomStatus) -> Option<bool> {
 }
 
 fn parts(facts: &Facts, families: &mut Families<'_>) -> fmt::Result {
-    let of_state = |wanted: usize| u64::try_from(wanted).unwrap_or(u64::MAX);
     families.gauges(
         "cpe_assemblies",
         "How many assemblies of a deployment are in that state",
         |series| {
             for (seen, status) in all_told(facts) {
-                for state in AssemblyState::ALL {
-                    let all = status.assemblies.iter();
-                    let count = all.filter(|it| it.state == *state).count();
-                    let labels = [name(seen), ("state", state.as_str())];
-                    series.gauge(labels, of_state(count))?;
+                let own = status.assemblies.iter().map(|it| it.state);
+                for (state, count) in counts(AssemblyState::ALL, own) {
+                    series.gauge([name(seen), ("state", state.as_str())], count)?;
                 }
             }
             Ok(())
@@ -125,11 +122,9 @@ fn parts(facts: &Facts, families: &mut Families<'_>) -> fmt::Result {
         "How many instances of services of a deployment are in that state",
         |series| {
             for (seen, status) in all_told(facts) {
-                for state in ServiceState::ALL {
-                    let all = status.services.iter();
-                    let count = all.filter(|it| it.state == *state).count();
-                    let labels = [name(seen), ("state", state.as_str())];
-                    series.gauge(labels, of_state(count))?;
+                let own = status.services.iter().map(|it| it.state);
+                for (state, count) in counts(ServiceState::ALL, own) {
+                    series.gauge([name(seen), ("state", state.as_str())], count)?;
                 }
             }
             Ok(())
@@ -140,16 +135,25 @@ fn parts(facts: &Facts, families: &mut Families<'_>) -> fmt::Result {
         "What administrators want of services of a deployment beside its document",
         |series| {
             for (seen, status) in all_told(facts) {
-                for kind in OverlayKind::ALL {
-                    let all = status.overlay.iter();
-                    let count = all.filter(|it| it.kind == *kind).count();
-                    let labels = [name(seen), ("kind", kind.as_str())];
-                    series.gauge(labels, of_state(count))?;
+                let own = status.overlay.iter().map(|it| it.kind);
+                for (kind, count) in counts(OverlayKind::ALL, own) {
+                    series.gauge([name(seen), ("kind", kind.as_str())], count)?;
                 }
             }
             Ok(())
         },
     )
+}
+
+/// How many there are of each kind.
+fn counts<K: Copy + PartialEq>(
+    kinds: &[K],
+    own: impl Iterator<Item = K> + Clone,
+) -> impl Iterator<Item = (K, u64)> {
+    kinds.iter().map(move |kind| {
+        let count = own.clone().filter(|it| it == kind).count();
+        (*kind, u64::try_from(count).unwrap_or(u64::MAX))
+    })
 }
 
 fn services(selection: &Selection<'_>, families: &mut Families<'_>) -> fmt::Result {
