@@ -13,9 +13,10 @@ use cpe_status::{
 };
 
 use super::deployment::answers;
-use super::facts::{Facts, told};
+use super::facts::Facts;
 use super::families::Families;
 use super::process::left_out;
+use super::selection::fitting;
 
 /// All that a node may be. Those that this system does not have are always 0.
 const NODE: [&str; 9] = [
@@ -43,7 +44,7 @@ struct Told<'f> {
 
 /// Writes all of them.
 pub(super) fn write(facts: &Facts, families: &mut Families<'_>) -> fmt::Result {
-    let (all, dropped) = select(facts);
+    let (all, dropped) = fitting(facts, of_deployment);
     nodes(&all, families)?;
     resources(&all, families)?;
     failures(&all, families)?;
@@ -128,33 +129,21 @@ fn failures(all: &[Told<'_>], families: &mut Families<'_>) -> fmt::Result {
     )
 }
 
-/// Whole deployments, as many as there is room for.
-fn select(facts: &Facts) -> (Vec<Told<'_>>, usize) {
-    let mut room = facts.max_series;
-    let (mut all, mut dropped) = (Vec::new(), 0);
-    for seen in &facts.seen {
-        let Some(status) = told(seen) else {
-            continue;
-        };
-        let fail_counts = fail_counts(status);
-        let series = NODE.len() * status.assemblies.len()
-            + RESOURCE.len() * status.services.len()
-            + fail_counts.len();
-        if series > room {
-            dropped += series;
-            continue;
-        }
-        room -= series;
-        let mut nests = BTreeMap::new();
-        enter(&status.resources, "", "", &mut nests);
-        all.push(Told {
-            name: &seen.entry.name,
-            status,
-            nests,
-            fail_counts,
-        });
-    }
-    (all, dropped)
+/// A deployment, and how many series it has.
+fn of_deployment<'f>(name: &'f str, status: &'f DeploymentStatus) -> (Told<'f>, usize) {
+    let fail_counts = fail_counts(status);
+    let series = NODE.len() * status.assemblies.len()
+        + RESOURCE.len() * status.services.len()
+        + fail_counts.len();
+    let mut nests = BTreeMap::new();
+    enter(&status.resources, "", "", &mut nests);
+    let own = Told {
+        name,
+        status,
+        nests,
+        fail_counts,
+    };
+    (own, series)
 }
 
 /// Finds the group and the clone of each service below.

@@ -18,7 +18,7 @@ pub(super) struct Service {
 
 /// A deployment of which all is told.
 #[derive(Debug)]
-pub(super) struct Whole<'f> {
+pub(super) struct Told<'f> {
     pub name: &'f str,
     pub status: &'f DeploymentStatus,
     pub services: BTreeMap<&'f str, Service>,
@@ -27,36 +27,50 @@ pub(super) struct Whole<'f> {
 /// What is told.
 #[derive(Debug)]
 pub(super) struct Selection<'f> {
-    pub deployments: Vec<Whole<'f>>,
+    pub deployments: Vec<Told<'f>>,
     /// Series that are left out.
     pub dropped: usize,
 }
 
-/// In the order of names, those that fit.
+/// Those that fit, with their services.
 pub(super) fn of_services(facts: &Facts) -> Selection<'_> {
+    let (deployments, dropped) = fitting(facts, |name, status| {
+        let services = services(status);
+        let series = 2 * (services.len() + status.assemblies.len());
+        let own = Told {
+            name,
+            status,
+            services,
+        };
+        (own, series)
+    });
+    Selection {
+        deployments,
+        dropped,
+    }
+}
+
+/// What is made of the deployments that fit, in the order of names; and how many series are left
+/// out. `make` also says how many series a deployment has.
+pub(super) fn fitting<'f, T>(
+    facts: &'f Facts,
+    make: impl Fn(&'f str, &'f DeploymentStatus) -> (T, usize),
+) -> (Vec<T>, usize) {
     let mut room = facts.max_series;
-    let (mut deployments, mut dropped) = (Vec::new(), 0);
+    let (mut fitting, mut dropped) = (Vec::new(), 0);
     for seen in &facts.seen {
         let Some(status) = told(seen) else {
             continue;
         };
-        let services = services(status);
-        let series = 2 * (services.len() + status.assemblies.len());
+        let (own, series) = make(seen.entry.name.as_str(), status);
         if series > room {
             dropped += series;
             continue;
         }
         room -= series;
-        deployments.push(Whole {
-            name: &seen.entry.name,
-            status,
-            services,
-        });
+        fitting.push(own);
     }
-    Selection {
-        deployments,
-        dropped,
-    }
+    (fitting, dropped)
 }
 
 fn services(status: &DeploymentStatus) -> BTreeMap<&str, Service> {
