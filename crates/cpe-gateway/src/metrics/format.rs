@@ -15,14 +15,11 @@ pub enum Format {
     OpenMetrics,
 }
 
-/// In the order in which they are given to who takes both.
-const FORMATS: [(Format, &str, &str); 2] = [
-    (
-        Format::OpenMetrics,
-        "application/openmetrics-text",
-        "application/*",
-    ),
-    (Format::Text, "text/plain", "text/*"),
+/// In the order in which they are given to who takes both. What they are called by, the most exact
+/// first: only who names OpenMetrics knows what it is.
+const FORMATS: [(Format, &[&str]); 2] = [
+    (Format::OpenMetrics, &["application/openmetrics-text"]),
+    (Format::Text, &["text/plain", "text/*", "*/*"]),
 ];
 
 impl Format {
@@ -35,12 +32,9 @@ impl Format {
         let texts: Vec<&str> = asked.filter_map(|value| value.to_str().ok()).collect();
         let ranges = || texts.iter().flat_map(|text| text.split(',')).map(range);
         let mut best: Option<(Format, f32)> = None;
-        for (format, name, family) in FORMATS {
-            // Only who names OpenMetrics knows what it is.
-            let any = (format == Format::Text).then_some("*/*");
+        for (format, names) in FORMATS {
             // What is said more exactly counts.
-            let said = [Some(name), Some(family).filter(|_| any.is_some()), any];
-            let quality = said.into_iter().flatten().find_map(|wanted| {
+            let quality = names.iter().find_map(|wanted| {
                 let fitting = ranges().filter(|(name, _)| name == wanted);
                 fitting.map(|(_, quality)| quality).reduce(f32::max)
             });
