@@ -13,7 +13,7 @@ use crate::rights::Rights;
 pub struct Facts {
     /// The version of cpe; empty: it has not answered yet.
     pub cpe: String,
-    /// How old the mirror is.
+    /// How long ago cpe answered.
     pub age: Duration,
     /// The deployments that the caller may see, by name.
     pub seen: Vec<Seen>,
@@ -44,10 +44,10 @@ impl Facts {
     ) -> Facts {
         let mut seen = mirror.snapshot();
         seen.retain(|seen| rights.sees(&seen.entry.name));
-        let age = mirror.health().age;
         Facts {
             cpe: mirror.version(),
-            age: age.unwrap_or_else(|| requests.since_start()),
+            // Nobody is told anything before cpe has answered.
+            age: mirror.health().age.unwrap_or(Duration::MAX),
             seen,
             tally: mirror.tally(),
             whole: rights.sees("").then(|| Whole {

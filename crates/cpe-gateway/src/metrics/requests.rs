@@ -1,6 +1,6 @@
 //! What the gateway is asked, and how long it takes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -22,14 +22,12 @@ pub(super) struct Asked {
 #[derive(Debug, Clone)]
 pub struct Requests {
     durations: Family<Asked, Histogram>,
-    started: Instant,
 }
 
 impl Default for Requests {
     fn default() -> Requests {
         Requests {
             durations: Family::new_with_constructor(|| Histogram::new(BOUNDS)),
-            started: Instant::now(),
         }
     }
 }
@@ -59,10 +57,5 @@ impl Requests {
     /// For a page.
     pub(super) fn durations(&self) -> &Family<Asked, Histogram> {
         &self.durations
-    }
-
-    /// How long the gateway has been running.
-    pub(super) fn since_start(&self) -> Duration {
-        self.started.elapsed()
     }
 }
