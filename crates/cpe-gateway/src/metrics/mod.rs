@@ -2,15 +2,16 @@
 //!
 //! ```text
 //! facts      what a page is made of: what the caller may see, and nothing else
-//! selection  of which deployments there are single services and assemblies
+//! selection  which deployments fit, with their services and assemblies
 //! families   writing series of one name
 //! deployment, process, pacemaker   the pages
 //! format     which of the two formats
 //! requests   what the gateway itself is asked
 //! ```
 //!
-//! A label never changes for its series, so that a service that moves makes no new one. All states
-//! are told, with 0 where there is nothing: what is not there is not known.
+//! A label never changes for its series, so that a service that moves makes no new one (on
+//! Pacemaker's page it does). All states are told, with 0 where there is nothing: what is not there
+//! is not known.
 
 mod deployment;
 mod facts;
