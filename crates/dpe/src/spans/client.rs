@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::losses::Losses;
-use super::setting;
+use super::of_exporter;
 
 /// How long a request may take, unless the environment says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,17 +52,13 @@ impl Client {
 }
 
 fn timeout() -> Duration {
-    let set = setting("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT");
-    let set = set.or_else(|| setting("OTEL_EXPORTER_OTLP_TIMEOUT"));
-    let set = set.and_then(|text| text.parse().ok());
+    let set = of_exporter("TIMEOUT").and_then(|text| text.parse().ok());
     set.map_or(TIMEOUT, Duration::from_millis)
 }
 
 /// Whom a collector's certificate has to be of: who is named, else whom this host believes.
 fn roots() -> anyhow::Result<RootCerts> {
-    let named = setting("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE");
-    let named = named.or_else(|| setting("OTEL_EXPORTER_OTLP_CERTIFICATE"));
-    let found = match &named {
+    let found = match &of_exporter("CERTIFICATE") {
         Some(path) => certificates_in(path).with_context(|| format!("certificates of {path}"))?,
         // Without any, only plain HTTP works, and each attempt at anything else says why.
         None => rustls_native_certs::load_native_certs().certs,

@@ -2,8 +2,8 @@
 //! it.
 //!
 //! They are made of what goes into the controller and comes out of it: nothing is asked for them,
-//! and nothing waits for them. There are some only in a build with the feature `otlp`, and only
-//! where the environment says to whom they go:
+//! and nothing waits for them but the end of the process, for a moment. There are some only in a
+//! build with the feature `otlp`, and only where the environment says to whom they go:
 //!
 //! ```text
 //! event transition.started       ──▶ open: the transition ◀── its completed, or aborted
@@ -34,20 +34,20 @@ pub(crate) use none::Spans;
 #[cfg(feature = "otlp")]
 pub(crate) use wanted::Spans;
 
-/// Where the spans are to go, as OpenTelemetry names it: for all that is told, or for spans alone.
-const ENDPOINTS: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-];
-
 /// A variable of the environment; an empty one is none.
 fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// What the environment says of OpenTelemetry's exporter: of spans alone, else of all that is told.
+fn of_exporter(what: &str) -> Option<String> {
+    let own = setting(&format!("OTEL_EXPORTER_OTLP_TRACES_{what}"));
+    own.or_else(|| setting(&format!("OTEL_EXPORTER_OTLP_{what}")))
+}
+
 /// Where the spans are to go. `None`: nowhere.
 fn endpoint() -> Option<String> {
-    ENDPOINTS.iter().find_map(|name| setting(name))
+    of_exporter("ENDPOINT")
 }
 
 #[cfg(feature = "otlp")]

@@ -13,7 +13,7 @@ impl Spans {
         if endpoint().is_some() {
             tracing::warn!(
                 cpe_deployment = deployment,
-                "OTEL_EXPORTER_OTLP_ENDPOINT is set, and this dpe is built without spans: none are sent; build it with `--features otlp`"
+                "the environment says where spans are to go (OTEL_EXPORTER_OTLP_ENDPOINT), and this dpe is built without them: none are sent; build it with `--features otlp`"
             );
         }
         Spans

@@ -17,7 +17,7 @@ use opentelemetry_sdk::trace::{
 use super::client::Client;
 use super::losses::Losses;
 use super::open::Open;
-use super::{endpoint, setting};
+use super::{endpoint, of_exporter, setting};
 
 /// Spans that may wait to be sent, unless the environment says otherwise: what the SDK has, too.
 const MOST_WAITING: u64 = 2048;
@@ -69,10 +69,9 @@ fn unwanted() -> Option<String> {
     if is("OTEL_TRACES_EXPORTER", "none") {
         return Some("OTEL_TRACES_EXPORTER is none".to_owned());
     }
-    let own = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL";
-    let protocol = setting(own).or_else(|| setting("OTEL_EXPORTER_OTLP_PROTOCOL"))?;
+    let protocol = of_exporter("PROTOCOL")?;
     (protocol != PROTOCOL).then(|| {
-        format!("OTEL_EXPORTER_OTLP_PROTOCOL is {protocol}, and a dpe speaks {PROTOCOL} only")
+        format!("they are to go by {protocol} (OTEL_EXPORTER_OTLP_PROTOCOL), and a dpe speaks {PROTOCOL} only")
     })
 }
 
