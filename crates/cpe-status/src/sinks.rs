@@ -98,7 +98,7 @@ pub struct SinkNumbers {
     pub delivered: u64,
     /// Attempts that failed, and are made again.
     pub failed: u64,
-    /// Events that were given up.
+    /// Attempts after which an event was given up, or stayed a dead letter.
     pub given_up: u64,
 }
 
