@@ -10,13 +10,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cpe_bus::Error;
 use cpe_bus::json::from_json;
-use cpe_bus::orders::{OrderReport, OrderState, Ordered};
+use cpe_bus::orders::{OrderReport, OrderState, Ordered, is_order_id};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use crate::app::App;
 use crate::http::{self, AsJson, Asked, Caller, Place};
@@ -188,9 +187,8 @@ fn key(headers: &HeaderMap) -> Result<String, Problem> {
         ));
     };
     let text = key.to_str().ok().filter(|_| keys.next().is_none());
-    let uuid = text.and_then(|text| Some((text, Uuid::try_parse(text).ok()?)));
-    match uuid {
-        Some((text, uuid)) if uuid.hyphenated().to_string() == text => Ok(text.to_owned()),
+    match text {
+        Some(text) if is_order_id(text) => Ok(text.to_owned()),
         _ => Err(Problem::bad_request(
             "Idempotency-Key must be one UUID in small letters, as 0f8fad5b-d9cb-469f-a165-70867728950e",
         )),

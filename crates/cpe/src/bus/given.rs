@@ -7,12 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cpe_bus::orders::{OrderError, OrderReport, OrderState, Ordered};
+use cpe_bus::orders::{OrderError, OrderReport, OrderState, Ordered, is_order_id};
 use cpe_bus::{Error, Result, json};
 use cpe_status::{DebugReport, DebugState};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use uuid::Uuid;
 
 use super::commands::{self, Command};
 use super::link::Permit;
@@ -113,10 +112,8 @@ pub(super) async fn get(permit: &Permit, deployment: &Deployment, id: &str) -> R
     report(&given)
 }
 
-/// One way to write each.
 fn check_id(id: &str) -> Result<()> {
-    let is_one = Uuid::try_parse(id).is_ok_and(|uuid| uuid.hyphenated().to_string() == id);
-    match is_one {
+    match is_order_id(id) {
         true => Ok(()),
         false => Err(Error::InvalidArgument(
             "the id of an order must be a UUID in small letters, as 0f8fad5b-d9cb-469f-a165-70867728950e".into(),
