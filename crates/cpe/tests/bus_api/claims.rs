@@ -29,12 +29,6 @@ fn refused<T: std::fmt::Debug>(answer: cpe_bus::Result<T>, words: &[&str]) {
     }
 }
 
-/// Changes the database of a daemon that does not run.
-fn tamper(bus: &Bus, sql: &str) {
-    let database = rusqlite::Connection::open(bus.state().join("cpe.db")).unwrap();
-    assert!(database.execute(sql, []).unwrap() > 0, "{sql}");
-}
-
 #[tokio::test]
 async fn a_guest_stays_claimed_where_its_document_cannot_be_read() {
     let bus = Bus::start();
@@ -42,7 +36,7 @@ async fn a_guest_stays_claimed_where_its_document_cannot_be_read() {
     cpe.create("shop").await.unwrap();
     cpe.kill();
     // As a version reads it that does not know what another one has accepted.
-    tamper(&bus, "UPDATE document SET text = '<from-the-future/>'");
+    bus.tamper("UPDATE document SET text = '<from-the-future/>'");
     let mut cpe = bus.cpe().await;
     refused(
         create(&cpe, &claiming("wiki", "shop")).await,
@@ -51,17 +45,14 @@ async fn a_guest_stays_claimed_where_its_document_cannot_be_read() {
     cpe.create("mail").await.unwrap();
     cpe.kill();
     // Not even text.
-    tamper(
-        &bus,
-        "UPDATE document SET text = CAST(x'fffe' AS TEXT) WHERE name = 'shop'",
-    );
+    bus.tamper("UPDATE document SET text = CAST(x'fffe' AS TEXT) WHERE name = 'shop'");
     let mut cpe = bus.cpe().await;
     refused(
         create(&cpe, &claiming("wiki", "shop")).await,
         &["shop", "in use"],
     );
     cpe.kill();
-    tamper(&bus, "DELETE FROM document WHERE name = 'shop'");
+    bus.tamper("DELETE FROM document WHERE name = 'shop'");
     let cpe = bus.cpe().await;
     refused(
         create(&cpe, &claiming("wiki", "shop")).await,
@@ -82,11 +73,8 @@ async fn where_nobody_knows_what_is_claimed_nothing_new_is() {
     cpe.create("wiki").await.unwrap();
     cpe.kill();
     // As a version of before claims were stored left it.
-    tamper(
-        &bus,
-        "UPDATE document SET text = '<from-the-future/>' WHERE name = 'shop'",
-    );
-    tamper(&bus, "UPDATE deployment SET claims = ''");
+    bus.tamper("UPDATE document SET text = '<from-the-future/>' WHERE name = 'shop'");
+    bus.tamper("UPDATE deployment SET claims = ''");
     let cpe = bus.cpe().await;
     refused(
         cpe.create("mail").await,

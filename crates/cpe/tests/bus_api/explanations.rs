@@ -8,7 +8,7 @@ use cpe_bus::{Error, Fields};
 use cpe_status::{AssemblyState, DeploymentStatus, KeptInputList, OperationList, ServiceState};
 
 use super::fake_systemd::FakeSystemd;
-use super::harness::{Bus, Cpe, document, until};
+use super::harness::{Bus, Cpe, deployment, document, until};
 use super::{guests, introspection};
 
 /// Two assemblies with agents, and a service that prefers the first.
@@ -289,11 +289,7 @@ async fn assert_values_are_withheld(bus: &Bus) {
     let stranger = zbus::connection::Builder::address(bus.address().as_str())
         .auth_mechanism(zbus::connection::AuthMechanism::Anonymous);
     let stranger = stranger.build().await.expect("a connection without a name");
-    let looked = CpeDeploymentProxy::builder(&stranger)
-        .destination(cpe_bus::names::CPE_NAME)
-        .path(cpe_bus::names::deployment_path("shop"))
-        .cache_properties(zbus::proxy::CacheProperties::No);
-    let looked = looked.build().await.expect("a proxy").get_status().await;
+    let looked = deployment(&stranger, "shop").await.get_status().await;
     let looked = looked.expect("a status");
     for told in [
         "\"permanent\":{\"rack\":\"\"}",

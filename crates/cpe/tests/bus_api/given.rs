@@ -1,15 +1,12 @@
 //! Orders with an id: done once, whatever is sent again and whoever dies.
 
-use cpe_bus::names::{CPE_NAME, deployment_path};
 use cpe_bus::orders::{OrderReport, OrderState};
 use cpe_bus::proxies::CpeDeploymentProxy;
 use cpe_bus::{Error, Result, json};
 use futures_util::future::join_all;
-use zbus::Connection;
-use zbus::proxy::CacheProperties;
 
 use super::fake_systemd::FakeSystemd;
-use super::harness::{Bus, Cpe, until};
+use super::harness::{Bus, Cpe, DAEMON, MAIL, SYS, deployment, until};
 
 const ONE: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 const TWO: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
@@ -37,6 +34,14 @@ async fn deployed(cpe: &Cpe) -> Shop {
     })
     .await;
     shop
+}
+
+async fn until_ended(shop: &Shop, id: &str, state: OrderState) -> OrderReport {
+    until(&format!("order {id} to be {state:?}"), async || {
+        let report = get(shop, id).await.ok()?;
+        (report.state == state).then_some(report)
+    })
+    .await
 }
 
 fn count(systemd: &FakeSystemd, what: &str) -> usize {
@@ -143,20 +148,13 @@ async fn of_what_was_under_way_at_a_kill_the_harmless_is_done_again_and_nothing_
     cpe.kill();
     let cpe = bus.cpe().await;
     let shop = cpe.deployment("shop").await;
-    let fence = until("it is told that nobody knows", async || {
-        let report = get(&shop, ONE).await.ok()?;
-        (report.state == OrderState::Unknown).then_some(report)
-    })
-    .await;
+    let fence = until_ended(&shop, ONE, OrderState::Unknown).await;
     let why = fence.error.clone().unwrap().text;
     assert!(
         why.contains("restarted") && why.contains("another id"),
         "{why}"
     );
-    until("the clean-up is done", async || {
-        (get(&shop, TWO).await.ok()?.state == OrderState::Done).then_some(())
-    })
-    .await;
+    until_ended(&shop, TWO, OrderState::Done).await;
     assert_eq!(give(&shop, ONE, FENCE_MUTE).await.unwrap(), fence);
     assert_eq!(
         count(&systemd, "fence mute"),
@@ -182,14 +180,8 @@ async fn of_what_a_dpe_was_told_when_it_died_nobody_knows() {
     );
     until_done(&systemd, "fence mute", 1).await;
     systemd.kill("shop").await;
-    until("it is told that nobody knows", async || {
-        (get(&shop, ONE).await.ok()?.state == OrderState::Unknown).then_some(())
-    })
-    .await;
-    until("the clean-up is done", async || {
-        (get(&shop, TWO).await.ok()?.state == OrderState::Done).then_some(())
-    })
-    .await;
+    until_ended(&shop, ONE, OrderState::Unknown).await;
+    until_ended(&shop, TWO, OrderState::Done).await;
     assert_eq!(count(&systemd, "fence mute"), 1);
 }
 
@@ -213,10 +205,7 @@ async fn what_a_dpe_may_still_do_is_not_told_to_be_undone() {
     assert_eq!(count(&systemd, "fence kept"), 1);
     let cleanup = r#"{"operation": "cleanup", "service": "kept"}"#;
     give(&shop, TWO, cleanup).await.unwrap();
-    until("the clean-up is done", async || {
-        (get(&shop, TWO).await.ok()?.state == OrderState::Done).then_some(())
-    })
-    .await;
+    until_ended(&shop, TWO, OrderState::Done).await;
     assert_eq!(count(&systemd, "cleanup kept"), 2);
 }
 
@@ -229,26 +218,15 @@ async fn what_was_under_way_is_not_done_to_another_deployment_of_that_name() {
     let cleanup = give(&shop, ONE, CLEANUP_MUTE).await.unwrap();
     assert_eq!(cleanup.state, OrderState::Running);
     cpe.kill();
-    let database = rusqlite::Connection::open(bus.state().join("cpe.db")).unwrap();
-    let made_again = "UPDATE given_order SET uuid = 'of its forerunner'";
-    assert_eq!(database.execute(made_again, []).unwrap(), 1);
-    drop(database);
+    bus.tamper("UPDATE given_order SET uuid = 'of its forerunner'");
     let cpe = bus.cpe().await;
     let shop = cpe.deployment("shop").await;
-    let cleanup = until("it is told that nobody knows", async || {
-        let report = get(&shop, ONE).await.ok()?;
-        (report.state == OrderState::Unknown).then_some(report)
-    })
-    .await;
+    let cleanup = until_ended(&shop, ONE, OrderState::Unknown).await;
     let why = cleanup.error.unwrap().text;
     assert!(why.contains("no such deployment any more"), "{why}");
     assert_eq!(count(&systemd, "cleanup mute"), 1);
 }
 
-/// Users with groups of the same number and name; `mail` is a group of operators.
-const DAEMON: u32 = 1;
-const SYS: u32 = 3;
-const MAIL: u32 = 8;
 const ACCESS: &str = r#"
 [[grant]]
 principal = "user:daemon"
@@ -260,16 +238,6 @@ role = "operator"
 deployments = ["*"]
 "#;
 
-async fn shop_of(connection: &Connection) -> Shop {
-    CpeDeploymentProxy::builder(connection)
-        .destination(CPE_NAME)
-        .path(deployment_path("shop"))
-        .cache_properties(CacheProperties::No)
-        .build()
-        .await
-        .unwrap()
-}
-
 #[tokio::test]
 #[ignore = "only root can call as another user: run it as root with --ignored, as `make test` does"]
 async fn an_id_is_its_givers_alone_and_an_order_takes_the_right_of_what_it_does() {
@@ -277,9 +245,9 @@ async fn an_id_is_its_givers_alone_and_an_order_takes_the_right_of_what_it_does(
     let systemd = FakeSystemd::start(&bus, &["shop"]).await;
     let cpe = bus.cpe_with_access(ACCESS).await;
     deployed(&cpe).await;
-    let owner = shop_of(&bus.connect_as(DAEMON, DAEMON).await).await;
-    let operator = shop_of(&bus.connect_as(SYS, MAIL).await).await;
-    let stranger = shop_of(&bus.connect_as(SYS, SYS).await).await;
+    let owner = deployment(&bus.connect_as(DAEMON, DAEMON).await, "shop").await;
+    let operator = deployment(&bus.connect_as(SYS, MAIL).await, "shop").await;
+    let stranger = deployment(&bus.connect_as(SYS, SYS).await, "shop").await;
     assert_eq!(
         give(&owner, ONE, FENCE).await.unwrap().state,
         OrderState::Done

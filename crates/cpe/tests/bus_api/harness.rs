@@ -11,6 +11,13 @@ use tempfile::TempDir;
 use zbus::Connection;
 use zbus::proxy::CacheProperties;
 
+/// Users that every system has, with groups of the same number and name.
+pub(crate) const DAEMON: u32 = 1;
+pub(crate) const BIN: u32 = 2;
+pub(crate) const SYS: u32 = 3;
+/// Another group.
+pub(crate) const MAIL: u32 = 8;
+
 /// Patience with the machine, not a measure of speed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -134,6 +141,12 @@ impl Bus {
         self.cpe_with(&format!("[access]\nfile = {path:?}\n")).await
     }
 
+    /// Changes the database of a daemon that does not run.
+    pub(crate) fn tamper(&self, sql: &str) {
+        let database = rusqlite::Connection::open(self.state().join("cpe.db")).expect("a database");
+        assert!(database.execute(sql, []).expect("a change") > 0, "{sql}");
+    }
+
     /// Starts a daemon and waits for its name.
     pub(crate) async fn cpe(&self) -> Cpe {
         self.cpe_with("").await
@@ -210,13 +223,7 @@ impl Cpe {
     }
 
     pub(crate) async fn deployment(&self, name: &str) -> CpeDeploymentProxy<'static> {
-        CpeDeploymentProxy::builder(&self.connection)
-            .destination(CPE_NAME)
-            .path(deployment_path(name))
-            .cache_properties(CacheProperties::No)
-            .build()
-            .await
-            .expect("a proxy")
+        deployment(&self.connection, name).await
     }
 
     pub(crate) async fn create(&self, name: &str) -> cpe_bus::Result<(String, u64)> {
@@ -294,6 +301,17 @@ impl Drop for Cpe {
             eprintln!("--- cpe said:\n{text}");
         }
     }
+}
+
+/// A deployment, as whoever has this connection reaches it.
+pub(crate) async fn deployment(connection: &Connection, name: &str) -> CpeDeploymentProxy<'static> {
+    CpeDeploymentProxy::builder(connection)
+        .destination(CPE_NAME)
+        .path(deployment_path(name))
+        .cache_properties(CacheProperties::No)
+        .build()
+        .await
+        .expect("a proxy")
 }
 
 /// A small valid document.

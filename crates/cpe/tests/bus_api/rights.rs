@@ -3,13 +3,11 @@
 
 use std::process::Command;
 
-use cpe_bus::names::{CPE_NAME, deployment_path};
 use cpe_bus::proxies::{CpeDeploymentProxy, CpeEventsProxy, CpeManagerProxy};
 use cpe_bus::{Error, Fields};
 use zbus::connection::AuthMechanism;
-use zbus::proxy::CacheProperties;
 
-use super::harness::{Bus, Cpe, document};
+use super::harness::{Bus, Cpe, deployment, document};
 
 /// A deployment that nobody may have touched, and the one event of its creation. What was refused
 /// is told, too.
@@ -154,13 +152,7 @@ async fn call_all(stranger: &zbus::Connection) -> Answers {
 }
 
 async fn shop(connection: &zbus::Connection) -> CpeDeploymentProxy<'static> {
-    CpeDeploymentProxy::builder(connection)
-        .destination(CPE_NAME)
-        .path(deployment_path("shop"))
-        .cache_properties(CacheProperties::No)
-        .build()
-        .await
-        .expect("a proxy")
+    deployment(connection, "shop").await
 }
 
 /// The bus lets this caller in without knowing who it is; that takes no other user, so it runs

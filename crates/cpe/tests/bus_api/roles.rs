@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cpe_bus::names::{CPE_NAME, CPE_PATH, deployment_path};
-use cpe_bus::proxies::{CpeDeploymentProxy, CpeEventsProxy, CpeManagerProxy};
+use cpe_bus::names::{CPE_NAME, CPE_PATH};
+use cpe_bus::proxies::{CpeEventsProxy, CpeManagerProxy};
 use cpe_bus::{DeploymentEntry, Error, Event, Fields, json};
 use cpe_status::DeploymentStatus;
 use futures_util::StreamExt;
@@ -11,16 +11,9 @@ use zbus::Connection;
 use zbus::connection::AuthMechanism;
 use zbus::proxy::CacheProperties;
 
-use super::harness::{Bus, Cpe, document, until};
+use super::harness::{BIN, Bus, Cpe, DAEMON, MAIL, SYS, deployment, document, until};
 
-/// Users, with groups of the same number and name: a user who owns, one who speaks for others, and
-/// one who is a stranger.
-const DAEMON: u32 = 1;
-const BIN: u32 = 2;
-const SYS: u32 = 3;
-/// A group of operators.
-const MAIL: u32 = 8;
-
+/// User `daemon` owns, `bin` speaks for others, `sys` is a stranger; group `mail` has operators.
 const HIDDEN: &str = r#"
 strangers = "hidden"
 delegates = ["bin"]
@@ -36,16 +29,6 @@ deployments = ["*"]
 
 async fn manager(connection: &Connection) -> CpeManagerProxy<'static> {
     CpeManagerProxy::builder(connection)
-        .cache_properties(CacheProperties::No)
-        .build()
-        .await
-        .unwrap()
-}
-
-async fn deployment(connection: &Connection, name: &str) -> CpeDeploymentProxy<'static> {
-    CpeDeploymentProxy::builder(connection)
-        .destination(CPE_NAME)
-        .path(deployment_path(name))
         .cache_properties(CacheProperties::No)
         .build()
         .await
