@@ -150,12 +150,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
         is_sent_as(request.headers(), &["application/json"])?;
         let bytes = body(request, MAX_BODY).await?;
         let wrong = |error| Problem::bad_request(format!("the body: {error}"));
-        let read: serde_json::Value = serde_json::from_slice(&bytes).map_err(wrong)?;
+        let mut read: serde_json::Value = serde_json::from_slice(&bytes).map_err(wrong)?;
         if has_zero(&read) {
             // The bus carries none: whoever sends one is cut off there.
             return Err(Problem::bad_request("the body: a text has a zero byte"));
         }
-        let mut read = read;
         match make_whole(&mut read) {
             true => serde_json::from_value(read),
             // This knows the line and the column.

@@ -126,11 +126,7 @@ async fn known(host: &Host, wanted: &Given) -> Result<Option<Given>> {
     let known = store(host, move |store| store.order(&principal, &id)).await?;
     match known {
         Some(known) if known.ending == Some(Ending::NotNow) => Ok(None),
-        Some(known)
-            if (&known.deployment, &known.request) != (&wanted.deployment, &wanted.request) =>
-        {
-            Err(other(&wanted.id))
-        }
+        Some(known) if !known.asks_the_same_as(wanted) => Err(other(&wanted.id)),
         known => Ok(known),
     }
 }
@@ -166,9 +162,8 @@ async fn do_it(
     deployment: &Deployment,
     given: &Given,
     command: &Command,
-    is_again: bool,
+    mut is_again: bool,
 ) -> (Ending, String) {
-    let mut is_again = is_again;
     let mut tries = 0;
     loop {
         if !is_same(host, given) {
@@ -220,9 +215,8 @@ async fn follow(
     host: &Host,
     deployment: &Deployment,
     given: &Given,
-    told: String,
+    mut told: String,
 ) -> (Ending, String) {
-    let mut told = told;
     let mut is_noted = false;
     for _ in 0..LOOKS {
         let Ok(report) = json::from_json::<DebugReport>(&told) else {

@@ -49,6 +49,13 @@ pub(crate) struct Given {
     pub result: String,
 }
 
+impl Given {
+    /// Whether the same is to be done. Another order must have another id.
+    pub(crate) fn asks_the_same_as(&self, other: &Given) -> bool {
+        (&self.deployment, &self.request) == (&other.deployment, &other.request)
+    }
+}
+
 /// What came of taking an order.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Taken {
@@ -72,30 +79,14 @@ impl Store {
             "DELETE FROM given_order WHERE begun < ?1 AND state <> 0",
             [oldest],
         )?;
-        let known = find(&transaction, &wanted.principal, &wanted.id)?;
-        if let Some(known) = &known {
-            let is_same =
-                (&known.deployment, &known.request) == (&wanted.deployment, &wanted.request);
-            if !is_same {
-                return Ok(Taken::Other);
-            }
-            if known.ending != Some(Ending::NotNow) {
-                return Ok(Taken::Known(known.clone()));
-            }
-        } else {
-            let count = |sql: &str, values: &[&str]| -> rusqlite::Result<u64> {
-                let count = transaction
-                    .query_row(sql, rusqlite::params_from_iter(values), |row| row.get(0));
-                count.map(unsigned)
-            };
-            let own = "SELECT count(*) FROM given_order WHERE principal = ?1";
-            let own = count(own, &[&wanted.principal])?;
-            if own >= MOST_EACH {
-                return Ok(Taken::TooMany(own));
-            }
-            let all = count("SELECT count(*) FROM given_order", &[])?;
-            if all >= MOST {
-                return Ok(Taken::TooMany(all));
+        match find(&transaction, &wanted.principal, &wanted.id)? {
+            Some(known) if !known.asks_the_same_as(&wanted) => return Ok(Taken::Other),
+            Some(known) if known.ending != Some(Ending::NotNow) => return Ok(Taken::Known(known)),
+            Some(_) => {}
+            None => {
+                if let Some(count) = too_many(&transaction, &wanted.principal)? {
+                    return Ok(Taken::TooMany(count));
+                }
             }
         }
         let taken = Given {
@@ -190,6 +181,19 @@ fn find(connection: &Connection, principal: &str, id: &str) -> Result<Option<Giv
     let mut statement = connection.prepare_cached(&sql)?;
     let found = statement.query_row([principal, id], row).optional()?;
     found.map(read).transpose()
+}
+
+/// How many are kept, of this principal or in all, if there may be no more.
+fn too_many(connection: &Connection, principal: &str) -> Result<Option<u64>> {
+    let own = "SELECT count(*) FROM given_order WHERE principal = ?1";
+    let own = unsigned(connection.query_row(own, [principal], |row| row.get(0))?);
+    let all = "SELECT count(*) FROM given_order";
+    let all = unsigned(connection.query_row(all, [], |row| row.get(0))?);
+    Ok(match (own >= MOST_EACH, all >= MOST) {
+        (true, _) => Some(own),
+        (_, true) => Some(all),
+        _ => None,
+    })
 }
 
 /// A row, in which who gave it is not read yet.
