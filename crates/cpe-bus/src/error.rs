@@ -151,13 +151,14 @@ impl Error {
     pub fn leaves_it_open(&self) -> bool {
         match self {
             Error::OutcomeUnknown(_) => true,
-            // What the other side, or the bus, has said is a refusal, but that nobody answers.
+            // What the other side or the bus says is a refusal, unless it says that nobody answers.
             Error::ZBus(_) => self.foreign_name().is_none() || self.is_temporary(),
             _ => false,
         }
     }
 
     /// True where trying the same call again later is sensible: the peer is away, starting or busy.
+    /// Before a change is tried again, see [`Error::leaves_it_open`].
     pub fn is_temporary(&self) -> bool {
         match self {
             Error::NotReady(_) | Error::Busy(_) | Error::OutcomeUnknown(_) => true,

@@ -175,7 +175,7 @@ impl Reader {
     /// What a document that was accepted once says; `claims`: what it claims, as it was stored.
     ///
     /// # Errors
-    /// [`Error::Failed`] if the daemon ends.
+    /// [`Error::Failed`] if reading it panicked, or the daemon ends.
     pub(crate) async fn facts(&self, document: String, claims: &str) -> Result<Facts> {
         let read = run(&self.stored, move || {
             deployment::read(document.as_bytes()).map(|deployment| Facts::of(&deployment))

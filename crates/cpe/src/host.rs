@@ -28,8 +28,8 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 /// is not kept busy with that.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Orders with an id that are under way at a time. A call waits for its DPE a minute at most; what
-/// an agent was had to do once is followed as long as it takes.
+/// Orders with an id that are under way at a time. Most end at once, or with [`REPLY_TIMEOUT`];
+/// what is tried again, and what an agent was had to do once, may take an hour and more.
 const ORDERS: usize = 64;
 
 pub(crate) struct Host {
@@ -50,8 +50,8 @@ pub(crate) struct Host {
     pub nothing_left_out: AtomicBool,
     /// Bounds how many orders with an id are under way.
     pub orders: Arc<Semaphore>,
-    /// What ends with the connection. Their number is bounded by `limits.deployments`: two for each
-    /// deployment, one for each order under way, and a handful besides.
+    /// What ends with the connection. Their number is bounded by `limits.deployments` and by
+    /// [`ORDERS`]: two for each deployment, one for each order under way, and a handful besides.
     tasks: Mutex<JoinSet<()>>,
 }
 

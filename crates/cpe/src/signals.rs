@@ -3,7 +3,8 @@
 //! word.
 //!
 //! A match rule is no guard: a signal that is addressed to us passes all of them, whatever sender
-//! they name, and so it is looked at who has sent it. Of the bus itself the connection knows that.
+//! they name. So it is looked at here who has sent it; for signals of the bus itself, the
+//! connection does that.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

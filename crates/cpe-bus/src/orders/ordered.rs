@@ -120,7 +120,8 @@ pub enum DebugVerb {
     Stop,
 }
 
-/// An order: each as the method of the bus does it that its description names.
+// Fields that several have are written out in each: beside `flatten`, unknown ones pass.
+/// An order. Each does what that method of the bus does which its description names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "operation", rename_all = "kebab-case", deny_unknown_fields)]

@@ -123,7 +123,7 @@ impl Command {
         }
     }
 
-    /// Doing it twice is the same as doing it once.
+    /// Doing it twice is the same as doing it once, but for what others order in between.
     pub(super) fn is_harmless(&self) -> bool {
         matches!(
             self.what,

@@ -51,7 +51,7 @@ pub(crate) struct FakeDpeState {
     pub unloads: Vec<bool>,
     /// Who asked for standby.
     pub asked_by: Vec<String>,
-    /// What it was had to do once more or less: `fence web1`, `cleanup web`.
+    /// What it has done of fencing and cleaning up, each time: `fence web1`, `cleanup web`.
     pub done: Vec<String>,
     /// What the last document was loaded with.
     pub in_doubt: BTreeSet<String>,

@@ -125,7 +125,7 @@ async fn plans_that_wait_for_guests_are_bounded() {
         matches!(&refused, Ok(Some(Ok(Err(Error::Busy(text))))) if text.contains("16 documents")),
         "{refused:?}"
     );
-    // New ones are planned all the same, by others.
+    // Documents are taken all the same.
     cpe.create("wiki").await.unwrap();
 }
 
