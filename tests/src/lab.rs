@@ -222,6 +222,11 @@ impl Lab {
         .ok();
     }
 
+    /// The name that it was booted with.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// PID 1 of the lab, as seen from this process.
     pub fn pid1(&self) -> u32 {
         let output = self.script(&["pid", &self.name], &[]);

@@ -18,11 +18,13 @@
 
 mod crowd;
 mod document;
+pub mod gateway;
 mod guests;
 mod lab;
 mod ledger;
 pub mod packages;
 mod processes;
+pub mod sinks;
 mod status;
 mod system;
 

@@ -3,18 +3,11 @@
 use std::time::{Duration, Instant};
 
 use end_to_end::System;
-use serde_json::Value;
+use end_to_end::sinks::{self, PAGER, received, record, sink};
 
 use crate::report::Findings;
 use crate::stage::Stage;
 
-const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-const PAGER: &str = r#"type = "http"
-url = "http://127.0.0.1:8099/hook"
-secret_file = "pager.secret"
-after = 0
-timeout = "3s"
-"#;
 const ALERTS: &str = r#"type = "exec"
 command = ["/usr/share/pacemaker/alerts/alert_file.sh"]
 recipient = "/var/log/cpe-notify/alerts.log"
@@ -22,7 +15,7 @@ deployments = ["pair"]
 after = "now"
 "#;
 /// Events that are recorded while daemons are killed.
-const EVENTS: u32 = 80;
+const EVENTS: usize = 80;
 
 pub(crate) fn alerts(stage: &Stage, findings: &mut Findings) {
     let there = stage.sh("test -e /srv/alerts/alert_file.sh.sample").code;
@@ -43,39 +36,9 @@ pub(crate) fn alerts(stage: &Stage, findings: &mut Findings) {
 /// Starts cpe-notify with both sinks, and the receiver, which fails five times.
 fn start(stage: &Stage) {
     let lab = &stage.lab;
-    lab.write(
-        "/srv/receiver.py",
-        include_str!("../../tests/system/receiver.py"),
-    );
     lab.sh("install -D -m 0755 /srv/alerts/alert_file.sh.sample /usr/share/pacemaker/alerts/alert_file.sh || :")
         .ok();
-    lab.write("/etc/cpe/sinks.d/pager.toml", PAGER);
-    lab.write("/etc/cpe/sinks.d/pager.secret", SECRET);
-    lab.write("/etc/cpe/sinks.d/alerts.toml", ALERTS);
-    lab.sh(&format!(
-        "chgrp cpe-notify /etc/cpe/sinks.d/*; chmod 0640 /etc/cpe/sinks.d/*
-         systemd-run --quiet --unit=receiver python3 /srv/receiver.py 8099 {SECRET} /srv/received
-         systemctl start cpe-notify.service"
-    ))
-    .ok();
-}
-
-/// What came: id, status, and what the receiver found of the signature.
-fn received(stage: &Stage) -> Vec<(String, String, String)> {
-    let text = stage.sh("cat /srv/received || :").stdout;
-    let rows = text.lines().filter_map(|line| {
-        let mut words = line.split(' ').map(str::to_owned);
-        Some((words.next()?, words.next()?, words.next()?))
-    });
-    rows.collect()
-}
-
-fn sink(stage: &Stage, name: &str) -> Value {
-    let list = stage.lab.cpectl(&["sinks", "--json"]).stdout;
-    let list: Value = serde_json::from_str(&list).unwrap_or_default();
-    let sinks = list["sinks"].as_array().cloned().unwrap_or_default();
-    let mut found = sinks.into_iter().filter(|sink| sink["name"] == name);
-    found.next().unwrap_or_default()
+    sinks::start(lab, &[("pager", PAGER), ("alerts", ALERTS)]);
 }
 
 fn everything_arrives(stage: &Stage, findings: &mut Findings) {
@@ -84,7 +47,7 @@ fn everything_arrives(stage: &Stage, findings: &mut Findings) {
         "{EVENTS} events were recorded while cpe and cpe-notify were killed {kills} times"
     ));
     findings.within("everything is delivered", 180, || {
-        let sink = sink(stage, "pager");
+        let sink = sink(&stage.lab, "pager");
         sink["lag"] == 0 && sink["state"] == "idle"
     });
     let events: Vec<String> = stage
@@ -93,7 +56,7 @@ fn everything_arrives(stage: &Stage, findings: &mut Findings) {
         .iter()
         .map(|event| event.field("id"))
         .collect();
-    let rows = received(stage);
+    let rows = received(&stage.lab);
     let refused = rows.iter().filter(|row| row.1 == "503").count();
     findings.equal(
         "so often the sink failed at first",
@@ -114,24 +77,13 @@ fn everything_arrives(stage: &Stage, findings: &mut Findings) {
             "all {} ids arrive, in order ({sent} requests)",
             events.len()
         ),
-        ids == events && events.len() >= EVENTS as usize,
+        ids == events && events.len() >= EVENTS,
     );
 }
 
 /// Records events, and kills daemons meanwhile; how often.
 fn kill_at_random(stage: &Stage) -> u32 {
-    // An event that was perhaps recorded is recorded again: its id makes it one.
-    stage.lab.write(
-        "/srv/record",
-        &format!(
-            "for n in $(seq {EVENTS}); do id=$(cat /proc/sys/kernel/random/uuid); \
-             until busctl call org.cloudpolicy.Cpe1 /org/cloudpolicy/cpe1 org.cloudpolicy.Cpe1.Events Record 'a{{sv}}' 3 \
-             id s $id time t 1700000000000000 kind s test.number-$n; do sleep 0.1; done; sleep 0.05; done; touch /srv/recorded\n"
-        ),
-    );
-    stage
-        .sh("rm -f /srv/recorded; systemd-run --quiet --unit=recorder bash /srv/record")
-        .ok();
+    record(&stage.lab, EVENTS);
     let seed = fastrand::u64(..);
     println!("  · seed of the kills: {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
@@ -153,14 +105,14 @@ fn kill_at_random(stage: &Stage) -> u32 {
 /// What the receiver refuses is a dead letter, and arrives when it is sent again.
 fn dead_letters(stage: &Stage, findings: &mut Findings) {
     findings.within("cpe-notify is well", 60, || {
-        sink(stage, "pager")["state"] == "idle"
+        sink(&stage.lab, "pager")["state"] == "idle"
     });
     stage.sh("touch /srv/received.refuse").ok();
     stage
         .sh("rm -f /srv/recorded; sed -i 's/seq [0-9]*/seq 2/' /srv/record; bash /srv/record")
         .ok();
     findings.within("a sink that answers 400: two dead letters", 60, || {
-        sink(stage, "pager")["dead"] == 2
+        sink(&stage.lab, "pager")["dead"] == 2
     });
     let dead = stage.lab.cpectl(&["sinks", "dead", "pager"]).stdout;
     let expected = ["test.number-1", "test.number-2", "HTTP status 400"];
@@ -169,12 +121,12 @@ fn dead_letters(stage: &Stage, findings: &mut Findings) {
         expected.iter().all(|text| dead.contains(text)),
     );
     stage.sh("rm /srv/received.refuse").ok();
-    let before = received(stage).len();
+    let before = received(&stage.lab).len();
     let sent = stage.lab.cpectl(&["sinks", "redeliver", "pager"]);
     findings.within("cpectl sinks redeliver delivers them", 60, || {
-        sink(stage, "pager")["dead"] == 0
+        sink(&stage.lab, "pager")["dead"] == 0
     });
-    let again = received(stage).split_off(before);
+    let again = received(&stage.lab).split_off(before);
     findings.check(
         &format!("{} came, with a right signature", again.len()),
         sent.code == 0
@@ -203,7 +155,7 @@ fn an_alert_agent(stage: &Stage, findings: &mut Findings) {
         stage.lab.status("pair").assembly_state(&place) == "online"
     });
     findings.within("alert_file.sh was told of everything", 120, || {
-        let sink = sink(stage, "alerts");
+        let sink = sink(&stage.lab, "alerts");
         sink["lag"] == 0 && sink["state"] == "idle"
     });
     let log = stage.sh("cat /var/log/cpe-notify/alerts.log || :").stdout;
@@ -220,6 +172,6 @@ fn an_alert_agent(stage: &Stage, findings: &mut Findings) {
             line.is_some(),
         );
     }
-    let dead = sink(stage, "alerts")["dead"].to_string();
+    let dead = sink(&stage.lab, "alerts")["dead"].to_string();
     findings.equal("dead letters of it", &dead, "0");
 }

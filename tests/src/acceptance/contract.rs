@@ -4,27 +4,18 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use end_to_end::gateway::{LIMITS_FOR_TOOLS, hold_to_contract, schemathesis};
 use end_to_end::{System, prepared, project_dir};
 use serde_json::Value;
 
 use crate::report::Findings;
 use crate::stage::Stage;
 
-/// For a tool that asks more often than people do.
-const LIMITS: &str =
-    "\\n[limits]\\nrequests_per_second = 2000\\nburst = 4000\\nwrong_tokens_per_minute = 10000\\n";
-/// Examples of each operation and kind.
-const EXAMPLES: &str = "5";
 /// A guess of its ETag must not hit.
 const GENERATIONS: u32 = 12;
 
 pub(crate) fn against_it(stage: &Stage, findings: &mut Findings) {
-    let script = project_dir().join("tests/gateway/schemathesis.sh");
-    if !script.exists() {
-        findings.not_done("tests/gateway has no script that runs schemathesis");
-        return;
-    }
-    let program = prepared().join("contract/bin/schemathesis");
+    let program = schemathesis();
     if !program.exists() {
         let what = format!("{}: `make acceptance` fetches it", program.display());
         findings.not_done(&what);
@@ -36,9 +27,9 @@ pub(crate) fn against_it(stage: &Stage, findings: &mut Findings) {
         );
         stage.sh(&edit).ok();
     }
-    stage.with_settings(LIMITS, || {
+    stage.with_settings(LIMITS_FOR_TOOLS, || {
         for role in ["viewer", "operator", "owner"] {
-            hold(stage, findings, &script, &program, role);
+            hold(stage, findings, role);
         }
     });
     // It may have emptied assemblies.
@@ -53,23 +44,15 @@ pub(crate) fn against_it(stage: &Stage, findings: &mut Findings) {
 }
 
 /// Has schemathesis ask as somebody with a token.
-fn hold(stage: &Stage, findings: &mut Findings, script: &Path, program: &Path, role: &str) {
-    let token = stage.lab.cpectl(&["token", "new", role]).ok();
-    let pid = stage.lab.pid1();
-    let certificate = format!("/proc/{pid}/root/etc/cpe/gateway/certificate.pem");
-    let run = Command::new(script)
-        .env("SCHEMATHESIS", program)
-        .args([&pid.to_string(), &certificate, token.trim(), EXAMPLES])
-        .output()
-        .expect("the script can be run");
-    let told = String::from_utf8_lossy(&run.stdout);
-    for line in told.lines().filter(|line| is_telling(line)) {
+fn hold(stage: &Stage, findings: &mut Findings, role: &str) {
+    let run = hold_to_contract(&stage.lab, role);
+    for line in run.stdout.lines().filter(|line| is_telling(line)) {
         findings.tell(&format!("{role}: {}", line.trim()));
     }
-    let holds = run.status.success();
+    let holds = run.code == 0;
     findings.check(&format!("schemathesis finds nothing as {role}"), holds);
     if !holds {
-        println!("{told}{}", String::from_utf8_lossy(&run.stderr));
+        println!("{}{}", run.stdout, run.stderr);
     }
 }
 

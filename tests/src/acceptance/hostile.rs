@@ -1,6 +1,7 @@
 //! Check 8: requests that mean no good.
 
 use end_to_end::System;
+use end_to_end::gateway::time_of_an_endless_head;
 
 use crate::report::Findings;
 use crate::stage::{Stage, curl};
@@ -56,22 +57,8 @@ fn too_long(stage: &Stage, findings: &mut Findings) {
     stage.sh("rm /srv/long").ok();
 }
 
-/// A header a second.
-const SLOW: &str = r#"import socket, time
-s = socket.socket(socket.AF_UNIX); s.connect("/run/cpe-gateway/http.sock"); s.sendall(b"GET /v1 HTTP/1.1\r\n")
-begin = time.time(); s.settimeout(1)
-while time.time() - begin < 40:
-    try:
-        if not s.recv(100): break
-    except TimeoutError: pass
-    try: s.sendall(b"X-Slow: 1\r\n")
-    except OSError: break
-print(time.time() - begin)"#;
-
 fn a_head_without_an_end(stage: &Stage, findings: &mut Findings) {
-    stage.lab.write("/srv/slow.py", SLOW);
-    let took = stage.sh("runuser -u alice -- python3 /srv/slow.py").stdout;
-    let took: f64 = took.trim().parse().unwrap_or(0.0);
+    let took = time_of_an_endless_head(&stage.lab);
     // One second is that of the script.
     findings.check(
         &format!("a header a second: closed after {took:.1} s, 10 s are meant"),
@@ -79,7 +66,7 @@ fn a_head_without_an_end(stage: &Stage, findings: &mut Findings) {
     );
 }
 
-/// A hundred programs at once.
+/// A hundred requests of one program, at once.
 fn a_flood(stage: &Stage, findings: &mut Findings) {
     let one = "runuser -u bob -- curl --silent --max-time 30 --unix-socket /run/cpe-gateway/http.sock -D - -o /dev/null http://localhost/v1";
     // What is allowed at once comes back at 20 a second: these come faster, on few connections.

@@ -1,11 +1,10 @@
 //! Where the checks take place: one booted lab with the three-tier shop, the gateway with TLS, and
 //! people who may do different things.
 
-use end_to_end::{Document, Lab, Output, System, project_dir};
+use end_to_end::gateway::{CERTIFICATE, MAIL, SHOP};
+use end_to_end::{Document, Lab, Output, System};
 use serde_json::Value;
 
-/// The name of the lab.
-pub(crate) const LAB: &str = "acceptance";
 /// Guests of the shop, and two for what is killed and moved.
 const GUESTS: [&str; 6] = ["web1", "web2", "app1", "db1", "a", "b"];
 /// `sleep`s of the deployment `pair`: `s0` sleeps so many seconds, `s1` one more, ….
@@ -33,23 +32,6 @@ role = "operator"
 deployments = ["*"]
 "#;
 
-/// It has no guest, and needs somebody.
-const MAIL: &str = r#"<deployable name="mail" uuid="6f6d7f6a-54a6-4c4b-9d70-0a4f0c3c6a22">
-  <assemblies><assembly name="mx1"/></assemblies>
-  <services><service name="smtp" class="ocf" provider="heartbeat" type="Dummy"/></services>
-</deployable>"#;
-
-/// People, storage, fencing, a certificate of the gateway's own.
-const PREPARE: &str = "
-    useradd --system --groups cpe alice; useradd --system --groups cpe bob
-    install -d -o $(awk -F: '$1 == \"redis\" {print $3}' /srv/guest/etc/passwd) -m 750 /srv/shared/shop
-    cp /usr/share/doc/cpe/60-dpe-unit-fencing.rules /etc/polkit-1/rules.d/
-    install -d -m 0750 -g cpe-gateway /etc/cpe/gateway; cd /etc/cpe/gateway
-    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
-      -keyout key.pem -out certificate.pem 2> /dev/null
-    chgrp cpe-gateway *.pem; chmod 0640 *.pem
-    systemctl restart cpe.service; systemctl start cpe-gateway.socket cpe-gateway-tls.socket cpe-gateway.service";
-
 pub(crate) struct Stage {
     pub(crate) lab: Lab,
 }
@@ -57,13 +39,15 @@ pub(crate) struct Stage {
 impl Stage {
     /// Boots it. Panics with what did not work.
     pub(crate) fn boot() -> Stage {
-        let lab = Lab::boot_for(LAB, std::time::Duration::from_secs(3600)).with_guests(&GUESTS);
+        let lab =
+            Lab::boot_for("acceptance", std::time::Duration::from_secs(3600)).with_guests(&GUESTS);
         lab.write("/etc/cpe/access.toml", ACCESS);
         lab.write("/srv/mail.xml", MAIL);
-        let forward = project_dir().join("tests/browser/forward.py");
-        let forward = std::fs::read_to_string(forward).expect("the forwarder can be read");
-        lab.write("/srv/forward.py", &forward);
-        lab.sh(PREPARE).ok();
+        lab.sh(&format!(
+            "{SHOP}\n{CERTIFICATE}\nsystemctl restart cpe.service
+             systemctl start cpe-gateway.socket cpe-gateway-tls.socket cpe-gateway.service"
+        ))
+        .ok();
         let stage = Stage { lab };
         stage
             .sh("cpectl deploy --wait /srv/examples/three-tier.xml; cpectl deploy /srv/mail.xml")

@@ -1,10 +1,8 @@
 //! Changes over the gateway, on one lab: orders that are done once, and logins. And, where that is
 //! asked for, a tool that holds the running gateway against its contract.
 
-use std::path::PathBuf;
-use std::process::Command;
-
-use end_to_end::{Document, Lab, System, project_dir};
+use end_to_end::gateway::{LIMITS_FOR_TOOLS, hold_to_contract};
+use end_to_end::{Document, Lab, System};
 use serde_json::Value;
 
 use crate::gateway::{ask, boot, with_tls};
@@ -23,12 +21,7 @@ principal = ["token:viewer"]
 role = "viewer"
 deployments = ["*"]
 "#;
-/// For a tool that asks more often than people do.
-const LIMITS: &str =
-    "[limits]\nrequests_per_second = 2000\nburst = 4000\nwrong_tokens_per_minute = 10000\n";
 const OPERATIONS: &str = "http://localhost/v1/deployments/shop/operations";
-/// Examples of each operation and kind.
-const EXAMPLES: &str = "5";
 
 const ONE: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 const TWO: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
@@ -70,11 +63,13 @@ fn orders_are_done_once_and_browsers_log_in() {
 
 /// Three minutes, and a program that no package of Debian has: not one of those that CI runs.
 #[test]
-#[ignore = "it needs schemathesis: `make contract` says where from, and runs it"]
+#[ignore = "it needs schemathesis: `make contract` fetches that, and runs it"]
 fn the_gateway_keeps_its_contract() {
     let lab = boot("gateway-contract", ACCESS);
-    lab.sh(&format!("printf '{LIMITS}' >> /etc/cpe/gateway.toml"))
-        .ok();
+    lab.sh(&format!(
+        "printf '{LIMITS_FOR_TOOLS}' >> /etc/cpe/gateway.toml"
+    ))
+    .ok();
     with_tls(&lab);
     schemathesis_finds_nothing(&lab);
     // It may have emptied assemblies; it has guessed no ETag, and so destroyed nothing.
@@ -277,23 +272,8 @@ fn schemathesis_finds_nothing(lab: &Lab) {
         lab.write("/srv/document.xml", &document);
         lab.cpectl(&["deploy", "/srv/document.xml"]).ok();
     }
-    let certificate = PathBuf::from(format!(
-        "/proc/{}/root/etc/cpe/gateway/certificate.pem",
-        lab.pid1()
-    ));
     for role in ["viewer", "operator", "owner"] {
-        let token = lab.cpectl(&["token", "new", role]).ok();
-        let run = Command::new(project_dir().join("tests/gateway/schemathesis.sh"))
-            .arg(lab.pid1().to_string())
-            .arg(&certificate)
-            .args([token.trim(), EXAMPLES])
-            .output()
-            .expect("tests/gateway/schemathesis.sh can be run");
-        let told = String::from_utf8_lossy(&run.stdout);
-        assert!(
-            run.status.success(),
-            "{role}: {told}\n{}",
-            String::from_utf8_lossy(&run.stderr)
-        );
+        let run = hold_to_contract(lab, role);
+        assert_eq!(run.code, 0, "{role}: {}\n{}", run.stdout, run.stderr);
     }
 }

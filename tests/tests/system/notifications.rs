@@ -2,50 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use end_to_end::sinks::{self, PAGER, received, record, sink};
 use end_to_end::{Document, Lab, System};
 
-const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-const PAGER: &str = r#"type = "http"
-url = "http://127.0.0.1:8099/hook"
-secret_file = "pager.secret"
-after = 0
-timeout = "3s"
-"#;
 /// Events that are recorded while daemons are killed.
 const EVENTS: usize = 250;
-
-/// Starts cpe-notify with a sink, at the receiver of the test.
-#[track_caller]
-fn start(lab: &Lab, sink: &str) {
-    lab.write("/srv/receiver.py", include_str!("receiver.py"));
-    lab.write("/etc/cpe/sinks.d/pager.toml", sink);
-    lab.write("/etc/cpe/sinks.d/pager.secret", SECRET);
-    lab.sh("chgrp cpe-notify /etc/cpe/sinks.d/*; chmod 0640 /etc/cpe/sinks.d/*")
-        .ok();
-    lab.sh(&format!(
-        "systemd-run --quiet --unit=receiver python3 /srv/receiver.py 8099 {SECRET} /srv/received"
-    ))
-    .ok();
-    lab.sh("systemctl start cpe-notify.service").ok();
-}
-
-/// What came: id, status, and what the receiver found of the signature.
-fn received(lab: &Lab) -> Vec<(String, String, String)> {
-    let text = lab.sh("cat /srv/received || :").stdout;
-    let rows = text.lines().filter_map(|line| {
-        let mut words = line.split(' ').map(str::to_owned);
-        Some((words.next()?, words.next()?, words.next()?))
-    });
-    rows.collect()
-}
-
-fn sink(lab: &Lab, name: &str) -> serde_json::Value {
-    let list = lab.cpectl(&["sinks", "--json"]).stdout;
-    let list: serde_json::Value = serde_json::from_str(&list).unwrap_or_default();
-    let sinks = list["sinks"].as_array().cloned().unwrap_or_default();
-    let mut found = sinks.into_iter().filter(|sink| sink["name"] == name);
-    found.next().unwrap_or_default()
-}
 
 #[track_caller]
 fn wait_for_all(lab: &Lab, name: &str) {
@@ -61,7 +22,7 @@ fn every_event_arrives_in_order_whoever_is_killed() {
     let skipped =
         lab.sh("systemctl start cpe-notify.service; systemctl is-active cpe-notify.service || :");
     assert_eq!(skipped.ok().trim(), "inactive", "it has no sinks");
-    start(&lab, PAGER);
+    sinks::start(&lab, &[("pager", PAGER)]);
     kill_at_random(&lab);
     wait_for_all(&lab, "pager");
     let events: Vec<String> = lab.events().iter().map(|event| event.field("id")).collect();
@@ -83,17 +44,7 @@ fn every_event_arrives_in_order_whoever_is_killed() {
 /// Records events, and kills daemons and the bus meanwhile.
 #[track_caller]
 fn kill_at_random(lab: &Lab) {
-    // An event that was perhaps recorded is recorded again: its id makes it one.
-    lab.write(
-        "/srv/record",
-        &format!(
-            "for n in $(seq {EVENTS}); do id=$(cat /proc/sys/kernel/random/uuid); \
-             until busctl call org.cloudpolicy.Cpe1 /org/cloudpolicy/cpe1 org.cloudpolicy.Cpe1.Events Record 'a{{sv}}' 3 \
-             id s $id time t 1700000000000000 kind s test.number-$n; do sleep 0.1; done; sleep 0.05; done; touch /srv/recorded\n"
-        ),
-    );
-    lab.sh("systemd-run --quiet --unit=recorder bash /srv/record")
-        .ok();
+    record(lab, EVENTS);
     let seed = fastrand::u64(..);
     eprintln!("seed of the kills: {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
@@ -222,7 +173,7 @@ fn an_alert_agent_of_pacemakers_writes_its_lines_for_nodes_fencing_and_resources
     let alert = "type = \"exec\"\ncommand = [\"/usr/share/pacemaker/alerts/alert_file.sh\"]\n\
                  recipient = \"/var/log/cpe-notify/alerts.log\"\ndeployments = [\"shop\"]\n";
     mail(&lab);
-    start(&lab, alert);
+    sinks::start(&lab, &[("pager", alert)]);
     lab.wait("the sink is there", 30, || {
         sink(&lab, "pager")["state"] == "idle"
     });
