@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
-use end_to_end::{prepared, project_dir};
+use end_to_end::project_dir;
 
 /// The alert rules.
 pub(super) fn rules() -> PathBuf {
@@ -16,23 +14,12 @@ pub(super) fn rules() -> PathBuf {
 /// Runs promtool, which must have nothing to complain about.
 #[track_caller]
 pub(super) fn promtool(arguments: &[&str], input: &str) {
-    let program = prepared().join("prometheus/promtool");
-    let mut child = Command::new(&program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}: run `make lab` first", program.display()));
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(input.as_bytes()).unwrap();
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
+    let run = end_to_end::gateway::promtool(arguments, input);
     assert!(
-        output.status.success() && told.is_empty(),
-        "promtool {arguments:?}: {told}{}",
-        String::from_utf8_lossy(&output.stdout)
+        run.code == 0 && run.stderr.is_empty(),
+        "promtool {arguments:?}: {}{}",
+        run.stderr,
+        run.stdout
     );
 }
 
