@@ -26,7 +26,8 @@ fn exposure(stage: &Stage, findings: &mut Findings, unit: &str, most: f64) {
     );
 }
 
-/// As the gateway's user, in its network: every address that there is on the host.
+/// As the gateway's user, in its network: addresses of itself, the host, the shop, a guest, and of
+/// elsewhere.
 const DIAL: &str = r#"import errno, socket, sys
 reached = []
 for family, kind, address in [
@@ -49,7 +50,7 @@ fn cannot_dial(stage: &Stage, findings: &mut Findings) {
         "from the host, the shop is reached",
         pid > 0 && shop.code == 0,
     );
-    // Its own capabilities, its own user, its own system calls: as near as another process comes.
+    // Its user and its network, without the rest of its confinement: what fails here fails there.
     let inside = format!(
         "nsenter --target {pid} --net -- setpriv --reuid cpe-gateway --clear-groups python3 /srv/dial.py"
     );
