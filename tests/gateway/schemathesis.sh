@@ -4,12 +4,12 @@
 #
 #   schemathesis.sh PID CERTIFICATE TOKEN EXAMPLES
 #
-# SCHEMATHESIS names the program, if it is not on the PATH. `make contract` runs it.
+# SCHEMATHESIS names the program. `make contract` and `make acceptance` run it.
 # The stream of events does not end, so that it is left out: it has tests of its own.
 set -euo pipefail
 pid=${1:?PID} certificate=${2:?CERTIFICATE} token=${3:?TOKEN} examples=${4:?EXAMPLES}
-program=$(command -v "${SCHEMATHESIS:-schemathesis}") || {
-  echo "there is no schemathesis: pip install schemathesis, or say where it is with SCHEMATHESIS" >&2
+program=$(command -v "${SCHEMATHESIS:?the program}") || {
+  echo "there is no $SCHEMATHESIS: \`make contract\` fetches it" >&2
   exit 1
 }
 folder=$(mktemp -d)
