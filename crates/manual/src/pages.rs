@@ -1,5 +1,7 @@
 //! Which man pages there are, and what each is made of.
 
+use anyhow::Context;
+
 use crate::sections::{body, section};
 use crate::{roff, routes, settings};
 
@@ -100,8 +102,8 @@ fn words() -> anyhow::Result<Vec<Page>> {
     let messages = section(REFERENCE, "Messages of the journal")?;
     let (_, problems) = errors
         .split_once("### Of the gateway\n")
-        .unwrap_or(("", ""));
-    let problems = problems.split("### ").next().unwrap_or_default();
+        .context("no page has a heading `### Of the gateway` any more")?;
+    let problems = problems.split("### ").next().unwrap_or(problems);
     let routes = routes::markdown(CONTRACT)?;
     Ok(vec![
         Page {

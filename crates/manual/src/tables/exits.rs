@@ -32,7 +32,7 @@ pub(super) fn table() -> Table {
 }
 
 /// Each status with its meaning, as `cpectl --help` has them.
-pub fn statuses() -> Vec<(String, String)> {
+fn statuses() -> Vec<(String, String)> {
     let list = SOURCE
         .split_once("Exit status:\n")
         .and_then(|(_, rest)| rest.split_once("\";"))

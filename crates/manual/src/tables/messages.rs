@@ -80,11 +80,6 @@ const MESSAGES: &[[&str; 4]] = &[
     ],
 ];
 
-/// The ids of the table.
-pub fn ids() -> impl Iterator<Item = &'static str> {
-    MESSAGES.iter().map(|row| row[0])
-}
-
 pub(super) fn table() -> Table {
     let rows = MESSAGES.iter().map(|row| row.map(str::to_owned));
     Table::new(

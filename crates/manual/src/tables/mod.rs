@@ -8,9 +8,6 @@ mod messages;
 mod problems;
 mod states;
 
-pub use self::exits::statuses;
-pub use self::messages::ids;
-
 /// Names of one kind, with what they mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
