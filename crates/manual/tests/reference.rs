@@ -38,7 +38,7 @@ fn sources(folder: &Path) -> String {
                 Some(end) if end == "rs" && !path.ends_with("tests.rs") => {
                     let file = std::fs::read_to_string(&path).expect("sources can be read");
                     text += file
-                        .split("\n#[cfg(test)]\nmod ")
+                        .split("\n#[cfg(test)]\nmod tests {")
                         .next()
                         .unwrap_or_default();
                 }
@@ -157,7 +157,7 @@ fn no_message_id_is_left_out() {
         "cpe-gateway",
         "cpe-fence",
     ];
-    let mut known: BTreeSet<String> = tables::ids().map(str::to_owned).collect();
+    let mut known = names("messages");
     known.extend(
         cpe_bus::events::EventKind::ALL
             .iter()
