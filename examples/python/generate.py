@@ -2,8 +2,8 @@
 """Makes a client of the introspection files: generate.py [FOLDER] > cloudpolicy.py
 
 FOLDER has org.cloudpolicy.Cpe1.*.xml: docs/bus of the sources, /usr/share/dbus-1/interfaces of an installation. Every method becomes
-a method with types and the first sentence of its documentation, every property a property, every error an exception. Needs nothing
-but Python; the client needs python3-gi."""
+a method with types and the first sentence of its documentation, every property a property, every error that is named after `Errors:`
+an exception of its own. Needs nothing but Python; the client needs python3-gi."""
 
 import keyword, pathlib, re, sys, xml.etree.ElementTree as tree
 

@@ -13,7 +13,7 @@ options:
   name: {description: The deployment., type: str, required: true}
   state: {description: Whether it is to be there., type: str, choices: [present, absent], default: present}
   document: {description: Its document., type: str}
-  expect: {description: Refused unless it is at this generation., type: int}
+  expect: {description: Of present; refused unless it is at this generation., type: int}
   wait: {description: Until it is active or gone., type: bool, default: false}
   timeout: {description: How long that may take., type: str, default: 10m}
   keep_services: {description: Its services run on when it goes., type: bool, default: false}
