@@ -15,7 +15,7 @@ pub(crate) fn packages(_: &Stage, findings: &mut Findings) {
         packages::rpmlint_has_nothing_to_say,
     );
     findings.attempt(
-        "Debian packages: installed, used, man -w finds every page, upgraded with the same processes of services, no downgrade, removal refused with a deployment, purged: no file, no unit left",
+        "Debian packages: installed, used, man -w finds the pages of programs, files and words, upgraded with the same processes of services, no downgrade, removal refused with a deployment, purged: no file, no unit left",
         packages::debian_packages_live_and_go,
     );
     findings.attempt(

@@ -48,7 +48,7 @@ pub(super) fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program)
         .args(arguments)
         .current_dir(project_dir())
-        // Hardly: nobody keeps them.
+        // Hardly compressed: nobody keeps them.
         .env("COMPRESSION", "-Zxz -z0")
         .env("PAYLOAD", "w1.gzdio")
         .output()
@@ -76,7 +76,7 @@ pub(super) fn pack(script: &str, folder: &Folder, version: &str) {
     );
 }
 
-/// Every page of what is installed on the host is found by `man`, that of this machine.
+/// The pages of programs, files and words on the host are found by `man`, that of this machine.
 #[track_caller]
 pub(super) fn assert_man_finds_every_page(lab: &Lab) {
     let folder = format!("/proc/{}/root/usr/share/man", lab.pid1());
