@@ -2,11 +2,11 @@
 //!
 //! Source: "Pacemaker Explained", "Special Meta-Attributes for Fencing Resources".
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::check::FENCING;
 use super::hosts::{self, Hosts};
+use super::index::{Index, by_score, referred};
 use super::unfencing;
 use crate::device::{Command, Device, HostArgument, HostCheck};
 use crate::problem::{Problems, quote};
@@ -51,9 +51,6 @@ pub(super) struct Given<'e> {
     /// Of its value.
     pub at: usize,
 }
-
-/// Elements by name and id.
-type Index<'e> = HashMap<(&'e str, &'e str), &'e Element<'e>>;
 
 /// Every device of a `<configuration>`.
 pub(super) fn read(
@@ -300,13 +297,8 @@ impl<'e> Reader<'e, '_> {
         let sets = [self.template, Some(self.own)];
         let sets = sets.into_iter().flatten().flat_map(|it| &it.children);
         let sets = sets.filter(|set| set.name == "instance_attributes");
-        let mut sets: Vec<&Element<'_>> = sets.map(|set| self.referred(set)).collect();
-        // Of sets with the same score the last one wins.
-        sets.reverse();
-        sets.sort_by_key(|set| {
-            let score = set.value("score").and_then(|text| value::score(text).ok());
-            std::cmp::Reverse(score.map_or(0, |score| score.0))
-        });
+        let mut sets: Vec<&Element<'_>> = sets.map(|set| referred(set, self.index)).collect();
+        by_score(&mut sets);
         let mut given: Vec<Given<'e>> = Vec::new();
         for set in sets {
             if let Some(rule) = set.children.iter().find(|child| child.name == "rule") {
@@ -315,7 +307,7 @@ impl<'e> Reader<'e, '_> {
                 self.problems.error(rule.offset, message, hint.to_owned());
             }
             for pair in set.children.iter().filter(|child| child.name == "nvpair") {
-                let source = self.referred(pair);
+                let source = referred(pair, self.index);
                 let name = pair.value("name").or(source.value("name"));
                 let (Some(name), Some(value)) = (name, source.value("value")) else {
                     continue;
@@ -328,13 +320,6 @@ impl<'e> Reader<'e, '_> {
         }
         given.sort_by_key(|parameter| parameter.at);
         given
-    }
-
-    /// The element itself, or the one that it stands for.
-    fn referred(&self, element: &'e Element<'e>) -> &'e Element<'e> {
-        let other = element.value("id-ref");
-        let other = other.and_then(|id| self.index.get(&(element.name, id)).copied());
-        other.unwrap_or(element)
     }
 
     /// What follows from the parameters together.

@@ -10,6 +10,7 @@ mod clones;
 mod devices;
 mod grammar;
 mod hosts;
+mod index;
 mod links;
 mod options;
 mod plugs;

@@ -3,11 +3,9 @@
 //! Source: "Pacemaker Explained", "Unfencing"; the Fence Agent API of ClusterLabs (`automatic`,
 //! `on_target`).
 
-use std::collections::HashMap;
-
+use super::index::{Index, by_score, referred};
 use crate::problem::{Problems, quote};
 use crate::tree::Element;
-use crate::value;
 
 /// Fence agents whose `on` has to run in the guest itself: `on_target` in their metadata.
 pub(super) const ON_TARGET: [&str; 2] = ["fence_scsi", "fence_mpath"];
@@ -30,7 +28,7 @@ const UNFENCING: &str = "unfencing";
 pub(super) fn provided<'e>(
     own: &'e Element<'e>,
     template: Option<&'e Element<'e>>,
-    index: &HashMap<(&'e str, &'e str), &'e Element<'e>>,
+    index: &Index<'e>,
     problems: &mut Problems,
 ) -> Option<usize> {
     let said = said_by(own, index, problems);
@@ -40,27 +38,17 @@ pub(super) fn provided<'e>(
 
 fn said_by<'e>(
     element: &'e Element<'e>,
-    index: &HashMap<(&'e str, &'e str), &'e Element<'e>>,
+    index: &Index<'e>,
     problems: &mut Problems,
 ) -> Option<&'e Element<'e>> {
-    let referred = |it: &'e Element<'e>| {
-        let other = it.value("id-ref");
-        let other = other.and_then(|id| index.get(&(it.name, id)).copied());
-        other.unwrap_or(it)
-    };
     let sets = element.children.iter();
     let sets = sets.filter(|set| set.name == "meta_attributes");
-    let mut sets: Vec<&Element<'_>> = sets.map(referred).collect();
-    // Of sets with the same score the last one wins.
-    sets.reverse();
-    sets.sort_by_key(|set| {
-        let score = set.value("score").and_then(|it| value::score(it).ok());
-        std::cmp::Reverse(score.map_or(0, |score| score.0))
-    });
+    let mut sets: Vec<&Element<'_>> = sets.map(|set| referred(set, index)).collect();
+    by_score(&mut sets);
     let mut said = None;
     for set in sets {
         for pair in set.children.iter().filter(|child| child.name == "nvpair") {
-            let source = referred(pair);
+            let source = referred(pair, index);
             if pair.value("name").or(source.value("name")) != Some(PROVIDES) {
                 continue;
             }

@@ -1,10 +1,11 @@
 //! What the primitives of `<configuration>` ask of their agents.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use cpe_status::GuestSecret;
 
+use super::index::{Index, referred};
 use super::{agent, unfencing};
 use crate::model::Deployment;
 use crate::problem::Problems;
@@ -12,9 +13,6 @@ use crate::secret::is_secret;
 use crate::tree::Element;
 use crate::uses::{Given, MAX_GIVEN, Needed, Use, Why};
 use crate::value;
-
-/// Elements by name and id.
-type Index<'e> = HashMap<(&'e str, &'e str), &'e Element<'e>>;
 
 /// Adds the uses of the primitives of a `<configuration>`.
 pub(super) fn read(configuration: &Element<'_>, deployment: &Deployment, uses: &mut Vec<Use>) {
@@ -135,11 +133,11 @@ impl<'e> Collector<'e, '_> {
     fn parameters(&mut self, part: &'e Element<'e>, one: &mut Use) {
         let sets = part.children.iter();
         for set in sets.filter(|set| set.name == "instance_attributes") {
-            for pair in self.referred(set).children.iter() {
+            for pair in referred(set, &self.index).children.iter() {
                 if pair.name != "nvpair" || self.given == MAX_GIVEN {
                     continue;
                 }
-                let source = self.referred(pair);
+                let source = referred(pair, &self.index);
                 let name = pair.value("name").or(source.value("name"));
                 if let (Some(name), Some(value)) = (name, source.value("value")) {
                     self.given += 1;
@@ -158,7 +156,7 @@ impl<'e> Collector<'e, '_> {
     fn operations(&self, part: &'e Element<'e>, one: &mut Use) {
         let sections = part.children.iter();
         let sections = sections.filter(|section| section.name == "operations");
-        for operation in sections.flat_map(|section| &self.referred(section).children) {
+        for operation in sections.flat_map(|section| &referred(section, &self.index).children) {
             if let Some(action) = operation.value("name") {
                 one.actions.push(Needed {
                     action: action.to_owned(),
@@ -174,17 +172,10 @@ impl<'e> Collector<'e, '_> {
         let sets = element.children.iter();
         let mut pairs = sets
             .filter(|set| set.name == "meta_attributes")
-            .flat_map(|set| &self.referred(set).children);
+            .flat_map(|set| &referred(set, &self.index).children);
         pairs.any(|pair| {
             let value = pair.value("value").unwrap_or_default();
             pair.value("name") == Some(name) && value::boolean(value) == Ok(true)
         })
-    }
-
-    /// The element itself, or the one that it stands for.
-    fn referred(&self, element: &'e Element<'e>) -> &'e Element<'e> {
-        let other = element.value("id-ref");
-        let other = other.and_then(|id| self.index.get(&(element.name, id)).copied());
-        other.unwrap_or(element)
     }
 }
