@@ -1,6 +1,7 @@
 //! What an action of a graph is as an operation for a guest agent.
 
-use deployment::{CONFIGURE_PARAMETER, SECRET_NAMES, is_secret, names_secret};
+use cpe_status::{SECRET_NAMES, name_secrets, names_secret};
+use deployment::{CONFIGURE_PARAMETER, is_secret};
 use policy_engine::GraphAction;
 
 use super::Controller;
@@ -95,11 +96,7 @@ impl Controller {
             by_document || names_secret(&former, name)
         };
         let names = operation.parameters.keys().filter(is_one);
-        let names: Vec<&str> = names.map(String::as_str).collect();
-        if !names.is_empty() {
-            let names = format!(" {} ", names.join(" "));
-            operation.annotations.insert(SECRET_NAMES.to_owned(), names);
-        }
+        name_secrets(&mut operation.annotations, names.map(String::as_str));
     }
 
     /// A look at what was done by hand is for what may run, with the parameters that it was started
