@@ -2,7 +2,7 @@
 //! elements.
 
 use crate::problem::{Problems, quote};
-use crate::secret::{self, SECRETS, is_secret as names_secret, secret_use};
+use crate::secret::{self, SECRETS, secret_use};
 use crate::treatment::{Row, Treatment};
 use crate::tree::{Attribute, Element};
 
@@ -52,7 +52,7 @@ pub(crate) fn value_without_effect(
 
 fn invalid(element: &Element<'_>, attribute: &Attribute<'_>) -> String {
     // A password, where somebody took the mark for its place.
-    let value = match names_secret(attribute.name) {
+    let value = match secret::is_secret(attribute.name) {
         true => "what stands there".to_owned(),
         false => quote(&attribute.value),
     };

@@ -30,7 +30,9 @@ const NAMES: [&str; 8] = [
 /// How other names end.
 const ENDS: [&str; 2] = ["_pass", "_pwd"];
 /// The value by which Pacemaker's cibsecret says that it is in files of the cluster's nodes.
-const CIBSECRET: &str = "lrm://";
+pub(crate) const CIBSECRET: &str = "lrm://";
+/// What is wrong with that.
+const IN_CIBSECRET: &str = "is kept by Pacemaker's cibsecret on the nodes of a cluster, where nothing of this system reads it";
 
 /// A value that is in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +74,7 @@ pub(crate) fn check_of_service(value: &str) -> Result<(), Wrong> {
     let instead = "put it into a file of each guest in which the service may run (root's, and only root may write to it), \
                    and write file=\"/etc/app/password\" (in <configuration>: value=\"cpe-guest-file:/etc/app/password\")";
     if value.starts_with(CIBSECRET) {
-        let what = "is kept by Pacemaker's cibsecret on the nodes of a cluster, where nothing of this system reads it";
-        return Err((what, instead.to_owned()));
+        return Err((IN_CIBSECRET, instead.to_owned()));
     }
     if secret_use(value).is_some() {
         let what = "is in a file of the host, and only fence agents run there";
@@ -84,13 +85,13 @@ pub(crate) fn check_of_service(value: &str) -> Result<(), Wrong> {
     checked.map_err(|expected| ("is in no place of a guest that can be read", expected))
 }
 
-/// The same of a fence agent, whose file [`check`] has looked at.
+/// The same of a fence agent; which file of the host it may be, [`check`] says.
 ///
 /// # Errors
 /// If nothing reads it from there.
 pub(crate) fn check_of_fencing(value: &str, deployment: &str) -> Result<(), Wrong> {
     let what = if value.starts_with(CIBSECRET) {
-        "is kept by Pacemaker's cibsecret on the nodes of a cluster, where nothing of this system reads it"
+        IN_CIBSECRET
     } else if GuestSecret::of_value(value).is_some() {
         "is in a file of a guest, and fence agents run on the host"
     } else {

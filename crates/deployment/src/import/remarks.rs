@@ -7,6 +7,7 @@ use super::node::Nodes;
 use super::renames::{self, LeftOut};
 use super::section::LEFT_OUT;
 use crate::problem::quote;
+use crate::secret::CIBSECRET;
 use crate::tree::Element;
 use crate::value;
 
@@ -178,7 +179,7 @@ impl<'e> Facts<'e> {
                 let name = name.to_ascii_lowercase();
                 SECRETS.iter().any(|word| name.contains(word))
             };
-            if value.starts_with("lrm://") {
+            if value.starts_with(CIBSECRET) {
                 facts.local_secrets.push(name);
             } else if is_secret() && !name.ends_with("_script") && value::boolean(value).is_err() {
                 facts.secrets.push(name);
