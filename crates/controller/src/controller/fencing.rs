@@ -8,6 +8,9 @@
 //!                 none: safe at once if lost; cannot be done if it is online
 //! ```
 //!
+//! Before devices are asked, what lets the assembly in is ended (`unfencing.rs`). Where they have
+//! only cut its guest off, the same wait as in mode `lease` follows (`cut_off.rs`).
+//!
 //! Fencing belongs to the assembly, not to the transition that demanded it: when the world changes
 //! meanwhile, the next graph demands the same, and finds it under way.
 
@@ -264,7 +267,8 @@ impl Controller {
 
     /// Asks the agent of an assembly that is made safe by the end of its lease to end that now, and
     /// to reset its guest. Nothing relies on it: without a lease renewed it ends anyway. One that
-    /// was lost and is back is not asked: what it is fenced for is over then.
+    /// was lost and is back is not asked, since what it is fenced for is over then; but one that
+    /// may be cut off is, also while its next attempt is waited for: it has to boot.
     pub(crate) fn have_restarted(&mut self, name: &AssemblyId) {
         let Some(assembly) = self.assemblies.get(name) else {
             return;
@@ -306,14 +310,12 @@ impl Controller {
         let timeout_ms = within.fold(delay_ms, u32::saturating_add);
         let timeout_ms = timeout_ms.saturating_add(BESIDE_DEVICES_MS);
         let until_us = now.boottime_us + u64::from(timeout_ms) * MS;
-        let cuts = devices.iter().any(|used| used.device.unfences);
-        match cuts {
-            true => fence.request_cut(attempt, until_us, only_cuts_off(devices), ran),
-            false => fence.request(attempt, until_us),
-        }
-        if cuts {
+        if devices.iter().any(|used| used.device.unfences) {
+            fence.request_cut(attempt, until_us, only_cuts_off(devices), ran);
             assembly.unfencing_mut().device_begins(attempt, until_us);
             self.note_cut(name);
+        } else {
+            fence.request(attempt, until_us);
         }
         self.effects.push(Effect::Fence(FenceRequest {
             assembly: name.clone(),
@@ -407,8 +409,8 @@ impl Controller {
         );
     }
 
-    /// The shell's answer. A late success of an earlier attempt counts too: nothing that ran when
-    /// it was asked runs any more, and an assembly that is being fenced gets nothing to do.
+    /// The shell's answer. A late success of an earlier attempt may count, too: see
+    /// [`Fence::success_of`].
     pub(crate) fn fencing_result(
         &mut self,
         now: Time,

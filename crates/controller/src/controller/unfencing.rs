@@ -16,6 +16,7 @@ use policy_engine::GraphAction;
 
 use super::Controller;
 use crate::machines::assembly::Assembly;
+use crate::machines::assembly::fence::Fence;
 use crate::machines::fencings::FencingFacts;
 use crate::machines::run::{Run, Work};
 use crate::vocabulary::{
@@ -188,8 +189,7 @@ impl Controller {
             (Some(_), Err(reason)) => self.unfencing_failed(now, name, &reason),
             (None, _) => {}
         }
-        let fence = self.assemblies.get(name).and_then(Assembly::fence);
-        if fence.is_some_and(|fence| fence.waits_for_unfencing()) {
+        if self.fence_of(name).is_some_and(Fence::waits_for_unfencing) {
             self.attempt(now, name);
         }
         // It may be wanted again.

@@ -6,6 +6,9 @@
 //!             │       ▲────────────────┘
 //!             └─▶ manager                   a person says so: safe
 //! ```
+//!
+//! Before it is requested it may wait for the end of what lets the assembly in. If devices have
+//! only cut its guest off, it goes on with the lease.
 
 use crate::vocabulary::SECOND;
 
