@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How many are known: the newest. Each that is over never comes again, and a guest that is cut off
-/// boots within its lease.
+/// How many are known: the newest. A boot that is over never comes again, and a guest that is cut
+/// off is to boot when its lease ends.
 const MOST: usize = 512;
 
 /// Boot ids, in the order in which they were noted.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::vocabulary::{AssemblyId, LeasesHeld, MS, Time};
 
-/// The clocks have drifted apart by no more than this since the last look, or one of them was set.
+/// If the clocks have drifted apart by more than this since the last look, one of them was set.
 /// Microseconds.
 const DRIFT_US: u64 = 100 * MS;
 

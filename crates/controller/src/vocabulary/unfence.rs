@@ -23,9 +23,9 @@ pub(crate) struct Unfenced {
 }
 
 /// Node attributes that tell the policy engine of it. Nobody else sets them.
-pub(crate) const UNFENCED: &str = "#node-unfenced";
-pub(crate) const DIGESTS_ALL: &str = "#digests-all";
-pub(crate) const DIGESTS_SECURE: &str = "#digests-secure";
+const UNFENCED: &str = "#node-unfenced";
+const DIGESTS_ALL: &str = "#digests-all";
+const DIGESTS_SECURE: &str = "#digests-secure";
 
 impl Unfenced {
     /// As attributes of the node.
