@@ -90,20 +90,15 @@ async fn let_in(
         bail!("{agent} cannot let in again what it has cut off");
     }
     let until = until.min(Instant::now() + Duration::from_millis(on.timeout_ms.into()));
-    let mut trouble = None;
-    for _ in 0..on.tries.max(1) {
+    let mut more = 1..on.tries;
+    loop {
         let once = ready.agent.once(&on.action, Box::pin(over(until, ends)));
-        match once.await {
-            Ok(()) => return Ok(()),
-            Err(error) => trouble = Some(error),
+        let Err(error) = once.await else {
+            return Ok(());
+        };
+        if more.next().is_none() || *ends.borrow() || until <= Instant::now() {
+            return Err(error);
         }
-        if *ends.borrow() || until <= Instant::now() {
-            break;
-        }
-    }
-    match trouble {
-        Some(error) => Err(error),
-        None => Ok(()),
     }
 }
 
