@@ -79,7 +79,7 @@ fn read_file(path: &Path) -> Result<String, String> {
         return Err("may be written by others than its owner: chmod go-w it".to_owned());
     }
     let most = MAX_GUEST_SECRET as u64;
-    // Two more, for the end of its last line.
+    // Two more for the end of its last line, and one that would be too many.
     let (mut content, mut file) = (Vec::new(), File::from(opened).take(most + 3));
     file.read_to_end(&mut content)
         .map_err(|error| format!("cannot be read: {error}"))?;

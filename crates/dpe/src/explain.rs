@@ -107,7 +107,7 @@ impl Basis {
 
     /// What the policy engine does not see of assemblies that are to be let in: how far that is,
     /// and how it failed.
-    fn gates(&self, inquiry: &Inquiry) -> String {
+    fn unfencing(&self, inquiry: &Inquiry) -> String {
         let asked = inquiry.assembly.as_deref();
         let own = self.not_let_in.iter();
         let own = own.filter(|(name, _)| asked.is_none_or(|asked| asked == name));
@@ -153,7 +153,9 @@ impl Basis {
             false => Detail::Reasons,
         };
         Ok(Answer {
-            text: explain::to_text(&told, detail) + &self.followed(inquiry) + &self.gates(inquiry),
+            text: explain::to_text(&told, detail)
+                + &self.followed(inquiry)
+                + &self.unfencing(inquiry),
             json: explain::to_json(&told),
         })
     }

@@ -235,7 +235,7 @@ mod tests {
             parameters: [("dsn", "canary"), ("port", "5432")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
-            annotations: [("secret".to_owned(), " dsn ".to_owned())].into(),
+            annotations: [(cpe_bus::SECRET_NAMES.to_owned(), " dsn ".to_owned())].into(),
             ..Operation::default()
         };
         let said = |output: String| {
