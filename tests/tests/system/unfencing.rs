@@ -9,7 +9,7 @@ const PORTS: &str = "/srv/devices";
 /// Where the host keeps what arrives: a line for each packet, with the guest's name.
 const ARRIVED: &str = "/srv/arrived";
 
-/// What the service is: it says again and again who it is, as often as it can.
+/// What the service is: it says who it is, about twenty times a second.
 const WRITER: &str = "#!/bin/bash\n# writer\nwhile :; do echo \"$(< /etc/hostname)\" > /dev/udp/10.77.0.1/9000; sleep 0.05; done 2> /dev/null\n";
 
 /// The host's side: the disk that is written to, and the switch, which does what its ports say.
