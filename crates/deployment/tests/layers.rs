@@ -4,8 +4,8 @@ use std::path::Path;
 
 /// The stages, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
-    // how long a lost assembly is waited for; fencing devices of the configuration, and their
-    // secrets; values beyond the document; what is run before a service starts
+    // how long a lost assembly is waited for; fencing devices of the configuration; secrets; values
+    // beyond the document; what is run before a service starts
     &["failover", "device", "secret", "live", "configure"],
     // what a document says, and what is wrong with it
     &["model", "problem"],

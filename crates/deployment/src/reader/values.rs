@@ -118,15 +118,14 @@ impl Values {
                 element: child,
                 problems: form.problems,
             };
-            let elsewhere = elsewhere(owner);
             let mut known = vec!["name", "value"];
             known.extend(original::parameter_type(&mut form).then_some("type"));
-            known.extend(elsewhere);
+            known.extend(elsewhere(owner));
             known.extend((!matches!(owner, Owner::Assembly(_))).then_some("secret"));
             form.attributes(&known);
             let name = form.required("name", key);
             let marked = form.optional("secret", value::boolean);
-            let content = content(&mut form, elsewhere);
+            let content = content(&mut form, owner);
             let Some(name) = name else { continue };
             let secret = marked.unwrap_or_else(|| secret::is_secret(&name));
             if !seen.insert(name.clone()) {
@@ -156,29 +155,28 @@ fn elsewhere(owner: Owner) -> &'static [&'static str] {
 }
 
 /// The value that such an attribute stands for.
-fn reference_to(attribute: &str, text: &str, of_service: bool) -> String {
+fn reference_to(attribute: &str, text: &str, owner: Owner) -> String {
     let text = text.to_owned();
-    match attribute {
-        "credential" => GuestSecret::Credential(text).to_value(),
-        "file" if of_service => GuestSecret::File(text).to_value(),
-        "file" => secret::content_of(&text),
+    match (attribute, owner) {
+        ("credential", _) => GuestSecret::Credential(text).to_value(),
+        ("file", Owner::Service(_)) => GuestSecret::File(text).to_value(),
+        ("file", _) => secret::content_of(&text),
         _ => secret::path_of(&text),
     }
 }
 
-/// `value="…"`, `<value>…</value>`, `<reference …/>`, or one of the attributes `elsewhere`: exactly
-/// one of them.
-fn content(form: &mut Form<'_, '_, '_>, elsewhere: &[&str]) -> Content {
-    let element = form.element;
+/// `value="…"`, `<value>…</value>`, `<reference …/>`, or one of the attributes of [`elsewhere`]:
+/// exactly one of them.
+fn content(form: &mut Form<'_, '_, '_>, owner: Owner) -> Content {
+    let (element, elsewhere) = (form.element, elsewhere(owner));
     let mut contents = Vec::new();
     if let Some(attribute) = element.attribute("value") {
         let value = attribute.value.clone().into_owned();
         contents.push((attribute.offset, Content::Value(value)));
     }
-    let of_service = elsewhere.contains(&"credential");
     for name in elsewhere {
         if let Some(attribute) = element.attribute(name) {
-            let value = reference_to(name, &attribute.value, of_service);
+            let value = reference_to(name, &attribute.value, owner);
             contents.push((attribute.offset, Content::Value(value)));
         }
     }
