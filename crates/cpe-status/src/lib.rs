@@ -1,9 +1,8 @@
 //! What a deployment's status and a plan consist of: the same types in the controller that makes
 //! them, on the bus that carries them as JSON, and in the programs that read them; what a guest's
 //! [address](PeerAddress) is, and what is run before a service [starts](Configure), in documents,
-//! settings and statuses; values that only a guest has
-//! ([`GuestSecret`]); how the delivery of events
-//! [stands](SinkList); and the limits that hold in all of these. No I/O.
+//! settings and statuses; values that only a guest has ([`GuestSecret`]); how the delivery of
+//! events [stands](SinkList); and the limits that hold in all of these. No I/O.
 
 #![warn(missing_docs)]
 

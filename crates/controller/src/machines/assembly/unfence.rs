@@ -142,7 +142,7 @@ impl Unfencing {
         self.under_way.is_none() && self.not_before_us <= now_us && self.cuts.is_none()
     }
 
-    /// A pause that is over is none.
+    /// A pause that is over is none, and what has ended in any case does not cut off any more.
     pub(crate) fn end_pause(&mut self, now_us: u64) {
         if self.not_before_us <= now_us {
             self.not_before_us = 0;
