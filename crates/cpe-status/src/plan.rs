@@ -49,7 +49,8 @@ pub struct Failover {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PlanAction {
-    /// `start`, `stop`, `restart`, `move`, `promote`, `demote`, `reload`, `fence`, `leave`, …
+    /// `start`, `stop`, `restart`, `move`, `promote`, `demote`, `reload`, `fence`, `unfence`,
+    /// `leave`, …
     pub action: String,
     /// The service's instance; empty for actions on an assembly.
     pub service: String,
