@@ -204,7 +204,7 @@ fn ask_on_the_bus(lab: &Lab) {
         for question in QUESTIONS {
             let answer = run(lab, user, question);
             tells_nothing(&format!("{question} of {role}"), &answer.stdout);
-            let answered = matches!(answer.code, 0 | 1 | 9..=11);
+            let answered = matches!(answer.code, 0 | 1 | 9);
             assert!(role != "owner" || answered, "{question}: {answer:?}");
         }
         let report = lab.sh(&format!("tar -xzOf /srv/{user}/report.tar.gz || :"));
