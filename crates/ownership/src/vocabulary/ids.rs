@@ -23,9 +23,12 @@ impl Name {
     }
 }
 
-/// The bits of a number, mixed: the last step of SplitMix64.
+/// What SplitMix64 adds to its state for each number.
+pub(crate) const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The bits of a number, mixed: what SplitMix64 gives next in that state.
 pub(crate) fn mixed(number: u64) -> u64 {
-    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = number.wrapping_add(STEP);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

@@ -10,8 +10,8 @@ pub mod timing;
 
 pub use effect::{Answer, Effect, Permit, Refusal};
 pub use grant::{Grant, MOST_RESTARTS};
-pub(crate) use ids::mixed;
 pub use ids::{ChangeId, DeploymentId, HostId, LeaseId, RequestId, Session};
+pub(crate) use ids::{STEP, mixed};
 pub use input::{Change, Input, Kept, Order, Settings, What};
 pub use records::{DeploymentRecord, HostRecord, HostState, Meta, Needs, Origin, OwnerRecord};
 pub use store::{
