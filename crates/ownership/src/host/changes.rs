@@ -4,7 +4,7 @@
 use super::Host;
 use crate::machines::changes::{Ongoing, Step};
 use crate::machines::pending::Purpose;
-use crate::vocabulary::timing::{CHANGE_US, RETRY_US};
+use crate::vocabulary::timing::{CHANGE_US, SOON_US};
 use crate::vocabulary::{
     Answer, Change, ChangeId, Compare, DeploymentRecord, Effect, Key, Operation, Refusal, Request,
     Txn, TxnReply, Value, What,
@@ -102,7 +102,7 @@ impl Host {
             _ => None,
         });
         let (step, deployment) = (ongoing.step, ongoing.change.deployment.clone());
-        ongoing.next_us = Some(now_us + RETRY_US / 5);
+        ongoing.next_us = Some(now_us + SOON_US);
         match (found, step) {
             (Some(Some(generation)), _) => self.end_change(id, Answer::Done(generation)),
             (Some(None), Step::Refuse(refusal)) => self.end_change(id, Answer::Refused(refusal)),
@@ -143,7 +143,7 @@ impl Host {
 
     pub(super) fn change_unanswered(&mut self, now_us: u64, id: ChangeId) {
         if let Some(ongoing) = self.changes.get_mut(id) {
-            ongoing.next_us = Some(now_us + RETRY_US / 5);
+            ongoing.next_us = Some(now_us + SOON_US);
         }
     }
 

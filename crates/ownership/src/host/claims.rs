@@ -5,7 +5,7 @@ use crate::machines::holdings::{Intent, Unit};
 use crate::machines::pending::Purpose;
 use crate::machines::rendezvous::Lot;
 use crate::vocabulary::timing::{
-    JITTER_US, MOST_CLAIMED, MOST_RANKS, RANK_US, RETRY_US, SETTLE_US,
+    JITTER_US, MOST_CLAIMED, MOST_RANKS, RANK_US, RECLAIM_US, RETRY_US, SETTLE_US,
 };
 use crate::vocabulary::{
     Compare, DeploymentId, HostId, HostRecord, Key, Needs, Operation, Origin, OwnerRecord, Request,
@@ -283,7 +283,7 @@ impl Host {
 
     /// It is not known who has them: they are looked at again, and by then the watch may say.
     pub(super) fn claim_unanswered(&mut self, now_us: u64, names: &[DeploymentId]) {
-        let wait_us = RANK_US / 4 + self.jitter.below(RANK_US / 4);
+        let wait_us = RECLAIM_US + self.jitter.below(RECLAIM_US);
         for name in names {
             if self.candidates.since_us(name).is_some() {
                 self.candidates.plan(now_us, name, now_us + wait_us);

@@ -43,12 +43,10 @@ impl Host {
     pub(super) fn attempt_orders(&mut self, now_us: u64) {
         let orders = std::mem::take(&mut self.orders);
         for mut ongoing in orders {
-            let is_due = ongoing.next_us <= now_us;
-            if is_due && (now_us > ongoing.until_us || !self.attempt_order(now_us, &ongoing.order))
-            {
-                continue;
-            }
-            if is_due {
+            if ongoing.next_us <= now_us {
+                if now_us > ongoing.until_us || !self.attempt_order(now_us, &ongoing.order) {
+                    continue;
+                }
                 ongoing.next_us = now_us + RETRY_US;
             }
             self.orders.push(ongoing);

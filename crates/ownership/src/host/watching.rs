@@ -4,7 +4,7 @@
 use super::Host;
 use crate::machines::pending::Purpose;
 use crate::machines::view::Touched;
-use crate::vocabulary::timing::{MOST_BEHIND, RETRY_US};
+use crate::vocabulary::timing::{MOST_BEHIND, SOON_US};
 use crate::vocabulary::{
     Effect, Entry, HostId, HostRecord, HostState, Request, RequestId, Session, WatchEvent,
 };
@@ -115,7 +115,7 @@ impl Host {
                 }
             }
             WatchEvent::Compacted => self.watch.list_at(now_us),
-            WatchEvent::Ended => self.watch.watch_at(now_us + RETRY_US / 5),
+            WatchEvent::Ended => self.watch.watch_at(now_us + SOON_US),
         }
     }
 

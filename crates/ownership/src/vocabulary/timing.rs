@@ -19,6 +19,11 @@ pub const CALL_US: u64 = 300 * MS;
 pub const LIST_US: u64 = 5 * SECOND;
 /// How long until something that was refused is tried again.
 pub const RETRY_US: u64 = 500 * MS;
+/// The same for a change, and for a watch that has ended: other members may answer.
+pub const SOON_US: u64 = 100 * MS;
+/// After a claim that was refused or not answered a host looks again after this, and up to as much
+/// more.
+pub const RECLAIM_US: u64 = 75 * MS;
 /// For each host that comes before it, a host waits this long before it claims,
 pub const RANK_US: u64 = 300 * MS;
 /// but not for more of them than this.
