@@ -57,7 +57,8 @@ impl World {
         }
     }
 
-    /// The dead host's deployments are taken once each, by all others, and nothing else moves.
+    /// The dead host's deployments are taken once each, by nobody far above its share, and nothing
+    /// else moves.
     fn check_death(&mut self) {
         let Some(dead) = self.hosts.iter().find(|it| !it.up) else {
             return;

@@ -1,4 +1,4 @@
-//! What must hold after every step.
+//! What must hold at all times: looked at where it could break, and every second.
 
 use ownership::{
     Changed, DeploymentId, HostId, HostState, Key, Origin, OwnerRecord, Value, timing,
@@ -251,7 +251,7 @@ impl World {
         };
         let (room, others) = (u64::from(machine.capacity), self.hosts.len() as u64);
         if load > room + others {
-            let text = format!("{host} has {load} deployments, and room for {}", room);
+            let text = format!("{host} has {load} deployments, and room for {room}");
             self.violation(text);
         }
     }

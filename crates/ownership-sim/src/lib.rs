@@ -1,6 +1,6 @@
 //! A simulated cluster around the ownership machine: one seed is one history of hosts, a store,
-//! networks, DPEs, guests and their faults, in virtual time, with invariants checked after every
-//! step.
+//! networks, DPEs, guests and their faults, in virtual time, with invariants checked where they
+//! could break, and every second.
 //!
 //! ```text
 //!  scenario ──▶ world: one queue of events in virtual time

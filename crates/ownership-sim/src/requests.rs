@@ -156,7 +156,7 @@ impl World {
     fn plan_delivery(&mut self, stream: usize) {
         self.streams[stream].planned = true;
         let lag_us = match self.random.index(40) {
-            // Later than a rank's delay, hosts with worse lots come first.
+            // From a rank's delay less the jitter on, hosts with worse lots may come first.
             0 if self.scenario.style == Style::Chaos => self.random.between(0, 800) * MS,
             0 => self.random.between(0, 250) * MS,
             _ => self.random.between(0, 3_000),

@@ -123,7 +123,8 @@ impl Host {
         }
     }
 
-    /// It was done just now. The generation is read back with the id.
+    /// It was done just now. The generation that the end of a deployment has made is read back with
+    /// the id.
     fn change_is_new(&mut self, now_us: u64, id: ChangeId) {
         let Some(ongoing) = self.changes.get_mut(id) else {
             return;

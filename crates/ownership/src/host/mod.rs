@@ -53,7 +53,7 @@ pub struct Status {
     pub guard_holds: bool,
     /// It is too old to join.
     pub too_old: bool,
-    /// Deployments whose units run here.
+    /// Deployments that it runs, is about to run, or lets go of.
     pub running: usize,
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct Holding {
 pub(crate) struct Holdings {
     all: BTreeMap<DeploymentId, Holding>,
     timers: BTreeSet<(u64, DeploymentId)>,
-    /// Those that have an intent, in their order.
+    /// Those that go to other hosts.
     handing: BTreeSet<DeploymentId>,
 }
 

@@ -10,7 +10,8 @@ use super::store::{Reply, StoreError, WatchEvent};
 pub struct Settings {
     /// Its name.
     pub host: HostId,
-    /// Version, capacity and labels; the rest is not read.
+    /// Version, capacity and labels. State and `confirmed_lost` count where the store has no record
+    /// of the host; the session does not.
     pub record: HostRecord,
     /// Of this boot of this machine.
     pub boot: u64,
@@ -73,7 +74,7 @@ pub struct Change {
 /// What is to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// There is to be one.
+    /// There is to be one, with these needs and this shortest lease of its guests, ms.
     Create(Needs, u32),
     /// It gets another document; this is the generation that the caller has seen.
     Update(u64),

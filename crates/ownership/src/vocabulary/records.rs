@@ -93,7 +93,7 @@ pub enum Origin {
     /// boot, and its DPE has ended.
     Again,
     /// It was taken from a session of this host that is over: a DPE may act until that session's
-    /// permit is.
+    /// permit is. The record stays so when the wait is over.
     Taken(HostId),
 }
 
