@@ -10,7 +10,7 @@ use crate::world::World;
 
 /// Within this time after the last disturbance a DPE can act for each deployment, beside the time
 /// that hosts need to start what they get. `docs/dev/scale-out.md` derives it.
-pub const BOUND_US: u64 = 13_500 * MS;
+const BOUND_US: u64 = 13_500 * MS;
 /// How long a host may not know of a herd yet.
 const HERD_KNOWN_US: u64 = 3 * SECOND;
 /// Sweeps are so far apart.

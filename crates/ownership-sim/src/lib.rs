@@ -34,10 +34,8 @@ mod scenario;
 mod store;
 mod world;
 
-pub use invariants::BOUND_US;
 pub use mutants::Mutant;
 pub use scenario::Style;
-pub use world::World;
 
 /// How to run a seed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,7 +81,7 @@ pub struct Outcome {
 pub fn run(seed: u64, options: Options) -> Outcome {
     let scenario = scenario::Scenario::new(seed, options.style);
     let style = scenario.style;
-    let mut world = World::new(scenario, seed, options.mutant, options.trace);
+    let mut world = world::World::new(scenario, seed, options.mutant, options.trace);
     world.harm_only = options.harm_only;
     world.run();
     Outcome {

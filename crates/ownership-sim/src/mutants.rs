@@ -243,10 +243,9 @@ impl Subject {
                 let (greedy, name) = (self.is(Mutant::Greedy), self.name.clone());
                 entries.retain(|it| !greedy || is_not_another(&it.key, &name));
                 if self.is(Mutant::NoGuard) {
-                    let is_alive = |host: &HostId| Key::Alive(host.clone());
-                    let alive: Vec<Key> = entries.iter().map(|it| it.key.clone()).collect();
+                    let keys: Vec<Key> = entries.iter().map(|it| it.key.clone()).collect();
                     entries.retain(|it| match &it.key {
-                        Key::Host(host) => alive.contains(&is_alive(host)),
+                        Key::Host(host) => keys.contains(&Key::Alive(host.clone())),
                         _ => true,
                     });
                 }
@@ -277,18 +276,11 @@ impl Subject {
 
     fn spoil_value(&self, key: &Key, value: &mut Value) {
         match value {
-            Value::Owner(owner) if self.is(Mutant::NoWait) => {
-                let origin = Origin::Again;
-                *owner = OwnerRecord {
-                    origin,
-                    ..OwnerRecord::clone(owner)
-                }
-                .into();
-            }
             Value::Owner(owner)
-                if self.is(Mutant::TrustName)
-                    && owner.host == self.name
-                    && owner.origin == Origin::Taken(self.name.clone()) =>
+                if self.is(Mutant::NoWait)
+                    || self.is(Mutant::TrustName)
+                        && owner.host == self.name
+                        && owner.origin == Origin::Taken(self.name.clone()) =>
             {
                 let origin = Origin::Again;
                 *owner = OwnerRecord {
@@ -417,17 +409,10 @@ impl Subject {
                 };
                 txn.compare.retain(|it| !is_alive(it));
             }
-            if self.is(Mutant::NoWait) {
+            if self.is(Mutant::NoWait) || self.is(Mutant::TrustName) {
                 for operation in &mut txn.then {
                     if let Operation::Put(key, value, _) = operation {
-                        self.spoil_value(&key.clone(), value);
-                    }
-                }
-            }
-            if self.is(Mutant::TrustName) {
-                for operation in &mut txn.then {
-                    if let Operation::Put(key, value, _) = operation {
-                        self.spoil_value(&key.clone(), value);
+                        self.spoil_value(key, value);
                     }
                 }
             }

@@ -150,7 +150,7 @@ pub(crate) struct SimDeployment {
 
 /// See above.
 #[derive(Debug)]
-pub struct World {
+pub(crate) struct World {
     pub(crate) scenario: Scenario,
     pub(crate) mutant: Option<Mutant>,
     pub(crate) random: Random,

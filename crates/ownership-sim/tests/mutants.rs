@@ -36,7 +36,7 @@ fn a_permit_by_the_wall_clock_is_found() {
 }
 
 #[test]
-fn epochs_by_the_wall_clock_is_found() {
+fn epochs_by_the_wall_clock_are_found() {
     finds(Mutant::WallEpoch, 2, "with epoch");
 }
 
