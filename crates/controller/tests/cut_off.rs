@@ -8,6 +8,7 @@
 
 use controller::{
     Attributes, Controller, Durable, Effect, FenceRequest, Hello, Input, PowerOrder, Request, Time,
+    UnfenceRequest,
 };
 use cpe_status::{AssemblyState, FencingResult};
 
@@ -38,6 +39,8 @@ struct World {
     /// Why guests were asked to restart.
     restarts: Vec<String>,
     let_in: u32,
+    /// Attempts to let in of which the test tells what came.
+    held: Option<Vec<UnfenceRequest>>,
 }
 
 impl World {
@@ -54,6 +57,7 @@ impl World {
             leases: Vec::new(),
             restarts: Vec::new(),
             let_in: 0,
+            held: None,
         };
         world.load(document("unfencing", "fence_brocade"));
         world.answer("first");
@@ -100,6 +104,10 @@ impl World {
                 Effect::Decide(question) => Input::Decided(Box::new(question.answer())),
                 Effect::Unfence(request) => {
                     self.let_in += 1;
+                    if let Some(held) = &mut self.held {
+                        held.push(request);
+                        continue;
+                    }
                     Input::UnfencingResult {
                         assembly: request.assembly,
                         attempt: request.attempt,
@@ -175,6 +183,33 @@ fn who_is_made_safe_by_the_end_of_a_lease_keeps_it() {
     let later = &world.leases[before..];
     assert!(later.iter().all(|lease_ms| *lease_ms > 0), "{later:?}");
     assert!(!world.restarts.is_empty(), "and is to end it at once");
+}
+
+#[test]
+fn what_changed_meanwhile_is_asked_before_anything_starts() {
+    let mut world = World::new();
+    world.succeed();
+    world.now.boottime_us += 60_000_000;
+    world.give(Input::Tick);
+    world.held = Some(Vec::new());
+    world.answer("second");
+    world.answer("second");
+    assert_eq!(world.let_in, 2);
+    let first = world.held.as_mut().unwrap().remove(0);
+    world.load(document("unfencing", "fence_cisco_mds"));
+    let done = |request: UnfenceRequest| Input::UnfencingResult {
+        assembly: request.assembly,
+        attempt: request.attempt,
+        result: Ok(()),
+    };
+    world.give(done(first));
+    assert_eq!(world.let_in, 3, "the device of the newer document");
+    let (_, reason) = world.state();
+    assert!(reason.contains("being unfenced"), "{reason}");
+    let second = world.held.as_mut().unwrap().remove(0);
+    assert_eq!(second.devices[0].device.agent, "fence_cisco_mds");
+    world.give(done(second));
+    assert_eq!((world.let_in, world.state().1), (3, String::new()));
 }
 
 #[test]

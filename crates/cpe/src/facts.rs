@@ -121,7 +121,21 @@ fn address(assembly: &Assembly) -> Option<Claim> {
     Some(Claim::Address(place))
 }
 
+/// What makes it safe, and what lets it in: whoever may do the one or the other to a guest.
 fn devices(assembly: &Assembly) -> Vec<Claim> {
+    let lets_in = assembly.unfenced_by.iter();
+    let lets_in = lets_in.filter(|used| used.device.check == HostCheck::Static);
+    let mut claims = made_safe_by(assembly);
+    claims.extend(
+        lets_in
+            .map(used)
+            .filter(|claim| !claims.contains(claim))
+            .collect::<Vec<_>>(),
+    );
+    claims
+}
+
+fn made_safe_by(assembly: &Assembly) -> Vec<Claim> {
     match &assembly.fencing.mode {
         FencingMode::Unit { unit } => vec![Claim::Unit(unit.clone())],
         FencingMode::Agent { agent, parameters } => {
@@ -244,6 +258,28 @@ mod tests {
                  <parameter name="code" value="hush" secret="true"/></parameters></fencing></assembly>"#,
         );
         assert_eq!(marked[1..], ["fencing device fence_board ip=h1 plug=1"]);
+    }
+
+    #[test]
+    fn a_port_that_a_guest_is_let_in_through_is_claimed_whatever_makes_it_safe() {
+        let document = r#"<deployable name="shop"><assemblies>
+               <assembly name="a" address="unix:/run/a"><fencing mode="lease"/></assembly></assemblies>
+             <configuration><resources>
+               <primitive id="switch" class="stonith" type="fence_ifmib">
+                 <meta_attributes id="m"><nvpair id="m1" name="provides" value="unfencing"/></meta_attributes>
+                 <instance_attributes id="p"><nvpair id="p1" name="ip" value="10.0.0.7"/>
+                 <nvpair id="p2" name="pcmk_host_map" value="a:7"/></instance_attributes></primitive>
+             </resources></configuration></deployable>"#;
+        let deployment = deployment::read(document.as_bytes()).unwrap();
+        let claims = Facts::of(&deployment).claims;
+        let claims: Vec<String> = claims.keys().map(Claim::to_string).collect();
+        assert_eq!(
+            claims,
+            [
+                "address unix:/run/a",
+                "fencing device fence_ifmib ip=10.0.0.7 port=7"
+            ]
+        );
     }
 
     #[test]

@@ -146,12 +146,18 @@ pub(crate) async fn before_create(host: &Arc<Host>, name: &str) -> Result<()> {
 /// nobody else may take. It is taken over first.
 ///
 /// # Errors
-/// [`Error::NotReady`] while a DPE of those does not answer.
+/// [`Error::NotReady`] while a DPE of those does not answer, or systemd does not say which run.
 pub(crate) async fn before_claims(host: &Arc<Host>, sees: impl Fn(&str) -> bool) -> Result<()> {
     let orphans = match host.nothing_left_out.load(Ordering::Relaxed) {
         true => Vec::new(),
-        // Without systemd no DPE is started either.
-        false => orphan_units(host).await.unwrap_or_default(),
+        // There no DPE is started either.
+        false if host.systemd.was_never_there() => Vec::new(),
+        // What is taken now is started as soon as systemd answers, and so is what is taken over.
+        false => orphan_units(host).await.map_err(|reason| {
+            Error::NotReady(format!(
+                "systemd does not say which DPEs run, so it is not known which guests they use: {reason}; try again"
+            ))
+        })?,
     };
     for unit in orphans {
         let reason = match adopt(host, &unit).await {

@@ -141,7 +141,10 @@ async fn retention(core: Arc<Core>) {
         let (keep_for, keep_count) = (core.config.events.keep_for, core.config.events.keep_count);
         let dropped = core
             .store
-            .run(move |store| store.prune_events(keep_for, keep_count))
+            .run(move |store| {
+                store.prune_orders()?;
+                store.prune_events(keep_for, keep_count)
+            })
             .await;
         let pause = match dropped {
             Ok(0) => RETENTION_PERIOD,

@@ -237,12 +237,18 @@ fn without_secrets(mut record: Record) -> Record {
     if hidden == Hidden::default() {
         return record;
     }
-    let take_out = |text: &mut String| *text = hidden.take_out(std::mem::take(text), Cut::No);
-    take_out(&mut record.exit_reason);
-    take_out(&mut record.output);
+    let take_out = |text: &mut String, before: u64| {
+        let cut = match before {
+            0 => Cut::No,
+            _ => Cut::Beginning,
+        };
+        *text = hidden.take_out(std::mem::take(text), cut);
+    };
+    take_out(&mut record.exit_reason, 0);
+    take_out(&mut record.output, 0);
     if let Some(said) = &mut record.said {
-        take_out(&mut said.out);
-        take_out(&mut said.err);
+        take_out(&mut said.out, said.out_cut);
+        take_out(&mut said.err, said.err_cut);
     }
     record
 }

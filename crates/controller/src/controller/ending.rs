@@ -1,6 +1,7 @@
 //! The end of a deployment.
 
 use super::Controller;
+use crate::machines::assembly::Assembly;
 use crate::machines::assembly::fence::Fence;
 use crate::machines::document::Document;
 use crate::machines::phase::Phase;
@@ -8,6 +9,13 @@ use crate::vocabulary::{AssemblyId, Effect, RecordState, SECOND, Time};
 
 /// How long the end of a deployment waits for the event log to take the last events. Microseconds.
 const LAST_EVENTS_US: u64 = 10 * SECOND;
+
+/// Nothing is known to run there.
+fn runs_nothing(assembly: &Assembly) -> bool {
+    let history = assembly.history();
+    let mut resources = history.resources();
+    resources.all(|(resource, _)| !history.may_run(resource))
+}
 
 impl Controller {
     /// Ends a deployment when there is nothing left to do for it, and the log has its events.
@@ -48,8 +56,12 @@ impl Controller {
         // know any more that services may run there.
         let doubtful = |assembly: &AssemblyId| self.needs_a_person(assembly).is_some();
         let waits = |assembly: &AssemblyId| {
-            let own = self.assemblies.get(assembly);
-            own.and_then(|own| own.fence()).is_some_and(Fence::stuck) && !doubtful(assembly)
+            self.assemblies.get(assembly).is_some_and(|own| {
+                let is_stuck = own.fence().is_some_and(Fence::stuck);
+                // Whom no device lets in has started nothing in this boot.
+                let is_out = own.unfencing().failures().0 > 0 && runs_nothing(own);
+                (is_stuck || is_out) && !doubtful(assembly)
+            })
         };
         let mut runs = self.execution.runs().peekable();
         let stuck = runs.peek().is_some() && runs.all(|(_, run)| waits(&run.assembly));

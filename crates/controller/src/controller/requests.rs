@@ -321,6 +321,10 @@ impl Controller {
             .map(|(name, _)| name.clone())
             .collect();
         for name in gone {
+            // What lets it in would let in whoever has that port next.
+            if self.end_unfencing(now, &name).is_some() {
+                continue;
+            }
             if self
                 .assemblies
                 .remove(&name)

@@ -104,7 +104,7 @@ impl Controller {
         assembly.unfencing_mut().end_pause(now.boottime_us);
         if !assembly.usable() {
             self.end_unfencing(now, name);
-            self.unfencing_ended(name, false);
+            self.unfencing_ended(name, false, |_| true);
             return;
         }
         if !assembly.unfencing().may_begin(now.boottime_us) || self.is_cut_off(name) {
@@ -197,14 +197,17 @@ impl Controller {
     }
 
     fn unfenced(&mut self, now: Time, name: &AssemblyId, digests: Digests) {
-        self.note_unfenced(now, name, digests);
+        self.note_unfenced(now, name, digests.clone());
         self.settle_unfencing(name);
         let event = EventDraft::new(EventKind::AssemblyUnfencingSucceeded)
             .assembly(name)
             .reason("all its devices have let it in");
         self.tell(now, event);
-        // A transition that waited for this goes on as it was planned.
-        if !self.unfencing_ended(name, true) {
+        // A transition that waited for this goes on as it was planned. One that wants the devices of
+        // a newer document waits for those.
+        let is_same = |own: &Digests| *own == digests;
+        if !self.unfencing_ended(name, true, is_same) && self.execution.unfencing_of(name).is_none()
+        {
             self.world_changed(&format!("assembly {name} is unfenced"));
         }
     }
@@ -237,9 +240,14 @@ impl Controller {
         });
     }
 
-    /// Ends all actions `on` of an assembly. `true`: there were some.
-    fn unfencing_ended(&mut self, name: &AssemblyId, succeeded: bool) -> bool {
-        let unfences = |run: &Run| run.assembly == *name && run.unfences().is_some();
+    /// Ends all actions `on` of an assembly that are for such devices. `true`: there were some.
+    fn unfencing_ended(
+        &mut self,
+        name: &AssemblyId,
+        succeeded: bool,
+        is_for: impl Fn(&Digests) -> bool,
+    ) -> bool {
+        let unfences = |run: &Run| run.assembly == *name && run.unfences().is_some_and(&is_for);
         let done = self.execution.synapses(unfences);
         for index in &done {
             self.end(*index, succeeded);
@@ -249,7 +257,7 @@ impl Controller {
 
     /// Has what lets an assembly in ended. Gives until when that may still be under way, boot time,
     /// µs; `None`: it is not.
-    fn end_unfencing(&mut self, now: Time, name: &AssemblyId) -> Option<u64> {
+    pub(crate) fn end_unfencing(&mut self, now: Time, name: &AssemblyId) -> Option<u64> {
         let own = self.assemblies.get_mut(name)?.unfencing_mut();
         let attempt = own.end();
         let until_us = own.until_us().filter(|us| *us > now.boottime_us);

@@ -372,7 +372,7 @@ impl Store {
             .prepare_cached("SELECT 1 FROM deployment WHERE name = ?1 AND destroying >= 2")?
             .exists([name])?;
         // Without a document no DPE has started anything.
-        if row.is_some_and(|row| row.loaded > 0) {
+        if row.as_ref().is_some_and(|row| row.loaded > 0) {
             let mut put =
                 transaction.prepare_cached("INSERT OR REPLACE INTO left_behind VALUES (?1, ?2)")?;
             let mut take =
@@ -391,6 +391,11 @@ impl Store {
         if deleted == 0 {
             return Ok(false);
         }
+        // They may have values, and what resource agents said.
+        transaction.execute(
+            "DELETE FROM given_order WHERE uuid = ?1",
+            [row.map_or_else(String::new, |row| row.uuid)],
+        )?;
         let event = events::append(&transaction, event(EventKind::DeploymentDestroyed, name))?;
         transaction.commit()?;
         self.announce(event);

@@ -70,15 +70,21 @@ pub(crate) enum Taken {
 }
 
 impl Store {
-    /// Takes an order, durably.
-    pub(crate) fn take_order(&mut self, wanted: Given) -> Result<Taken> {
-        let cursor = *self.head.borrow();
-        let transaction = self.connection.transaction()?;
+    /// Forgets orders that are older than a week.
+    pub(crate) fn prune_orders(&mut self) -> Result<()> {
         let oldest = signed(now().saturating_sub(LIFE));
-        transaction.execute(
+        self.connection.execute(
             "DELETE FROM given_order WHERE begun < ?1 AND state <> 0",
             [oldest],
         )?;
+        Ok(())
+    }
+
+    /// Takes an order, durably.
+    pub(crate) fn take_order(&mut self, wanted: Given) -> Result<Taken> {
+        self.prune_orders()?;
+        let cursor = *self.head.borrow();
+        let transaction = self.connection.transaction()?;
         match find(&transaction, &wanted.principal, &wanted.id)? {
             Some(known) if !known.asks_the_same_as(&wanted) => return Ok(Taken::Other),
             Some(known) if known.ending != Some(Ending::NotNow) => return Ok(Taken::Known(known)),
@@ -183,17 +189,20 @@ fn find(connection: &Connection, principal: &str, id: &str) -> Result<Option<Giv
     found.map(read).transpose()
 }
 
-/// How many are kept, of this principal or in all, if there may be no more.
+/// How many are kept, if there is no room for another of that principal. Those that were not begun
+/// may be given again in any case: they make room.
 fn too_many(connection: &Connection, principal: &str) -> Result<Option<u64>> {
     let own = "SELECT count(*) FROM given_order WHERE principal = ?1";
     let own = unsigned(connection.query_row(own, [principal], |row| row.get(0))?);
+    let not_begun = "DELETE FROM given_order WHERE (principal, id) IN (
+        SELECT principal, id FROM given_order WHERE state = 3 AND principal = ?1
+        ORDER BY begun LIMIT 1)";
+    if own >= MOST_EACH && connection.execute(not_begun, [principal])? == 0 {
+        return Ok(Some(own));
+    }
     let all = "SELECT count(*) FROM given_order";
     let all = unsigned(connection.query_row(all, [], |row| row.get(0))?);
-    Ok(match (own >= MOST_EACH, all >= MOST) {
-        (true, _) => Some(own),
-        (_, true) => Some(all),
-        _ => None,
-    })
+    Ok((all >= MOST).then_some(all))
 }
 
 /// A row, in which who gave it is not read yet.
@@ -327,6 +336,13 @@ mod tests {
         fill(&mut store, "b", MOST_EACH);
         let full = store.take_order(wanted("b", "1", "x")).unwrap();
         assert_eq!(full, Taken::TooMany(MOST_EACH));
+        store
+            .connection
+            .execute("UPDATE given_order SET state = 3 WHERE id = 'n2'", [])
+            .unwrap();
+        let roomy = store.take_order(wanted("b", "1", "x")).unwrap();
+        assert!(matches!(roomy, Taken::New(_)), "{roomy:?}");
+        assert!(store.order("b", "n2").unwrap().is_none(), "it made room");
         let known = store.take_order(wanted("b", "n1", "x")).unwrap();
         assert!(matches!(known, Taken::Known(_)), "{known:?}");
         let other = store.take_order(wanted("a", "3", "x")).unwrap();

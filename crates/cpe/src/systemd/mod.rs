@@ -125,6 +125,11 @@ impl Systemd {
         *lock(&self.owner) = Some(owner.to_owned());
     }
 
+    /// Whether no service manager was ever on this bus. One that has gone may come back.
+    pub(crate) fn was_never_there(&self) -> bool {
+        lock(&self.owner).is_none()
+    }
+
     /// Whether the service manager has sent it. Everybody on the bus may send us signals, and one
     /// that is addressed to us passes every match rule.
     pub(crate) fn has_sent(&self, message: &Message) -> bool {
