@@ -56,7 +56,10 @@ export const end = () => browser.close();
 /// What is to be seen now, for whoever reads why a test failed.
 export async function seen() {
   const pages = browser.contexts().flatMap(context => context.pages());
-  const told = await Promise.all(pages.map(async page => `${page.url()}\n${(await page.locator('body').innerText()).slice(0, 1200)}`));
+  const told = await Promise.all(pages.map(async page => {
+    const shown = await page.locator('dialog[open], body').allInnerTexts();
+    return `${page.url()}\n${shown.reverse().map(it => it.slice(0, 1200)).join('\n--\n')}`;
+  }));
   return told.join('\n---\n');
 }
 

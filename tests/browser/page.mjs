@@ -186,7 +186,17 @@ async function power_is_switched_by_name() {
     await until('it is taken', async () => await page.locator('dialog[open]').count() === 0);
   };
   const place = await column(page, 'app');
+  // Where it is not known at first, as while all is looked at again, that is said, and it is asked again.
+  let isFirst = true, goOn;
+  const isSaid = new Promise(done => { goOn = done; });
+  await page.route('**/what-if?*', async route => {
+    if (!isFirst) return isSaid.then(() => route.continue());
+    isFirst = false;
+    await route.fulfill({ status: 503, contentType: 'text/html', body: '<main id="main"><h1>Not now</h1><p>web1 has not answered yet</p></main>' });
+  });
   await fence(place, 'reboot');
+  await until('it is said that it is not known yet', async () => /not known yet: web1 has not answered yet/.test(await text(page, 'dialog[open]')));
+  goOn();
   // What follows is simulated before anything is done.
   await until('what would follow is shown', () => page.locator('dialog[open] #losses').count());
   assert.match(await page.locator('dialog[open]').innerText(), new RegExp(`${place} loses its power.*would run without ${place}`, 's'));
