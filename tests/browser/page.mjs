@@ -195,7 +195,7 @@ async function power_is_switched_by_name() {
     await route.fulfill({ status: 503, contentType: 'text/html', body: '<main id="main"><h1>Not now</h1><p>web1 has not answered yet</p></main>' });
   });
   await fence(place, 'reboot');
-  await until('it is said that it is not known yet', async () => /not known yet: web1 has not answered yet/.test(await text(page, 'dialog[open]')));
+  await until('it is said that it is not known', async () => /not known: web1 has not answered yet/.test(await text(page, 'dialog[open]')));
   goOn();
   // What follows is simulated before anything is done.
   await until('what would follow is shown', () => page.locator('dialog[open] #losses').count());

@@ -1,5 +1,5 @@
 // Verbs: chosen, shown with what they would bring, and only then done. What cannot be taken back has the name typed.
-import { Refused, ask, holds, make, planned, size } from './ask.js';
+import { Refused, ask, holds, make, planned, size, wrong } from './ask.js';
 import { MEANINGS } from './mean.js';
 
 // verb: what it needs. The gateway plans those that have no meaning of their own.
@@ -99,12 +99,12 @@ function decide(what, forced) {
   const anyway = !sure && make('button', { type: 'button', class: 'danger' }, 'Do it all the same…');
   const { form, more, title } = sheet(sure ? 'This would be done' : 'This would not hold', [planned(what)], [anyway, go], async () => {
     try {
-      await ask('POST', `/v1/plans/${what.id}/apply`, null, { 'Idempotency-Key': crypto.randomUUID() });
+      await ask('POST', `/v1/plans/${what.id}/apply`);
       close();
     } catch (error) {
       if (!error.problem?.plan) throw error;
       decide(error.problem.plan);
-      box.querySelector('.plan').prepend(make('p', { class: 'wrong', role: 'alert' }, error.message));
+      box.querySelector('.plan').prepend(wrong(error.message));
     }
   });
   (go || title).focus();
@@ -133,7 +133,6 @@ function explain(wanted) {
   (field || go || title).focus();
 }
 
-// --- the box
 function sheet(text, content, buttons, work) {
   const more = make('div', { class: 'plan', 'aria-live': 'polite' });
   const title = make('h2', { id: 'do-title', tabindex: '-1' }, text);
@@ -163,7 +162,7 @@ async function busy(form, work, more) {
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     const mistakes = (error.problem.errors ?? []).map(it => make('p', {}, it.message));
-    more.replaceChildren(make('p', { class: 'wrong', role: 'alert' }, error.message), ...mistakes);
+    more.replaceChildren(wrong(error.message), ...mistakes);
   } finally {
     buttons.forEach(it => { it.disabled = false; });
   }

@@ -35,6 +35,8 @@ export function make(name, attributes = {}, ...content) {
   return node;
 }
 
+export const wrong = text => make('p', { class: 'wrong', role: 'alert' }, text);
+
 const MARKS = { start: '+', stop: '−', restart: '↻', move: '→', migrate: '→', promote: '▲', demote: '▽', fence: '✖', reload: '↻', leave: '·' };
 const plural = (number, what) => `${number} ${what}${number === 1 ? '' : 's'}`;
 

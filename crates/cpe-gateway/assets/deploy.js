@@ -1,5 +1,5 @@
 // A document under the pen: its problems at their lines while it is written, then its plan.
-import { Refused, ask, make, planned, size } from './ask.js';
+import { Refused, ask, make, planned, size, wrong } from './ask.js';
 
 const PAUSE = 500;
 const SHOWN = 50;
@@ -89,24 +89,25 @@ export function begin() {
       plan.disabled = false;
     }
   }
-  function offer(what, remark) {
+  function offer(what, remark = '') {
     const onto = what.generation ? `to generation ${what.generation}` : 'as a new deployment';
     const number = size(what);
-    const go = make('button', { type: 'button', class: 'main', id: 'apply' }, number === '0 actions' ? `Store it ${onto}` : `Apply ${number === '1 action' ? 'this' : 'these'} ${number} ${onto}`);
-    const wrong = make('p', { class: 'wrong', role: 'alert' }, remark ?? '');
-    box.replaceChildren(make('h2', {}, `Plan for ${what.deployment}`), planned(what), wrong, make('p', { class: 'actions' }, go));
+    const verb = number === '0 actions' ? 'Store it' : `Apply ${number === '1 action' ? 'this' : 'these'} ${number}`;
+    const go = make('button', { type: 'button', class: 'main', id: 'apply' }, `${verb} ${onto}`);
+    const told = wrong(remark);
+    box.replaceChildren(make('h2', {}, `Plan for ${what.deployment}`), planned(what), told, make('p', { class: 'actions' }, go));
     box.hidden = false;
     box.focus();
     box.scrollIntoView({ block: 'nearest' });
     go.addEventListener('click', async () => {
       go.disabled = true;
       try {
-        const done = await ask('POST', `/v1/plans/${what.id}/apply`, null, { 'Idempotency-Key': crypto.randomUUID() });
+        const done = await ask('POST', `/v1/plans/${what.id}/apply`);
         location.assign(`/deployments/${encodeURIComponent(done.deployment)}`);
       } catch (error) {
         go.disabled = false;
         if (!(error instanceof Refused)) throw error;
-        if (error.problem.plan) offer(error.problem.plan, `${error.message}`); else wrong.textContent = error.message;
+        if (error.problem.plan) offer(error.problem.plan, error.message); else told.textContent = error.message;
       }
     });
   }

@@ -1,9 +1,8 @@
-// What verbs mean that the gateway does not plan: said in sentences, and with what is known to follow.
+// What verbs mean that the gateway does not plan: said in sentences, with what is known to follow.
 import { Refused, ask, make } from './ask.js';
 
 const of = wanted => `${wanted.service || 'all services'}${wanted.assembly ? ` on ${wanted.assembly}` : ''}`;
 const subject = () => document.getElementById('subject').dataset;
-const AGAIN = 1000;
 const place = () => `/v1/deployments/${encodeURIComponent(subject().deployment)}`;
 
 // verb: what is said, which name is typed, and what is done then; nothing, if it cannot be.
@@ -65,24 +64,22 @@ function failures({ service, assembly }) {
   return make('ul', { class: 'remedies' }, ...all.map(it => make('li', {}, it.firstElementChild.innerText)));
 }
 
-// What would follow without an assembly, as the page about that has it. Nobody has to wait for it, and while all is
-// looked at again it is asked until it is known.
+// What would follow without an assembly, as the page about that has it. It is asked until it is known.
 function without(assembly) {
   const box = make('div', { 'aria-live': 'polite' }, 'What would follow is being simulated …');
+  const request = new XMLHttpRequest();
   const look = () => {
-    const request = new XMLHttpRequest();
     request.open('GET', `${place().slice(3)}/what-if?lose=${encodeURIComponent(assembly)}`);
     request.setRequestHeader('Accept', 'text/html');
     request.responseType = 'document';
-    request.onloadend = () => {
-      const found = request.status === 200 && request.response?.getElementById('losses');
-      const isLater = request.status === 503 || request.status === 429;
-      const reason = request.response?.querySelector('#main > p')?.textContent ?? '';
-      if (found) box.replaceChildren(document.adoptNode(found));
-      else box.replaceChildren(`What would follow ${isLater ? 'is not known yet' : 'could not be simulated'}${reason && ': '}${reason}`);
-      if (isLater) setTimeout(() => { if (box.isConnected) look(); }, AGAIN);
-    };
     request.send();
+  };
+  request.onloadend = () => {
+    const { status, response } = request;
+    const part = name => response?.querySelector(name);
+    const reason = part('#main > p')?.innerText ?? '';
+    box.replaceChildren(part('#losses') || `What would follow is not known: ${reason}`);
+    if ([429, 503].includes(status)) setTimeout(() => box.isConnected && look(), 1000);
   };
   look();
   return box;
