@@ -29,7 +29,7 @@ use world::World;
 /// How long everything may take to be healthy after the last fault.
 const RECOVERY: Duration = Duration::from_secs(120);
 
-/// Tortures a private real system: cpe, two deployments, four booted guests, real services.
+/// Tortures a private real system: cpe, three deployments, six booted guests, real services.
 ///
 /// No service may ever run twice, no event may be lost or doubled, and everything must be healthy
 /// again at the end. Exit status: 0 nothing was violated, 77 it cannot run here, another: something
@@ -127,6 +127,7 @@ impl Torture {
                 match group[..] {
                     [Kind::Maintain] => self.check_restarts(fault.deployment, from, false),
                     [Kind::SwapAddresses] => self.check_restarts(fault.deployment, from, true),
+                    [kind] if kind.hits_daemons_only() => self.check_restarts("", from, false),
                     _ => {}
                 }
                 self.windows.push(Window {
@@ -162,8 +163,9 @@ impl Torture {
         }
     }
 
-    /// Under maintenance nobody stops services, whatever becomes of the DPE. Of a guest that is not
-    /// that of its assembly any more, all services are stopped.
+    /// Under maintenance nobody stops services, whatever becomes of the DPE, and nothing that
+    /// happens to our daemons stops any (`deployment` is empty: of all). Of a guest that is not that
+    /// of its assembly any more, all services are stopped.
     fn check_restarts(&mut self, deployment: &str, from: Micros, expected: bool) {
         let Ok(runs) = self.world.marks().runs() else {
             return;
@@ -183,8 +185,8 @@ impl Torture {
             self.settle();
         }
         self.check_overlaps();
-        let events = self.world.lab.events();
-        for fault in faults_of_log(&events, self.world.databases_lost) {
+        let logs = self.world.logs();
+        for fault in logs.iter().flat_map(|events| faults_of_log(events)) {
             self.violation(fault);
         }
         println!();
@@ -195,9 +197,10 @@ impl Torture {
         let faults: usize = self.windows.iter().map(|window| window.kinds.len()).sum();
         let found = self.violations.len();
         println!(
-            "{faults} faults in {:.0} s, {} events, {found} violations (seed {seed})",
+            "{faults} faults in {:.0} s, {} events in {} logs, {found} violations (seed {seed})",
             self.begin.elapsed().as_secs_f64(),
-            events.len(),
+            logs.iter().map(Vec::len).sum::<usize>(),
+            logs.len(),
         );
         if !self.violations.is_empty() {
             let units = "'cpe.service' 'dpe@*' 'systemd-nspawn@*'";

@@ -8,8 +8,12 @@ use fastrand::Rng;
 pub(crate) const LEASED: [&str; 2] = ["a", "b"];
 /// Guests of the deployment whose guests are units that can be powered off.
 pub(crate) const POWERED: [&str; 2] = ["c", "d"];
+/// Guests of the deployment whose guests keep leases, and are reached over a network with
+/// certificates.
+pub(crate) const NETWORKED: [&str; 2] = ["e", "f"];
 /// The deployments, with their guests.
-pub(crate) const DEPLOYMENTS: [(&str, [&str; 2]); 2] = [("shop", LEASED), ("bank", POWERED)];
+pub(crate) const DEPLOYMENTS: [(&str, [&str; 2]); 3] =
+    [("shop", LEASED), ("bank", POWERED), ("mill", NETWORKED)];
 /// Services of each deployment, named `DEPLOYMENT-N`.
 pub(crate) const SERVICES: usize = 3;
 
@@ -43,6 +47,8 @@ pub(crate) enum Kind {
     MoveAssembly,
     Maintain,
     Recreate,
+    CutCable,
+    DropPackets,
 }
 
 /// Whom a fault hits.
@@ -50,15 +56,21 @@ pub(crate) enum Kind {
 enum Target {
     Host,
     Deployment,
+    /// A deployment whose guests are reached by sockets of this host: a certificate names the
+    /// assembly, so that a guest on a network cannot be another one.
+    LocalDeployment,
     Guest,
+    /// A guest that is reached by a socket of this host.
+    LocalGuest,
     /// A guest that can be powered off: a guest under a lease must not be paused.
     PoweredGuest,
+    NetworkGuest,
     Service,
 }
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Kind; 27] = [
+    pub(crate) const ALL: [Kind; 29] = [
         Kind::KillCpe,
         Kind::StopCpe,
         Kind::RestartCpe,
@@ -86,6 +98,8 @@ impl Kind {
         Kind::MoveAssembly,
         Kind::Maintain,
         Kind::Recreate,
+        Kind::CutCable,
+        Kind::DropPackets,
     ];
 
     /// What happens, in words, and the longest time for which it lasts (zero: it is done at once).
@@ -109,21 +123,47 @@ impl Kind {
             Kind::KillAgent => ("kill -9 of an agent", Target::Guest, Duration::ZERO),
             Kind::StopAgent => ("SIGSTOP of an agent", Target::Guest, Duration::ZERO),
             Kind::BreakAgentSettings => ("bad settings of an agent", Target::Guest, seconds(60)),
-            Kind::HideAgent => ("an agent out of reach", Target::Guest, seconds(30)),
+            Kind::HideAgent => ("an agent out of reach", Target::LocalGuest, seconds(30)),
             Kind::FillGuestRun => ("full /run of a guest", Target::Guest, seconds(20)),
             Kind::KillService => ("kill -9 of a service", Target::Service, Duration::ZERO),
             Kind::ChangeDocument => ("changed document", Target::Deployment, Duration::ZERO),
             Kind::Standby => ("standby of a guest", Target::Guest, seconds(10)),
             Kind::ShutDownGuest => ("shutdown of a guest", Target::Guest, seconds(20)),
-            Kind::SwapAddresses => ("swapped addresses", Target::Deployment, Duration::ZERO),
-            Kind::MoveAssembly => ("another guest's address", Target::Deployment, seconds(20)),
+            Kind::SwapAddresses => ("swapped addresses", Target::LocalDeployment, Duration::ZERO),
+            Kind::MoveAssembly => (
+                "another guest's address",
+                Target::LocalDeployment,
+                seconds(20),
+            ),
             Kind::Maintain => ("maintenance without a DPE", Target::Deployment, seconds(25)),
             Kind::Recreate => (
                 "destroy and create again",
                 Target::Deployment,
                 Duration::ZERO,
             ),
+            Kind::CutCable => ("cut cable of a guest", Target::NetworkGuest, seconds(20)),
+            Kind::DropPackets => ("a third of packets lost", Target::NetworkGuest, seconds(20)),
         }
+    }
+
+    /// Whether only daemons and what they need are hit: no service may be stopped by it. An agent
+    /// that stands still is not one of them, since nobody can tell it from a guest that does.
+    pub(crate) fn hits_daemons_only(self) -> bool {
+        matches!(
+            self,
+            Kind::KillCpe
+                | Kind::StopCpe
+                | Kind::RestartCpe
+                | Kind::LoseDatabase
+                | Kind::FillCpeDisk
+                | Kind::KillDpe
+                | Kind::StopDpe
+                | Kind::RestartDpe
+                | Kind::FillDpeDisk
+                | Kind::RestartBus
+                | Kind::ReexecManager
+                | Kind::KillAgent
+        )
     }
 
     /// The kind as the report names it.
@@ -156,8 +196,10 @@ impl std::fmt::Display for Fault {
         f.write_str(name)?;
         match target {
             Target::Host => {}
-            Target::Deployment => write!(f, ": {}", self.deployment)?,
-            Target::Guest | Target::PoweredGuest => write!(f, ": {}", self.guest)?,
+            Target::Deployment | Target::LocalDeployment => write!(f, ": {}", self.deployment)?,
+            Target::Guest | Target::LocalGuest | Target::PoweredGuest | Target::NetworkGuest => {
+                write!(f, ": {}", self.guest)?;
+            }
             Target::Service => write!(f, ": {}", self.service)?,
         }
         if !self.lasts.is_zero() {
@@ -192,11 +234,12 @@ impl Iterator for Plan {
         }
         let kind = self.deck.pop()?;
         let (_, target, longest) = kind.facts();
-        let (deployment, guests) = if target == Target::PoweredGuest {
-            DEPLOYMENTS[1]
-        } else {
-            DEPLOYMENTS[self.random.usize(..DEPLOYMENTS.len())]
-        };
+        let (deployment, guests) = DEPLOYMENTS[match target {
+            Target::PoweredGuest => 1,
+            Target::NetworkGuest => 2,
+            Target::LocalDeployment | Target::LocalGuest => self.random.usize(..2),
+            _ => self.random.usize(..DEPLOYMENTS.len()),
+        }];
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let lasts = if longest.is_zero() {
             0
@@ -236,11 +279,21 @@ mod tests {
     }
 
     #[test]
-    fn only_guests_that_can_be_powered_off_are_paused() {
-        let paused = Plan::new(1)
-            .take(2_000)
-            .filter(|f| f.kind == Kind::PauseGuest);
-        let guests: Vec<&str> = paused.map(|fault| fault.guest).collect();
-        assert!(!guests.is_empty() && guests.iter().all(|guest| POWERED.contains(guest)));
+    fn each_guest_has_only_faults_that_it_can_have() {
+        let faults: Vec<Fault> = Plan::new(1).take(2_000).collect();
+        let hit = |kind: Kind| -> Vec<&str> {
+            let meant = faults.iter().filter(|fault| fault.kind == kind);
+            meant.map(|fault| fault.guest).collect()
+        };
+        for (kind, which) in [
+            (Kind::PauseGuest, POWERED.to_vec()),
+            (Kind::CutCable, NETWORKED.to_vec()),
+            (Kind::DropPackets, NETWORKED.to_vec()),
+            (Kind::HideAgent, [LEASED, POWERED].concat()),
+        ] {
+            let guests = hit(kind);
+            assert!(which.iter().all(|guest| guests.contains(guest)), "{kind:?}");
+            assert!(guests.iter().all(|guest| which.contains(guest)), "{kind:?}");
+        }
     }
 }

@@ -1,13 +1,13 @@
-//! The system under torture: a lab with two deployments in four guests, and how each fault is made.
+//! The system under torture: a lab with three deployments in six guests, and how each fault is made.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use end_to_end::{Lab, System};
+use end_to_end::{Event, Lab, System};
 
 use crate::marks::Marks;
-use crate::plan::{DEPLOYMENTS, Fault, Kind, LEASED, POWERED, SERVICES};
+use crate::plan::{DEPLOYMENTS, Fault, Kind, LEASED, NETWORKED, POWERED, SERVICES};
 
 /// How long a command of the administrator may be refused because of a fault.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -32,7 +32,7 @@ pub(crate) struct World {
     /// What the document of each deployment says at present.
     documents: [Document; DEPLOYMENTS.len()],
     /// How often the database of the host was lost: the log then begins again.
-    pub(crate) databases_lost: u32,
+    databases_lost: u32,
     /// The faults in force, with the moments at which they end.
     in_force: Vec<(Instant, Fault)>,
 }
@@ -45,7 +45,7 @@ impl World {
     /// Something does not come up; the error says what.
     pub(crate) fn boot(minutes: Duration) -> anyhow::Result<World> {
         let lifetime = minutes * 2 + Duration::from_secs(900);
-        let lab = Lab::boot_for("torture", lifetime).with_guests(&[LEASED, POWERED].concat());
+        let lab = Lab::boot_for("torture", lifetime).with_guests(&guests());
         // File systems of their own, so that each can be full by itself. A guest that reboots
         // starts again also when machined still knows its former instance: nspawn then ends with 1.
         run(
@@ -63,6 +63,7 @@ impl World {
             in_force: Vec::new(),
         };
         world.install_witness()?;
+        world.connect_network()?;
         for index in 0..DEPLOYMENTS.len() {
             world.deploy(index)?;
         }
@@ -101,7 +102,7 @@ impl World {
         let program = std::env::current_exe()?.with_file_name("witness");
         let to = self.path("/srv/shared/witness-program");
         std::fs::copy(&program, &to).with_context(|| program.display().to_string())?;
-        for guest in [LEASED, POWERED].concat() {
+        for guest in guests() {
             let folder = "/usr/lib/ocf/resource.d/torture";
             let script = format!(
                 "mkdir -p {folder} && install -m 755 /srv/shared/witness-program {folder}/witness"
@@ -113,6 +114,31 @@ impl World {
             );
         }
         Ok(())
+    }
+
+    /// Gives the guests on the network certificates, and has their agents listen there too.
+    fn connect_network(&self) -> anyhow::Result<()> {
+        run(&self.lab, "cpectl pki init")?;
+        for guest in NETWORKED {
+            let folder = format!("/var/lib/machines/{guest}/etc/cpe/agent");
+            run(
+                &self.lab,
+                &format!("cpectl pki issue mill {guest} --output {folder}"),
+            )?;
+            let listen = "echo CPE_AGENT_LISTEN=unix:/run/cpe-channel/agent.sock,tcp:0.0.0.0 > /etc/cpe/agent.conf; \
+                          systemctl restart cpe-agent.service";
+            run(&self.lab, &in_guest(guest, listen))?;
+        }
+        Ok(())
+    }
+
+    /// The event logs: of each database that was lost, and of the present one.
+    pub(crate) fn logs(&self) -> Vec<Vec<Event>> {
+        let lost = (0..self.databases_lost).map(|number| {
+            let text = self.lab.sh(&format!("cat {}", lost_log(number)));
+            Event::parse_all(&text.ok())
+        });
+        lost.chain([self.lab.events()]).collect()
     }
 
     /// Sends the document of a deployment, again and again while a fault keeps it from being taken.
@@ -237,7 +263,11 @@ impl World {
             deployment, guest, ..
         } = fault;
         match fault.kind {
-            Kind::LoseDatabase => self.databases_lost += 1,
+            Kind::LoseDatabase => {
+                let log = lost_log(self.databases_lost);
+                self.eventually(&format!("cpectl events --json > {log}"))?;
+                self.databases_lost += 1;
+            }
             Kind::ChangeDocument => {
                 return self.change(deployment, |document| document.round += 1);
             }
@@ -273,6 +303,15 @@ impl World {
         }
         run(&self.lab, &begin_script(fault))
     }
+}
+
+fn guests() -> Vec<&'static str> {
+    [LEASED, POWERED, NETWORKED].concat()
+}
+
+/// Where the log of a database is kept that was lost.
+fn lost_log(number: u32) -> String {
+    format!("/srv/events-{number}.json")
 }
 
 fn run(lab: &Lab, script: &str) -> anyhow::Result<()> {
@@ -347,6 +386,8 @@ fn begin_script(fault: &Fault) -> String {
              dd if=/dev/zero of=/run/probe bs=4k count=1 2>/dev/null || exit 0; rm /run/probe; done; exit 1",
         ),
         Kind::ShutDownGuest => format!("systemctl -M {guest} poweroff || :"),
+        Kind::CutCable => format!("/srv/lab/guests.sh link {guest} down || :"),
+        Kind::DropPackets => format!("/srv/lab/guests.sh drop {guest} 33"),
         // cpe would start the DPE again.
         Kind::Maintain => format!("systemctl stop cpe.service dpe@{deployment}.service"),
         Kind::KillService
@@ -392,6 +433,9 @@ fn end_script(fault: &Fault) -> Option<String> {
             "rm -f /run/filler /run/probe; mount -o remount,size=20% /run",
         ),
         Kind::Standby => format!("cpectl unstandby {deployment} {guest}"),
+        // One that has booted meanwhile has a new one, which is up.
+        Kind::CutCable => format!("/srv/lab/guests.sh link {guest} up || :"),
+        Kind::DropPackets => format!("/srv/lab/guests.sh drop {guest} 0"),
         _ => return None,
     };
     Some(script)
@@ -426,15 +470,20 @@ impl Document {
         let index = self.index;
         let name = DEPLOYMENTS[index].0;
         let fencing = |guest: &str| match index {
-            0 => r#"<fencing mode="lease"/>"#.to_owned(),
-            _ => format!(r#"<fencing mode="unit" unit="systemd-nspawn@{guest}.service"/>"#),
+            1 => format!(r#"<fencing mode="unit" unit="systemd-nspawn@{guest}.service"/>"#),
+            _ => r#"<fencing mode="lease"/>"#.to_owned(),
+        };
+        let address = |guest: &str| match guests().iter().position(|own| *own == guest) {
+            Some(number) if index == 2 => format!("tcp:10.77.0.{}", 11 + number),
+            _ => format!("unix:/run/cpe/guests/{guest}/agent.sock"),
         };
         let assemblies: String = self
             .homes()
             .iter()
             .map(|(assembly, guest)| {
                 format!(
-                    "    <assembly name=\"{assembly}\" address=\"unix:/run/cpe/guests/{guest}/agent.sock\">{}</assembly>\n",
+                    "    <assembly name=\"{assembly}\" address=\"{}\">{}</assembly>\n",
+                    address(guest),
                     fencing(guest)
                 )
             })
