@@ -38,9 +38,10 @@ use crate::{clock, convert, saving, store};
 const INPUTS: usize = 1024;
 /// systemd has not said by then whether a unit is active: it is asked again with the next stream.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a DPE that is to end has to save what is not saved yet. A disk that takes longer loses
-/// nothing that anything follows from.
-const LAST_WRITE: Duration = Duration::from_secs(2);
+/// How long a DPE that is to end has to save what is not saved yet: its successor has to be there
+/// before the shortest lease ends. A disk that takes longer loses nothing that anything follows
+/// from.
+const LAST_WRITE: Duration = Duration::from_millis(500);
 /// Lateness of a deadline that is worth a line in the journal.
 const NOTEWORTHY_STALL: Duration = Duration::from_secs(1);
 

@@ -187,3 +187,35 @@ fn a_dpe_that_was_stopped_for_long_does_not_take_its_own_silence_for_a_loss() {
         "{events:#?}"
     );
 }
+
+#[test]
+fn a_dpe_that_hangs_is_back_before_leases_of_3_s_end() {
+    let lab = Lab::boot("dpe-hangs").with_guests(&["a", "b"]);
+    let short = document(800_002)
+        .timing(r#"heartbeat_interval="500ms" heartbeat_timeout="2s" lease="3s" grace="2s""#)
+        .fencing(r#"<fencing mode="lease"/>"#);
+    lab.deploy(&short);
+    let before = lab.sleepers(800_002);
+    let main_pid = || lab.sh("systemctl show -P MainPID dpe@shop.service").ok();
+    for script in [
+        // Nobody lets it go on: its watchdog ends it.
+        "systemctl kill -s STOP dpe@shop.service",
+        "systemctl kill -s STOP dpe@shop.service; systemctl restart dpe@shop.service",
+        "systemctl restart dpe@shop.service",
+    ] {
+        let hung = main_pid();
+        lab.sh(script).ok();
+        lab.wait("another DPE manages the deployment", 20, || {
+            let pid = main_pid();
+            pid != hung && pid != "0" && lab.status("shop").is_settled()
+        });
+        // Whatever the guests would have done at the end of their leases is done by now.
+        std::thread::sleep(Duration::from_secs(5));
+        assert_eq!(lab.sleepers(800_002), before, "after {script}");
+    }
+    let events = lab.events();
+    assert!(
+        !events.iter().any(|event| event.kind() == "assembly.lost"),
+        "{events:#?}"
+    );
+}
