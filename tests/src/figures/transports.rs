@@ -24,7 +24,7 @@ struct Transport {
     timing: &'static str,
     fencing: &'static str,
     /// The program that speaks for a guest in it.
-    speaker: &'static str,
+    program_inside: &'static str,
     set_up: fn(&Lab),
     cut: Cut,
 }
@@ -47,7 +47,7 @@ const TRANSPORTS: [Transport; 4] = [
         address: "unix:/run/cpe/guests/{guest}/agent.sock",
         timing: QUICK,
         fencing: LEASE,
-        speaker: "cpe-agent",
+        program_inside: "cpe-agent",
         set_up: |_| (),
         cut: Cut::Power,
     },
@@ -56,7 +56,7 @@ const TRANSPORTS: [Transport; 4] = [
         address: "tcp:10.77.0.{number}",
         timing: QUICK,
         fencing: LEASE,
-        speaker: "cpe-agent",
+        program_inside: "cpe-agent",
         set_up: tcp,
         cut: Cut::Cable,
     },
@@ -65,7 +65,7 @@ const TRANSPORTS: [Transport; 4] = [
         address: "ssh:root@10.77.0.{number}/run/cpe-channel/agent.sock",
         timing: QUICK,
         fencing: LEASE,
-        speaker: "cpe-agent|sshd",
+        program_inside: "cpe-agent|sshd",
         set_up: ssh,
         cut: Cut::Cable,
     },
@@ -74,7 +74,7 @@ const TRANSPORTS: [Transport; 4] = [
         address: "qemu-ga:/run/cpe/guests/{guest}/qga.sock",
         timing: r#"heartbeat_interval="500ms" heartbeat_timeout="4s""#,
         fencing: r#"<fencing mode="unit" unit="systemd-nspawn@{assembly}.service"/>"#,
-        speaker: "qemu-ga",
+        program_inside: "qemu-ga",
         set_up: qemu_ga,
         cut: Cut::Power,
     },
@@ -179,7 +179,7 @@ fn one(transport: &Transport) {
     std::thread::sleep(QUIET);
     let heartbeat_us = (used_us(&lab) - before) / HEARTBEATS;
     let memory = memory_kib(&lab).saturating_sub(one_guest);
-    let inside = inside_kib(&lab, transport.speaker);
+    let inside = inside_kib(&lab, transport.program_inside);
     let mut times: Vec<f64> = (0..CUTS).map(|_| away(&lab, transport.cut)).collect();
     times.sort_by(f64::total_cmp);
     let (median, worst) = (times[CUTS / 2], times[CUTS - 1]);
@@ -256,9 +256,9 @@ fn memory_kib(lab: &Lab) -> u64 {
 }
 
 /// Proportional set size of what speaks for a guest, in it.
-fn inside_kib(lab: &Lab, speaker: &str) -> u64 {
+fn inside_kib(lab: &Lab, program_inside: &str) -> u64 {
     let script = format!(
-        "for p in $(pgrep -x \"{speaker}\"); do cat /proc/$p/smaps_rollup; done | awk '/^Pss:/ {{n += $2}} END {{print n + 0}}'"
+        "for p in $(pgrep -x \"{program_inside}\"); do cat /proc/$p/smaps_rollup; done | awk '/^Pss:/ {{n += $2}} END {{print n + 0}}'"
     );
     let said = lab.in_guest(GUESTS[0], &script);
     said.stdout.trim().parse().unwrap_or(0)

@@ -164,8 +164,8 @@ impl Torture {
     }
 
     /// Under maintenance nobody stops services, whatever becomes of the DPE, and nothing that
-    /// happens to our daemons stops any (`deployment` is empty: of all). Of a guest that is not that
-    /// of its assembly any more, all services are stopped.
+    /// happens to our daemons stops any (`deployment` is empty: of all). Of a guest that is not
+    /// that of its assembly any more, all services are stopped.
     fn check_restarts(&mut self, deployment: &str, from: Micros, expected: bool) {
         let Ok(runs) = self.world.marks().runs() else {
             return;

@@ -1,4 +1,4 @@
-//! The system under torture: a lab with three deployments in six guests, and how each fault is made.
+//! The system under torture: three deployments in six guests, and how each fault is made.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

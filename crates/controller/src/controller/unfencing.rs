@@ -203,8 +203,8 @@ impl Controller {
             .assembly(name)
             .reason("all its devices have let it in");
         self.tell(now, event);
-        // A transition that waited for this goes on as it was planned. One that wants the devices of
-        // a newer document waits for those.
+        // A transition that waited for this goes on as it was planned. One that wants the devices
+        // of a newer document waits for those.
         let is_same = |own: &Digests| *own == digests;
         if !self.unfencing_ended(name, true, is_same) && self.execution.unfencing_of(name).is_none()
         {
