@@ -132,3 +132,17 @@ fn what_kills_its_agent_again_and_again_has_failed() {
     }
     assert_eq!(lab.places("web"), ["n2"]);
 }
+
+#[test]
+fn an_operation_whose_result_does_not_come_has_timed_out_a_minute_later() {
+    let start = r#"<operations><op id="a" name="start" interval="0" timeout="20s"/></operations>"#;
+    let text = resources(&primitive_with("web", "", start));
+    let mut lab = Lab::of(&assemblies(&["", ""]), &text).hold("start web n1");
+    lab.all_answer();
+    let before = lab.told().len();
+    lab.wait(79);
+    assert_eq!(lab.told_since(before), [""; 0], "it may still come");
+    lab.wait(2);
+    let told = lab.told_since(before);
+    assert_eq!(told.first().map(String::as_str), Some("stop web n1"));
+}
