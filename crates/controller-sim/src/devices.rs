@@ -66,6 +66,10 @@ impl World {
     /// A level of devices is asked: one after the other, until one fails.
     pub(crate) fn level_asked(&mut self, request: &FenceRequest, devices: &[DeviceUse]) {
         let guest = self.wiring.switched_by(&request.device);
+        let switches = !devices.iter().any(|used| used.device.unfences);
+        if let Some(guest) = guest.filter(|_| switches && self.devices_lie()) {
+            return self.device_lies(guest, request.assembly.clone(), request.attempt);
+        }
         let silent = self.devices_bad_until_us > self.now_us && self.random.percent(30);
         let broken = devices.iter().find(|used| self.is_broken(&used.device.id));
         let broken = broken.map(|used| used.device.id.clone());

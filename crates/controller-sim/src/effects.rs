@@ -314,10 +314,13 @@ impl World {
     }
 
     fn device_asked(&mut self, request: FenceRequest) {
+        let guest = self.wiring.switched_by(&request.device);
+        if let Some(guest) = guest.filter(|_| self.devices_lie()) {
+            return self.device_lies(guest, request.assembly, request.attempt);
+        }
         let FenceRequest {
             assembly, attempt, ..
         } = request;
-        let guest = self.wiring.switched_by(&request.device);
         let bad = self.devices_bad_until_us > self.now_us;
         let delay = self.random.between(200 * MS, 4 * SECOND);
         let start = self.shell.start;

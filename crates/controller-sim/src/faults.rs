@@ -37,6 +37,9 @@ pub enum Fault {
     RefuseStop(usize, u64),
     /// Fence devices fail or are silent.
     BadDevices(u64),
+    /// Fence devices lie: they switch and say that they failed, they say long afterwards that they
+    /// have switched, they say it of an older attempt and switch nothing.
+    LieDevices(u64),
     /// A device of the configuration is broken for a while: it says so, and switches nothing.
     BreakDevice(usize, u64),
     /// The DPE dies when the next level of devices has failed.
@@ -181,6 +184,7 @@ kinds! {
     Ask "ask"
     Chatter "chatter"
     Readdress "readdress"
+    LieDevices "lie-devices"
 }
 
 impl Kind {
@@ -217,7 +221,8 @@ impl Kind {
 
     /// Those that can be asked for in every seed.
     pub fn selectable() -> impl Iterator<Item = Kind> {
-        Kind::WORLD.into_iter().chain(Kind::DEVICES)
+        let others = Kind::DEVICES.into_iter().chain([Kind::LieDevices]);
+        Kind::WORLD.into_iter().chain(others)
     }
 
     /// It concerns devices of the configuration.
@@ -246,6 +251,7 @@ impl Fault {
             Fault::ProgramsAway(..) => Kind::ProgramsAway,
             Fault::RefuseStop(..) => Kind::RefuseStop,
             Fault::BadDevices(_) => Kind::BadDevices,
+            Fault::LieDevices(_) => Kind::LieDevices,
             Fault::BreakDevice(..) => Kind::BreakDevice,
             Fault::DieBetweenLevels => Kind::DieBetweenLevels,
             Fault::LogAway(_) => Kind::LogAway,

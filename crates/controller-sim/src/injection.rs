@@ -132,6 +132,7 @@ impl World {
                 self.guests[guest].refuses_stop_until_us = until(for_us)
             }
             Fault::BadDevices(for_us) => self.devices_bad_until_us = until(for_us),
+            Fault::LieDevices(for_us) => self.devices_lie_until_us = until(for_us),
             Fault::BreakDevice(device, for_us) => self.break_device(device, for_us),
             Fault::DieBetweenLevels => self.dies_between_levels = true,
             Fault::LogAway(for_us) => self.log_away_until_us = until(for_us),
@@ -204,6 +205,7 @@ impl World {
             guest.refuses_stop_until_us = 0;
         }
         (self.devices_bad_until_us, self.log_away_until_us) = (0, 0);
+        self.devices_lie_until_us = 0;
         (self.devices_broken_until_us, self.dies_between_levels) = Default::default();
         self.shell.slow_disk_until_us = 0;
         self.shell.dies_after = None;

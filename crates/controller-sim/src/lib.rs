@@ -42,6 +42,7 @@ pub mod guest;
 mod injection;
 mod invariants;
 mod leaving;
+mod lies;
 mod mutants;
 mod network;
 mod operations;
@@ -130,6 +131,9 @@ const ORDERING: [u64; 2] = [4, 7];
 /// In seeds with this remainder by this number, people have resource agents do something once.
 const DEBUGGING: (u64, u64) = (5, 2);
 
+/// In seeds with this remainder by this number, fence devices lie for a while.
+const LYING: (u64, u64) = (8, 6);
+
 /// Runs one seed: a made-up deployment, faults, then peace.
 pub fn run(seed: u64, options: Options) -> Outcome {
     let mut random = Random::new(seed);
@@ -184,6 +188,9 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     let on_purpose = options.fault.is_some() || options.mutant.is_some();
     if !on_purpose && seed % DEBUGGING.0 == DEBUGGING.1 {
         world.plan_debugging(Random::new(seed ^ (u64::MAX >> 9)));
+    }
+    if options.fault.is_none() && seed % LYING.0 == LYING.1 {
+        world.plan_lies(Random::new(seed ^ (u64::MAX >> 10)));
     }
     if follows {
         world.plan_addresses(Random::new(seed ^ (u64::MAX >> 5)));

@@ -51,6 +51,8 @@ pub struct World {
     pub log_order: Vec<String>,
     pub(crate) log_away_until_us: u64,
     pub(crate) devices_bad_until_us: u64,
+    /// They say what is not so until then, µs.
+    pub(crate) devices_lie_until_us: u64,
     /// Devices of the configuration are broken until then, µs.
     pub(crate) devices_broken_until_us: [u64; DEVICES.len() + 1],
     pub(crate) gate: Gate,
@@ -131,6 +133,7 @@ impl World {
             log_order: Vec::new(),
             log_away_until_us: 0,
             devices_bad_until_us: 0,
+            devices_lie_until_us: 0,
             devices_broken_until_us: Default::default(),
             gate: Gate::default(),
             dies_between_levels: false,

@@ -68,6 +68,7 @@ impl World {
             Kind::Maintain => Fault::Maintain(long),
             Kind::BreakDevice => Fault::BreakDevice(index % DEVICES.len(), long),
             Kind::DieBetweenLevels => Fault::DieBetweenLevels,
+            Kind::LieDevices => Fault::LieDevices(long),
             _ => self.some_fault(),
         }
     }

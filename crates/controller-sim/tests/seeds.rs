@@ -143,6 +143,29 @@ fn a_seed_of_one_fault_that_found_a_mistake_holds() {
     assert!(bad.is_empty(), "{bad:#?}");
 }
 
+/// What seeds find in which fence devices lie more often than in others.
+fn of_liars(count: u64, mutant: Option<Mutant>) -> Vec<String> {
+    let options = Options {
+        fault: Some(Kind::LieDevices),
+        mutant,
+        ..Options::default()
+    };
+    let all = (1..=count).flat_map(|seed| run(seed, options).violations);
+    all.collect()
+}
+
+#[test]
+fn devices_that_lie_make_nothing_safe() {
+    let bad = of_liars(30, None);
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+#[test]
+fn a_controller_that_takes_any_attempt_for_the_present_one_is_found_out() {
+    let found = of_liars(30, Some(Mutant::BelieveAnyAttempt)).join("\n");
+    expect(&found, "while it runs in");
+}
+
 #[test]
 fn a_controller_that_does_not_wait_for_leases_is_found_out() {
     expect(&found(1, 12, Mutant::SkipLeaseWait), "while it runs in");
