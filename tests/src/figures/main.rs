@@ -13,11 +13,11 @@ const GUESTS: [&str; 4] = ["a", "b", "c", "d"];
 /// Power cuts for each setting: a guest is left.
 const CUTS: usize = 3;
 
-/// Whether something took longer than the documentation says.
-static IS_LATE: AtomicBool = AtomicBool::new(false);
+/// Whether something was more than is promised.
+static IS_TOO_MUCH: AtomicBool = AtomicBool::new(false);
 
-/// Exit status: 0 all was measured, 1 something took longer than the documentation says, 77 nothing
-/// can be measured here.
+/// Exit status: 0 all was measured, 1 something was more than is promised, 77 nothing can be
+/// measured here.
 fn main() -> ExitCode {
     if let Some(missing) = missing_prerequisite() {
         eprintln!("the measurements need {missing}");
@@ -37,15 +37,15 @@ fn main() -> ExitCode {
             measure();
         }
     }
-    ExitCode::from(u8::from(IS_LATE.load(Ordering::Relaxed)))
+    ExitCode::from(u8::from(IS_TOO_MUCH.load(Ordering::Relaxed)))
 }
 
-/// Holds what was measured against what the documentation says.
-fn claim(what: &str, seconds: f64, at_most: f64) {
-    // What was not measured has not kept it.
-    if !seconds.le(&at_most) {
-        println!("TOO LATE: {what}: {seconds:.2} s, and the documentation says {at_most} s");
-        IS_LATE.store(true, Ordering::Relaxed);
+/// Holds what was measured against what is promised.
+fn claim(what: &str, measured: f64, at_most: f64) {
+    // What could not be measured has not kept it.
+    if !measured.le(&at_most) {
+        println!("TOO MUCH: {what}: {measured:.2}, and at most {at_most} is promised");
+        IS_TOO_MUCH.store(true, Ordering::Relaxed);
     }
 }
 
@@ -183,7 +183,7 @@ fn failover(lab: &Lab, timing: &str, at_most: f64) {
     );
     for seconds in started {
         claim(
-            "a power cut to its service's start elsewhere",
+            "seconds from a power cut to its service's start elsewhere",
             seconds,
             at_most,
         );
@@ -233,16 +233,18 @@ fn failovers() {
     }
 }
 
-/// A host with as many deployments as one is to carry. Their guests do not answer: what is measured
-/// is the host's own daemons.
+/// A host with as many deployments as one is to carry. A tenth of their guests answer, and run a
+/// service: what is measured is the host's own daemons, and guests are on other hosts, as a rule.
 fn many_deployments() {
     const COUNT: u32 = 1000;
-    const QUIET: Duration = Duration::from_secs(30);
+    const ANSWERING: u32 = COUNT / 10;
     let lab = Lab::boot("figures-many");
+    let _crowd = Crowd::start(&lab, ANSWERING as usize);
     for n in 0..COUNT {
-        // A guest belongs to one deployment.
-        let guest = format!("a{n}");
-        let document = Document::new(&format!("d{n}"), &[&guest]).sleeper("s", 1);
+        // A guest belongs to one deployment. The first ones are there.
+        let guest = format!("g{n}");
+        let document = Document::new(&format!("d{n}"), &[&guest]).timing("");
+        let document = document.service(&Crowd::service("s"));
         lab.write(&format!("/srv/d{n}.xml"), &document.xml());
     }
     let begin = Instant::now();
@@ -262,12 +264,30 @@ fn many_deployments() {
     };
     lab.wait("all DPEs run and have their documents", 300, loaded);
     since("    and all their DPEs run, with their documents");
+    claim(
+        "seconds until all DPEs run",
+        begin.elapsed().as_secs_f64(),
+        120.0,
+    );
+    lab.wait("the services of all guests that answer run", 300, || {
+        let active = "cpectl list --json | grep -o '\"state\":\"active\"' | wc -l";
+        lab.sh(active).stdout.trim().parse() == Ok(ANSWERING)
+    });
+    since(&format!(
+        "    and the services of the {ANSWERING} whose guests answer"
+    ));
     let restarts =
         "systemctl show 'dpe@*' -p NRestarts --value | awk '{n += $1} END {print n + 0}'";
     row(
         "restarts of DPEs on the way",
         lab.sh(restarts).stdout.trim(),
     );
+    many_and_idle(&lab, COUNT);
+}
+
+/// What so many deployments cost while nothing happens.
+fn many_and_idle(lab: &Lab, count: u32) {
+    const QUIET: Duration = Duration::from_secs(30);
     // Until their guests are lost, and have been away for so long that nobody looks for them often.
     std::thread::sleep(12 * QUIET);
     let used = |unit: &str| -> f64 {
@@ -278,21 +298,30 @@ fn many_deployments() {
     let units = ["cpe.service", "system-dpe.slice", "dbus.service"];
     let before = units.map(used);
     std::thread::sleep(QUIET);
+    let mut all = 0.0;
     for (unit, before) in units.iter().zip(before) {
         let share = (used(unit) - before) / QUIET.as_micros() as f64 * 100.0;
+        all += share;
         row(
             &format!("{unit}, quiet: of one processor"),
             &format!("{share:.2} %"),
         );
     }
-    let (pss, ..) = usage(&lab, "cpe.service");
+    claim("percent of one processor, quiet", all, 5.0);
+    let memory = "cat /sys/fs/cgroup$(systemctl show system-dpe.slice -p ControlGroup --value)/memory.current";
+    let memory: f64 = lab.sh(memory).stdout.trim().parse().unwrap_or(f64::NAN);
+    row(
+        &format!("the {count} DPEs: memory of their control group"),
+        &format!("{:.2} GiB", memory / 1_073_741_824.0),
+    );
+    let (pss, ..) = usage(lab, "cpe.service");
     let mebibytes = |kibibytes: u64| format!("{:.2} MiB", kibibytes as f64 / 1024.0);
     row(
-        &format!("cpe with {COUNT} deployments: PSS"),
+        &format!("cpe with {count} deployments: PSS"),
         &mebibytes(pss),
     );
-    let (pss, ..) = usage(&lab, "dpe@d7.service");
-    row(&format!("one of {COUNT} dpe: PSS"), &mebibytes(pss));
+    let (pss, ..) = usage(lab, "dpe@d7.service");
+    row(&format!("one of {count} dpe: PSS"), &mebibytes(pss));
 }
 
 /// A hundred assemblies are lost at once: how long the others wait for the renewal of their leases
