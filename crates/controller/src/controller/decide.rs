@@ -97,6 +97,7 @@ impl Controller {
             self.look_at_what_waited();
         }
         self.note_attributes(now);
+        self.correct_failures(now);
         let placed = self.placed_moves();
         let without = self.without(now, &placed);
         self.deciding.judges(placed);

@@ -30,6 +30,20 @@ impl Controller {
         }
     }
 
+    /// What failed at a time that is still to come was counted before the clock was set back. How
+    /// long ago, nobody knows: it counts as having failed now. Else it would not expire before that
+    /// time has come and its timeout is over.
+    pub(crate) fn correct_failures(&mut self, now: Time) {
+        let now_s = now.wall_s();
+        let failures = self.store.failures().iter();
+        let ahead = failures.filter(|(_, facts)| facts.last_failure() > Some(now_s));
+        let ahead: Vec<_> = ahead.map(|(key, _)| key.clone()).collect();
+        for (assembly, resource) in ahead {
+            let facts = self.store.failure_mut(&assembly, &resource);
+            facts.happened_by(now_s);
+        }
+    }
+
     /// Forgets failures that the policy engine or a person says are over.
     pub(crate) fn forget_failure(&mut self, assembly: &AssemblyId, resource: &str) {
         if self.store.has_failure(assembly, resource) {

@@ -217,6 +217,13 @@ impl FailureFacts {
         self.counts.values().map(|count| count.last_failure).max()
     }
 
+    /// What was counted after that time (epoch seconds) was counted at it.
+    pub(crate) fn happened_by(&mut self, now_s: i64) {
+        for count in self.counts.values_mut() {
+            count.last_failure = count.last_failure.min(now_s);
+        }
+    }
+
     /// Exit code and description of the last failure of an operation.
     pub(crate) fn last_of(&self, name: &str, count: &FailCount) -> (i32, String) {
         let known = self.last.as_ref();

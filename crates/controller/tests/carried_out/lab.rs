@@ -411,8 +411,18 @@ impl Lab {
 
     /// A guest answers at the address of an assembly.
     pub(crate) fn answers_as(&mut self, agent: &str, guest: &str, history: Vec<Record>) {
+        self.answers_in(agent, guest, &format!("boot of {guest}"), history);
+    }
+
+    /// The guest of an agent was booted again, and its agent answers.
+    pub(crate) fn reboots(&mut self, agent: &str) {
+        self.silent.remove(agent);
+        self.answers_in(agent, agent, &format!("next boot of {agent}"), Vec::new());
+    }
+
+    fn answers_in(&mut self, agent: &str, guest: &str, boot: &str, history: Vec<Record>) {
         let hello = Hello {
-            boot_id: format!("boot of {guest}"),
+            boot_id: boot.to_owned(),
             machine_id: format!("machine of {guest}"),
             capabilities: self.capabilities.clone(),
             ..Hello::default()
@@ -470,6 +480,12 @@ impl Lab {
     pub(crate) fn passes(&mut self, seconds: u64) {
         self.now.boottime_us += seconds * 1_000_000;
         self.now.wall_us += seconds * 1_000_000;
+    }
+
+    /// Somebody sets the wall clock, by so many seconds.
+    pub(crate) fn sets_clock(&mut self, by_s: i64) {
+        self.now.wall_us = self.now.wall_us.saturating_add_signed(by_s * 1_000_000);
+        self.give(Input::Tick);
     }
 
     /// What a document would bring.

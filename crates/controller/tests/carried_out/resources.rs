@@ -70,6 +70,30 @@ fn a_service_leaves_an_assembly_after_its_threshold_and_returns_after_its_timeou
 }
 
 #[test]
+fn a_failure_that_was_counted_before_the_clock_was_set_back_expires_all_the_same() {
+    const YEARS_S: i64 = 10 * 365 * 86_400;
+    let given = "migration-threshold=1 failure-timeout=30s";
+    let text = resources(&monitored("web", given)) + &constraints(&location("web", "n1", "10"));
+    for restarted in [false, true] {
+        let mut lab = Lab::new(2, &text);
+        lab.sets_clock(YEARS_S);
+        lab.monitor_fails("web");
+        assert_eq!(lab.places("web"), ["n2"]);
+        if restarted {
+            lab.restarts();
+        }
+        lab.sets_clock(-YEARS_S);
+        if restarted {
+            lab.all_answer();
+        }
+        lab.wait(20);
+        assert_eq!(lab.places("web"), ["n2"]);
+        lab.wait(20);
+        assert_eq!(lab.places("web"), ["n1"], "restarted: {restarted}");
+    }
+}
+
+#[test]
 fn a_service_that_runs_twice_is_treated_as_its_meta_attribute_says() {
     let told = |wanted: &str| {
         let text = resources(&primitive("web", &format!("multiple-active={wanted}")))
