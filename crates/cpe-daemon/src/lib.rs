@@ -1,9 +1,10 @@
 //! What the daemons have in common: where their log goes, what they tell systemd, how long they
 //! wait before they try again, what a panic ends, how their man pages are written, what time
-//! it is, which time zones their host knows, what of the words of programs is secret.
+//! it is and what is old, which time zones their host knows, what of the words of programs is secret.
 
 #![warn(missing_docs)]
 
+mod ages;
 mod clock;
 mod hidden;
 mod journal;
@@ -16,6 +17,7 @@ mod pauses;
 mod watchdog;
 mod zones;
 
+pub use ages::Ages;
 pub use clock::now;
 pub use hidden::{Cut, Hidden};
 pub use log::start_log;

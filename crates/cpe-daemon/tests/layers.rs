@@ -8,8 +8,8 @@ const FLOORS: &[&[&str]] = &[
     &[
         "clock", "hidden", "outlet", "man", "notify", "panics", "pauses", "zones",
     ],
-    // the journal; tells systemd that the event loop turns
-    &["journal", "watchdog"],
+    // what is old; the journal; tells systemd that the event loop turns
+    &["ages", "journal", "watchdog"],
     // where the log goes
     &["log"],
 ];

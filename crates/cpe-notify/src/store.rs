@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use cpe_bus::Event;
-use cpe_daemon::now;
+use cpe_daemon::{Ages, now};
 use cpe_status::{DeadLetter, DeadLetterList};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -88,6 +88,8 @@ pub struct Step<'a> {
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
+    /// What is too old to be kept.
+    ages: Ages,
 }
 
 impl Store {
@@ -107,7 +109,10 @@ impl Store {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
             migrate(&mut connection)?;
-            Ok(Store { connection })
+            let sql = "SELECT died FROM dead ORDER BY number DESC LIMIT 1";
+            let newest = connection.query_row(sql, [], |row| row.get(0));
+            let ages = Ages::new(newest.optional()?);
+            Ok(Store { connection, ages })
         };
         open().with_context(|| {
             format!(
@@ -221,8 +226,9 @@ impl Store {
     /// # Errors
     /// If the disk fails.
     pub fn forget_old(&mut self) -> rusqlite::Result<usize> {
-        let keep = u64::try_from(KEEP_DEAD.as_micros()).unwrap_or(u64::MAX);
-        let oldest = now().saturating_sub(keep);
+        let Some(oldest) = self.ages.oldest(KEEP_DEAD) else {
+            return Ok(0);
+        };
         self.connection
             .execute("DELETE FROM dead WHERE died < ?1", [oldest])
     }

@@ -41,6 +41,23 @@ fn a_cpe_whose_disk_is_read_only_starts_and_keeps_dpes_running() {
     lab.wait("the death of the DPE is recorded", 20, || {
         lab.events().iter().any(died)
     });
+    says_whose_the_database_must_be(&lab);
+    assert_eq!(lab.sleepers(230_001).len(), 1);
+}
+
+/// As root leaves it that has put back a copy.
+fn says_whose_the_database_must_be(lab: &Lab) {
+    lab.sh("systemctl stop cpe.service; chown root:root /var/lib/cpe/cpe.db; systemctl start --no-block cpe.service")
+        .ok();
+    lab.wait("what to do is said", 20, || {
+        let journal = lab.sh("journalctl -u cpe.service --no-pager -o cat").ok();
+        journal.contains("chown --reference=/var/lib/cpe/lock /var/lib/cpe/cpe.db*")
+    });
+    lab.sh("chown --reference=/var/lib/cpe/lock /var/lib/cpe/cpe.db*")
+        .ok();
+    lab.wait("the status is shown again", 20, || {
+        lab.status("shop").all_running()
+    });
 }
 
 #[test]

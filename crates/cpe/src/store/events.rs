@@ -71,14 +71,15 @@ impl Store {
     /// have to tell. A bounded number at a time; returns how many.
     pub(crate) fn prune_events(&mut self, keep_for: Duration, keep_count: u64) -> Result<usize> {
         const AT_ONCE: u64 = 10_000;
-        let oldest = now().saturating_sub(u64::try_from(keep_for.as_micros()).unwrap_or(u64::MAX));
-        let dropped = self.connection.execute(
-            "DELETE FROM event WHERE cursor IN
-             (SELECT cursor FROM event WHERE recorded < ?1 ORDER BY cursor LIMIT ?2)",
-            params![signed(oldest), signed(AT_ONCE)],
-        )?;
-        if dropped > 0 {
-            return Ok(dropped);
+        if let Some(oldest) = self.ages.oldest(keep_for) {
+            let dropped = self.connection.execute(
+                "DELETE FROM event WHERE cursor IN
+                 (SELECT cursor FROM event WHERE recorded < ?1 ORDER BY cursor LIMIT ?2)",
+                params![signed(oldest), signed(AT_ONCE)],
+            )?;
+            if dropped > 0 {
+                return Ok(dropped);
+            }
         }
         let count: i64 = self
             .connection
@@ -384,6 +385,33 @@ mod tests {
         let page = store.query(0, 100, &Filter::default()).unwrap();
         let quiet = page.events.iter().filter(|e| e.deployment == "quiet");
         assert_eq!((page.events.len(), quiet.count()), (10, 3));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_makes_no_event_old() {
+        let (directory, mut store) = store();
+        let year = Duration::from_secs(365 * 86400);
+        for n in 0..3 {
+            store
+                .record(sample(&format!("e{n}"), "dpe.died", ""))
+                .unwrap();
+        }
+        // As if it had been set to ten years later while the daemon did not run.
+        let set = "UPDATE event SET recorded = recorded - ?1";
+        let by = i64::try_from(10 * year.as_micros()).unwrap();
+        store.connection.execute(set, [by]).unwrap();
+        drop(store);
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        assert_eq!(store.prune_events(year, 100).unwrap(), 0);
+        assert_eq!(
+            store.prune_events(year, 2).unwrap(),
+            1,
+            "their number is still bounded"
+        );
+        store.record(sample("later", "dpe.died", "")).unwrap();
+        drop(store);
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        assert_eq!(store.prune_events(year, 100).unwrap(), 2, "it went on");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod orders;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use cpe_daemon::Ages;
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinError;
@@ -53,6 +54,8 @@ pub(crate) struct Store {
     log: String,
     /// Cursor of the newest event, announced after its commit.
     head: watch::Sender<u64>,
+    /// What is too old to be kept.
+    ages: Ages,
     /// Held for the life of the process, so that two daemons cannot share a state directory.
     _lock: std::fs::File,
 }

@@ -15,7 +15,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cpe_daemon::now;
+use cpe_daemon::{Ages, now};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -168,12 +168,21 @@ impl Store {
             )
             .optional()?;
         let (head, _) = watch::channel(super::unsigned(head.unwrap_or(0)));
+        let newest: Option<i64> = connection
+            .query_row(
+                "SELECT recorded FROM event ORDER BY cursor DESC LIMIT 1",
+                [],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let newest = newest.map(super::unsigned);
         let log = log_id(&connection, &path);
         Ok(Store {
             path,
             connection,
             log,
             head,
+            ages: Ages::new(newest),
             _lock: lock,
         })
     }
@@ -324,6 +333,7 @@ fn connect_in(path: &Path, sharing: Sharing) -> Result<Connection> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error.into()),
     }
+    must_be_ours(path)?;
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     if sharing == Sharing::Nobody {
@@ -369,6 +379,25 @@ fn connect_in(path: &Path, sharing: Sharing) -> Result<Connection> {
     }
     migrate(&mut connection, version)?;
     Ok(connection)
+}
+
+/// A database that root has put back, or opened with a tool of its own, may have files of root's,
+/// of which SQLite only says that it cannot open them.
+fn must_be_ours(path: &Path) -> Result<()> {
+    for end in ["", "-wal", "-shm"] {
+        let file = PathBuf::from(format!("{}{end}", path.display()));
+        // Nobody has it open in this process yet, whose locks would go with it.
+        let opened = OpenOptions::new().read(true).write(true).open(&file);
+        if opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
+            return Err(Error::Refused(format!(
+                "{} belongs to another user: give it to the user that runs cpe, as in chown --reference={} {}*",
+                file.display(),
+                path.with_file_name("lock").display(),
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Brings a database of that version of the schema to the newest one, or leaves it as it is.

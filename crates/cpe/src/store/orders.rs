@@ -2,6 +2,7 @@
 //! it is sent, and so that nobody has to guess what became of it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use cpe_daemon::now;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
@@ -70,9 +71,16 @@ pub(crate) enum Taken {
 }
 
 impl Store {
-    /// Forgets orders that are older than a week.
+    /// Forgets orders that are older than a week. One that was given in what is the future now, by
+    /// a clock that was set back since, is kept for a week from now.
     pub(crate) fn prune_orders(&mut self) -> Result<()> {
-        let oldest = signed(now().saturating_sub(LIFE));
+        let Some(oldest) = self.ages.oldest(Duration::from_micros(LIFE)) else {
+            return Ok(());
+        };
+        let now = signed(oldest.saturating_add(LIFE));
+        self.connection
+            .execute("UPDATE given_order SET begun = ?1 WHERE begun > ?1", [now])?;
+        let oldest = signed(oldest);
         self.connection.execute(
             "DELETE FROM given_order WHERE begun < ?1 AND state <> 0",
             [oldest],
@@ -299,6 +307,21 @@ mod tests {
         );
         let again = store.take_order(wanted("a", "1", "x")).unwrap();
         assert!(matches!(again, Taken::New(_)), "{again:?}");
+    }
+
+    #[test]
+    fn one_that_was_given_before_the_clock_was_set_back_is_kept_for_a_week_from_then() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        store.take_order(wanted("a", "1", "x")).unwrap();
+        store.end_order("a", "1", Ending::Done, "").unwrap();
+        let years = "UPDATE given_order SET begun = begun + 100 * ?1";
+        store.connection.execute(years, [signed(LIFE)]).unwrap();
+        let again = store.take_order(wanted("a", "1", "x")).unwrap();
+        let Taken::Known(given) = again else {
+            panic!("{again:?}");
+        };
+        assert!(given.begun <= now());
     }
 
     #[test]
