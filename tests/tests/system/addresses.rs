@@ -54,7 +54,7 @@ fn processes(lab: &Lab, wanted: &str) -> Vec<(String, u32)> {
 }
 
 /// What a status says that a service follows.
-fn reference(lab: &Lab, service: &str) -> Value {
+pub(crate) fn reference(lab: &Lab, service: &str) -> Value {
     let status = lab.status("shop");
     let all = status.0["references"]
         .as_array()
@@ -65,7 +65,7 @@ fn reference(lab: &Lab, service: &str) -> Value {
 }
 
 /// Gives `b` another address, as an administrator there would.
-fn readdress(lab: &Lab, old: &str, new: &str) {
+pub(crate) fn readdress(lab: &Lab, old: &str, new: &str) {
     let script = format!(
         "systemctl mask --quiet --runtime systemd-networkd.service; systemctl stop systemd-networkd.socket systemd-networkd.service; ip addr del {old}/24 dev host0; ip addr add {new}/24 dev host0; ip route replace default via 10.77.0.1"
     );

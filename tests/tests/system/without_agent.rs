@@ -3,6 +3,7 @@
 
 use end_to_end::{Document, Lab, System};
 
+use crate::addresses::{readdress, reference};
 use crate::configure::{fails_as_the_start, once_per_boot_and_change};
 
 const SLEEPER: u32 = 100_081;
@@ -247,6 +248,67 @@ fn a_guest_agent_that_may_run_nothing_is_told_once() {
         told.len() == 1 && told[0].contains("does not allow guest-exec:"),
         "{told:?}"
     );
+}
+
+/// Services in `a`: one that follows the address of `b`, and one that does not.
+const FOLLOWERS: [(&str, &str, u32); 2] = [
+    (
+        "client",
+        r#"<reference assembly="b" parameter="ipaddress"/>"#,
+        100_085,
+    ),
+    ("plain", "<value>none</value>", 100_086),
+];
+
+#[test]
+fn a_changed_address_of_a_guest_without_our_agent_restarts_what_depends_on_it() {
+    let lab = boot("without-agent-addresses");
+    let document = Document::new("shop", &["a", "b"])
+        .fencing(r#"<fencing mode="unit" unit="systemd-nspawn@{assembly}.service"/>"#)
+        .address("a", "qemu-ga:/run/cpe/guests/a/qga.sock")
+        .address("b", "qemu-ga:/run/cpe/guests/b/qga.sock");
+    let document = FOLLOWERS.iter().fold(document, |document, (name, peer, seconds)| {
+        document
+            .service(&format!(
+                r#"<service name="{name}" class="ocf" provider="heartbeat" type="anything" monitor_interval="5s"><parameters>
+      <parameter name="binfile" value="/usr/bin/sleep"/><parameter name="cmdline_options" value="{seconds}"/>
+      <parameter name="pidfile" value="/run/{name}.pid"/><parameter name="peer">{peer}</parameter></parameters></service>"#
+            ))
+            .constraint(&format!(
+                r#"<location service="{name}" assembly="a" score="INFINITY"/>"#
+            ))
+    });
+    lab.deploy(&document);
+    let told = lab.status("shop");
+    let assemblies = told.0["assemblies"].as_array().unwrap();
+    for (assembly, name, address) in [(0, "a", "10.77.0.11"), (1, "b", "10.77.0.12")] {
+        let told = &assemblies[assembly]["told"];
+        assert_eq!(told["hostname"], name, "{told}");
+        assert_eq!(told["ipaddress"], address, "{told}");
+        assert_eq!(told["ipaddress.host0"], address, "{told}");
+        assert_eq!(told["machine_id"].as_str().map(str::len), Some(32));
+    }
+    assert_eq!(reference(&lab, "client")["from"], "guest");
+
+    // Then with what a distribution may block.
+    let blocks = "sed -i 's/qemu-ga --method/qemu-ga --blacklist guest-get-host-name,guest-network-get-interfaces --method/' /etc/systemd/system/qga.service
+         systemctl daemon-reload; systemctl restart qga.service";
+    for (old, new, before) in [
+        ("10.77.0.12", "10.77.0.99", None),
+        ("10.77.0.99", "10.77.0.98", Some(blocks)),
+    ] {
+        if let Some(before) = before {
+            lab.in_guest("b", before).ok();
+        }
+        let [client, plain] = FOLLOWERS.map(|(.., seconds)| lab.sleepers(seconds));
+        readdress(&lab, old, new);
+        lab.wait("what depends on the address is restarted", 60, || {
+            let now = lab.sleepers(FOLLOWERS[0].2);
+            now.len() == 1 && now != client
+        });
+        assert_eq!(reference(&lab, "client")["value"], new);
+        assert_eq!(lab.sleepers(FOLLOWERS[1].2), plain);
+    }
 }
 
 #[test]

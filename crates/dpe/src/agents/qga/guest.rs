@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::super::stream::End;
+use super::network::Network;
 use super::report::{self, Page};
 use super::script;
 use super::wire::{Failure, Wire};
@@ -64,6 +65,8 @@ pub(super) struct Identity {
     pub machine_id: String,
     pub boot_id: String,
     pub version: String,
+    /// How it is asked for its name and its addresses.
+    pub network: Network,
 }
 
 /// The answer to an operation that was to be begun.
@@ -86,8 +89,6 @@ pub(super) struct Guest<'a> {
     helper: String,
     /// When the next heartbeat is due. `None`: the controller does not know of this stream yet.
     pub next_beat: Option<Instant>,
-    /// When the helper was last called: it says when the guest was rebooted.
-    pub last_call: Instant,
 }
 
 /// A text as the name of a file, the same in every version: its beginning, so that it can be read,
@@ -121,7 +122,6 @@ impl<'a> Guest<'a> {
             nonce: format!("{}-{}-{count}", since.as_nanos(), std::process::id()),
             helper: format!("{}/helper-{}", place.folder, digest(HELPER)),
             next_beat: None,
-            last_call: Instant::now(),
         })
     }
 
@@ -185,7 +185,6 @@ impl<'a> Guest<'a> {
         let mut all = vec![helper.as_str(), self.place.folder, &nonce, verb];
         all.extend(arguments);
         let said = self.shell(&all, input).await?;
-        self.last_call = Instant::now();
         match first_words(&said).as_slice() {
             ["superseded"] => Err(End::because(
                 "its guest was rebooted, or obeys another DPE since",
@@ -201,7 +200,14 @@ impl<'a> Guest<'a> {
     /// Puts the helper into the guest, and takes the guest over.
     pub(super) async fn greet(&mut self) -> Result<Identity, End> {
         let info = self.wire.call("guest-info", json!({})).await?;
-        self.check_calls(&info)?;
+        let known = info["supported_commands"].as_array();
+        let is_allowed = |name: &str| {
+            let is_it =
+                |command: &Value| command["name"] == name && command["enabled"] == json!(true);
+            known.is_some_and(|known| known.iter().any(is_it))
+        };
+        check_calls(is_allowed)?;
+        let network = Network::of(is_allowed);
         let version = info["version"].as_str().unwrap_or("?");
         let (folder, helper) = (self.place.folder, self.helper.clone());
         let install = ["-c", INSTALL, "sh", folder, &helper];
@@ -218,6 +224,7 @@ impl<'a> Guest<'a> {
                 machine_id: bounded(machine_id, 64).to_ascii_lowercase(),
                 boot_id: bounded(boot_id, 64),
                 version: format!("qemu-ga {}", bounded(version, 64)),
+                network,
             }),
             ["stale", epoch] => Err(End {
                 seen_epoch: epoch.parse().ok(),
@@ -235,24 +242,6 @@ impl<'a> Guest<'a> {
             }),
             _ => Err(strange(&said)),
         }
-    }
-
-    /// Which calls are blocked is known before they are made.
-    fn check_calls(&self, info: &Value) -> Result<(), End> {
-        let known = info["supported_commands"].as_array();
-        let allowed = |name: &str| {
-            let is_it =
-                |command: &Value| command["name"] == name && command["enabled"] == json!(true);
-            known.is_some_and(|known| known.iter().any(is_it))
-        };
-        let blocked: Vec<&str> = CALLS.into_iter().filter(|name| !allowed(name)).collect();
-        if blocked.is_empty() {
-            return Ok(());
-        }
-        Err(End::unusable(format!(
-            "its QEMU guest agent does not allow {}: take them out of what is blocked in the guest (BLACKLIST_RPC or FILTER_RPC_ARGS in /etc/sysconfig/qemu-ga, block-rpcs in /etc/qemu/qemu-ga.conf) and restart qemu-guest-agent",
-            blocked.join(" and ")
-        )))
     }
 
     /// All records.
@@ -273,7 +262,7 @@ impl<'a> Guest<'a> {
         }
     }
 
-    /// What has become of these. None of them: whether the guest is still the same.
+    /// What has become of these.
     pub(super) async fn look(&mut self, numbers: &[u32]) -> Result<Page, End> {
         let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
         let (page, _) = self.page("look", &numbers).await?;
@@ -286,6 +275,19 @@ impl<'a> Guest<'a> {
         let said = self.call(verb, &arguments, b"").await?;
         let strange = |what| End::because(format!("its guest says what cannot be read: {what}"));
         Ok((report::page(&said).map_err(strange)?, said.len()))
+    }
+
+    /// Asks the guest agent itself. `None`: it refuses.
+    pub(super) async fn ask(&mut self, call: &str) -> Result<Option<Value>, End> {
+        match self.wire.call(call, json!({})).await {
+            Err(Failure::Refused(_)) => Ok(None),
+            answer => Ok(Some(answer?)),
+        }
+    }
+
+    /// What the helper says of the guest's network. It fails if the guest is another one by now.
+    pub(super) async fn network(&mut self, wants: &[&str]) -> Result<Vec<u8>, End> {
+        self.call("network", wants, b"").await
     }
 
     /// Has an operation recorded and begun, at once or after its delay.
@@ -371,6 +373,18 @@ impl<'a> Guest<'a> {
             _ => Err(strange(&said)),
         }
     }
+}
+
+/// Which calls are blocked is known before they are made.
+fn check_calls(is_allowed: impl Fn(&str) -> bool) -> Result<(), End> {
+    let blocked: Vec<&str> = CALLS.into_iter().filter(|name| !is_allowed(name)).collect();
+    if blocked.is_empty() {
+        return Ok(());
+    }
+    Err(End::unusable(format!(
+        "its QEMU guest agent does not allow {}: take them out of what is blocked in the guest (BLACKLIST_RPC or FILTER_RPC_ARGS in /etc/sysconfig/qemu-ga, block-rpcs in /etc/qemu/qemu-ga.conf) and restart qemu-guest-agent",
+        blocked.join(" and ")
+    )))
 }
 
 /// An operation as its record keeps it, and the script that carries it out. `Err`: why it cannot be

@@ -41,8 +41,10 @@ keeping='dd bs=1 count="$1"; exec tail -c "$2" >&3'
 patience=2000
 # A DPE that was heard of since counts as connected, 1/100 s.
 absent=2000
-# What one look at the records shows, bytes.
+# What one look at the records, or at the network, shows, bytes.
 page=200000
+# Of so many interfaces the guest agent can tell in one answer.
+interfaces=256
 
 say() {
   printf '%s\n' "$*"
@@ -561,6 +563,31 @@ history() {
   say "done 0"
 }
 
+# WHAT...: by which addresses the guest reaches others, and which interfaces are down; its `name` and
+# its `addresses` too, if they are asked for. To find a way, nothing is sent.
+network() {
+  own
+  count=0
+  for each in /sys/class/net/*/flags; do
+    flags=1
+    { read -r flags < "$each"; } 2> /dev/null
+    count=$((count + 1))
+    each=${each%/flags}
+    [ $((flags & 1)) -eq 1 ] || say "down ${each##*/}"
+  done
+  for to in 198.51.100.1 2001:db8::1; do
+    way=$(ip -o route get "$to" 2> /dev/null)
+    case $way in *' src '*) way=${way#* src }; say "source ${way%% *}" ;; esac
+  done
+  case " $* " in *' name '*) read -r name < /proc/sys/kernel/hostname && say "name $name" ;; esac
+  [ "$count" -le "$interfaces" ] || set -- addresses
+  case " $* " in *' addresses '*) ;; *) return ;; esac
+  say addresses
+  ip -o addr show up 2> /dev/null | while read -r _ interface _ address _; do
+    say "address $interface $address"
+  done
+}
+
 # Class systemd. ACTION UNIT: in the terms of OCF.
 unit() {
   command -v systemctl > /dev/null || { echo "ocf-exit-reason:this guest has no systemd"; absent; }
@@ -678,6 +705,7 @@ case $verb in
   forget) forget "$@" ;;
   release) release "$@" ;;
   history) history "$@" ;;
+  network) network "$@" | head -c "$page" ;;
   unit) unit "$@" ;;
   configure) configure "$@" ;;
   has-unit) unit_state "$1" || exit 2; case $load/$active in not-found/active | not-found/*ating) ;; not-found/*) exit 1 ;; esac ;;

@@ -7,6 +7,7 @@
 //! recurring ones have their turns. There is no lease: nothing in the guest watches its DPE.
 
 mod guest;
+mod network;
 mod report;
 mod script;
 #[cfg(test)]
@@ -18,7 +19,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use controller::{Attributes, Connect, Hello, Input, Reply, Why};
-use cpe_bus::records::agent::CONFIGURE;
+use cpe_bus::records::agent::{CONFIGURE, FACTS};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -27,10 +28,11 @@ use self::work::Work;
 use super::stream::End;
 use super::{Ask, Call, Orders, Wants};
 
-/// Resource classes that such a guest can operate, and that it runs what is to be run before a
-/// start; no attributes, no questions.
-const CAPABILITIES: [&str; 5] = ["ocf", "lsb", "systemd", "service", CONFIGURE];
-/// So long at most until it is noticed that a guest was rebooted in which nothing is done.
+/// Resource classes that such a guest can operate, that it tells its name and its addresses, and
+/// that it runs what is to be run before a start; no attributes, no questions.
+const CAPABILITIES: [&str; 6] = ["ocf", "lsb", "systemd", "service", FACTS, CONFIGURE];
+/// So long at most until it is noticed that a guest has another address, or was rebooted while
+/// nothing is done in it.
 const CHECK: Duration = Duration::from_secs(5);
 
 /// Connects to the guest behind a socket and carries orders and results until the end; `up` is set
@@ -57,6 +59,8 @@ async fn converse(
     let mut guest = Guest::open(connect, place, inputs).await?;
     let identity = guest.greet().await?;
     let page = guest.history().await?;
+    let mut facts = identity.network.look(&mut guest).await?;
+    let mut next_look = Instant::now() + CHECK;
     *up = true;
     // From before this stream: the controller decides again, from the history.
     orders.drop_old();
@@ -69,6 +73,7 @@ async fn converse(
             boot_id: identity.boot_id,
             version: identity.version,
             capabilities: CAPABILITIES.map(str::to_owned).into(),
+            facts: facts.clone(),
             ..Hello::default()
         },
         history,
@@ -79,12 +84,17 @@ async fn converse(
     loop {
         guest.beat().await?;
         work.go_on(&mut guest).await?;
-        if guest.last_call.elapsed() >= CHECK {
-            guest.look(&[]).await?;
+        if next_look <= Instant::now() {
+            let found = identity.network.look(&mut guest).await?;
+            if found != facts {
+                facts.clone_from(&found);
+                let (assembly, facts) = (connect.assembly.clone(), found);
+                let _ = inputs.send(Input::FactsChanged { assembly, facts }).await;
+            }
+            next_look = Instant::now() + CHECK;
         }
-        let check = guest.last_call + CHECK;
         let wake = [guest.next_beat, work.due()].into_iter().flatten();
-        let wake = wake.fold(check, Instant::min);
+        let wake = wake.fold(next_look, Instant::min);
         tokio::select! {
             biased;
             Some(call) = orders.calls.recv() => take(&mut guest, &mut work, connect, call).await?,

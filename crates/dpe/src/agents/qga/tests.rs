@@ -1,6 +1,8 @@
 //! Streams to a guest agent that is played here: it speaks the protocol, and its guest is this
 //! machine, in a folder of the test. What the helper does is done for real.
 
+mod network;
+
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
@@ -47,6 +49,8 @@ struct PlayedGuestAgent {
     left_over: Vec<u8>,
     /// What it answers to a ping, as it is.
     ping: Option<Vec<u8>>,
+    /// Its name and its interfaces. `None`: that call is blocked.
+    network: Arc<Mutex<(Option<String>, Option<Value>)>>,
 }
 
 impl PlayedGuestAgent {
@@ -85,10 +89,21 @@ impl PlayedGuestAgent {
                 None => json!({}),
             },
             "guest-info" => {
-                let command = |name: &str| json!({"name": name, "enabled": !self.blocks});
-                let commands = ["guest-exec", "guest-exec-status"].map(command);
-                json!({"version": "played", "supported_commands": commands})
+                let (name, interfaces) = &*self.network.lock().unwrap();
+                let command = |(name, enabled)| json!({"name": name, "enabled": enabled});
+                let commands = [
+                    ("guest-exec", !self.blocks),
+                    ("guest-exec-status", !self.blocks),
+                    ("guest-get-host-name", name.is_some()),
+                    ("guest-network-get-interfaces", interfaces.is_some()),
+                ];
+                json!({"version": "played", "supported_commands": commands.map(command)})
             }
+            "guest-get-host-name" => json!({"host-name": self.network.lock().unwrap().0}),
+            "guest-network-get-interfaces" => match &self.network.lock().unwrap().1 {
+                Some(Value::Null) | None => return b"{\"error\": {\"desc\": \"no\"}}\n".to_vec(),
+                Some(interfaces) => interfaces.clone(),
+            },
             "guest-exec" => json!({"pid": self.exec(arguments)}),
             "guest-exec-status" => self.status(arguments),
             other => panic!("{other}"),
