@@ -14,6 +14,7 @@ mod attributes;
 mod bus;
 mod clients;
 mod clones;
+mod clouds;
 mod compromised;
 mod configure;
 mod crashes;
