@@ -12,7 +12,8 @@ use controller::{
     Record, RecordState, Request, ServiceId, Task, Time, TransitionKey, dispatcher_uuid,
 };
 use cpe_status::{
-    DeploymentStatus, FailureStatus, FencingResult, OperationOutcome, OperationStatus, ResourceKind,
+    AssemblyState, DeploymentStatus, FailureStatus, FencingResult, OperationOutcome,
+    OperationStatus, ResourceKind,
 };
 
 /// A controller whose decisions are made, and whose orders succeed at once.
@@ -757,4 +758,37 @@ fn what_was_sent_is_the_last_operation_and_told_once() {
         record,
     });
     assert_eq!(operations(&told, None, None), expected);
+}
+
+#[test]
+fn an_assembly_whose_document_names_another_host_is_on_none_until_it_is_heard() {
+    let load = |told: &mut Told, host: &str, generation: u64| {
+        let named = format!("name=\"n1\" host=\"{host}\" ");
+        let document = document(1, &service("a"), "").replace("name=\"n1\" ", &named);
+        told.give(Input::Request(Request::Load {
+            document,
+            generation,
+            in_doubt: Default::default(),
+        }));
+    };
+    let host = |told: &Told| told.status().assemblies[0].host.clone();
+    let mut told = Told::new(document(1, &service("a"), ""));
+    load(&mut told, "compute-7", 2);
+    told.answers("n1", vec![record("a", Task::Start, 0, 1, 0)]);
+    assert_eq!(host(&told), "compute-7");
+    told.wait(6);
+    assert_eq!(told.status().assemblies[0].state, AssemblyState::Fencing);
+    // It may have moved before it was lost, or not.
+    load(&mut told, "compute-8", 3);
+    assert_eq!(host(&told), "");
+    // A DPE that is started again does not know it either.
+    let facts = Durable::from_rows(&told.controller.facts().rows()).unwrap();
+    told.controller = Controller::new("sim", facts, told.now);
+    told.give(Input::Tick);
+    assert_eq!(host(&told), "");
+    load(&mut told, "compute-7", 4);
+    assert_eq!(host(&told), "compute-7");
+    load(&mut told, "compute-8", 5);
+    told.answers("n1", vec![record("a", Task::Start, 0, 1, 0)]);
+    assert_eq!(host(&told), "compute-8");
 }

@@ -268,7 +268,7 @@ fn the_failure_of_a_host_confirms_what_was_lost_with_it() {
     assert_eq!(homes(&lab), [] as [String; 0]);
     // As Masakari's monitor calls it.
     let call = format!(
-        "busctl call org.cloudpolicy.Cpe1 /org/cloudpolicy/cpe1 org.cloudpolicy.Cpe1.Manager HostFailed 'sa{{sv}}' {host} 0"
+        "busctl call org.cloudpolicy.Cpe1 /org/cloudpolicy/cpe1 org.cloudpolicy.Cpe1.Manager HostFailed 'sa{{sv}}' {host} 1 failed-at t $(date +%s%6N)"
     );
     let reply = lab.sh(&call).ok();
     assert_eq!(
@@ -277,5 +277,15 @@ fn the_failure_of_a_host_confirms_what_was_lost_with_it() {
     );
     lab.wait("the service runs in the other assembly", 60, || {
         homes(&lab).len() == 1
+    // What was heard after the host had failed is not down.
+    let before = lab.cpectl(&["host-failed", host, "--failed-at", "1h"]);
+    assert!(
+        before.code == 1
+            && before
+                .stdout
+                .contains("it was heard after the host had failed"),
+        "{before:?}"
+    );
+    assert_eq!(homes(&lab), [] as [String; 0]);
     });
 }

@@ -55,6 +55,8 @@ pub(crate) struct FakeDpeState {
     pub done: Vec<String>,
     /// What the last document was loaded with.
     pub in_doubt: BTreeSet<String>,
+    /// What it says of its assemblies: the elements of the list in its status.
+    pub assemblies: String,
 }
 
 impl FakeSystemd {
@@ -153,6 +155,13 @@ impl FakeSystemd {
         self.world
             .announce(&self._connection, &dpe_unit(deployment))
             .await;
+    }
+
+    /// What a DPE says of its assemblies from now on.
+    pub(crate) fn tell_assemblies(&self, deployment: &str, assemblies: &str) {
+        let units = self.world.units.lock().unwrap();
+        let mut state = units[&dpe_unit(deployment)].dpe.lock().unwrap();
+        state.assemblies = assemblies.into();
     }
 
     pub(crate) fn active(&self, deployment: &str) -> String {
@@ -503,8 +512,16 @@ impl FakeDpe {
     }
 
     async fn get_status(&self) -> String {
-        r#"{"name": "shop", "uuid": "9e0bd9e0-6b1c-4a2e-8f7d-0b6c7b1f3a55", "state": "active"}"#
-            .into()
+        let assemblies = &self.state.lock().unwrap().assemblies;
+        format!(
+            r#"{{"name": "shop", "uuid": "9e0bd9e0-6b1c-4a2e-8f7d-0b6c7b1f3a55", "state": "active", "assemblies": [{assemblies}]}}"#
+        )
+    }
+
+    /// It believes whoever says so.
+    async fn confirm_fenced(&self, assembly: String, attempt: String, _options: Fields) {
+        let done = format!("confirm {assembly} {attempt}");
+        self.state.lock().unwrap().done.push(done);
     }
 
     /// Its guests do not answer.

@@ -22,6 +22,7 @@ mod given;
 mod guests;
 mod harness;
 mod history;
+mod host_failures;
 mod introspection;
 mod lifecycle;
 mod malformed;
