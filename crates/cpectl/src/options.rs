@@ -600,8 +600,9 @@ pub(crate) struct Target {
 pub(crate) struct ConfirmFenced {
     #[command(flatten)]
     pub target: Target,
-    /// Which loss of the assembly it was powered off for: detail attempt of its events [default:
-    /// the present one; then look now, not before]
+    /// Which loss of the assembly it was powered off for: detail attempt of its events, or `cpectl
+    /// fencing`. Without it you are shown the present one and asked; needed where nobody can be
+    /// asked, so that a late confirmation cannot vouch for a later loss
     #[arg(long, value_name = "ID")]
     pub attempt: Option<String>,
 }
@@ -628,6 +629,10 @@ pub(crate) struct HostFailed {
     /// How long to go on while assemblies on it still count as online, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub wait: u64,
+    /// When it failed, 90s or 1h30m ago, or a date and time: what was heard later is not confirmed,
+    /// so that a report that comes late cannot vouch for a later loss
+    #[arg(long, value_name = "WHEN", value_parser = times::moment)]
+    pub failed_at: Option<u64>,
 }
 
 #[derive(Debug, Args)]

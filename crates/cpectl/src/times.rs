@@ -34,6 +34,14 @@ pub(crate) fn since(text: &str) -> Result<Since, String> {
     since_in(text, &local_zone())
 }
 
+/// As [`since`], but for cursors: a time, in microseconds since the Unix epoch.
+pub(crate) fn moment(text: &str) -> Result<u64, String> {
+    match since(text)? {
+        Since::Time(time) => Ok(time),
+        Since::Cursor(_) => Err("expected a time before now such as 90s or 1h30m, or a date and time such as 2026-01-31T12:30:00Z".to_owned()),
+    }
+}
+
 fn since_in(text: &str, zone: &TimeZone) -> Result<Since, String> {
     if let Ok(cursor) = text.parse() {
         return Ok(Since::Cursor(cursor));

@@ -6,10 +6,14 @@ use std::io::{self, IsTerminal, Write};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 
+/// Somebody sits there who can be asked.
+pub(crate) fn can_ask(output: &Output) -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal() && !output.json
+}
+
 /// Fails if nobody said yes, and nobody can be asked.
 pub(crate) fn possible(yes: bool, output: &Output) -> Result<(), Failure> {
-    let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-    match yes || (terminal && !output.json) {
+    match yes || can_ask(output) {
         true => Ok(()),
         false => Err(Failure::new(
             Kind::Usage,

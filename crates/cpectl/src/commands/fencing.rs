@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cpe_bus::Fields;
+use cpe_bus::{Fields, fields};
 use cpe_status::{AssemblyStatus, DeploymentStatus};
 use cpe_terminal::Line;
 use serde_json::json;
@@ -100,8 +100,14 @@ pub(crate) async fn host_failed(
 ) -> Result<(), Failure> {
     let manager = client.manager().await?;
     let end = Instant::now() + Duration::from_secs(arguments.wait);
+    let mut options = Fields::new();
+    if let Some(at_us) = arguments.failed_at {
+        fields::put(&mut options, "failed-at", at_us);
+    }
     let results = loop {
-        let results = manager.host_failed(&arguments.host, Fields::new()).await?;
+        let results = manager
+            .host_failed(&arguments.host, options.clone())
+            .await?;
         let all = results.iter().all(|(.., outcome)| outcome == CONFIRMED);
         if all || Instant::now() >= end {
             break results;

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::times::{self, Since};
+use crate::times;
 
 #[derive(Debug, Args)]
 pub(crate) struct Report {
     /// The deployment
     pub name: String,
     /// Events and the journal of the last 90s or 1h30m, or from a date and time on
-    #[arg(long, value_name = "WHEN", default_value = "24h", value_parser = from)]
+    #[arg(long, value_name = "WHEN", default_value = "24h", value_parser = times::moment)]
     pub since: u64,
     /// The archive [default: cpectl-report-NAME-TIME.tar.gz in the present directory]
     #[arg(long, short, value_name = "FILE")]
@@ -31,12 +31,4 @@ pub(crate) struct Report {
         env = "CPE_PKI_DIRECTORY"
     )]
     pub pki_directory: PathBuf,
-}
-
-/// A time, in microseconds since the Unix epoch.
-fn from(text: &str) -> Result<u64, String> {
-    match times::since(text)? {
-        Since::Time(time) => Ok(time),
-        Since::Cursor(_) => Err("expected a time before now such as 90s or 1h30m, or a date and time such as 2026-01-31T12:30:00Z".to_owned()),
-    }
 }

@@ -755,6 +755,13 @@ impl Deployment {
         self.0.ask(Request::Standby { assembly, on });
     }
 
+    async fn confirm_fenced(&self, assembly: &str, attempt: &str) -> Result<()> {
+        self.0.try_ask(Request::ConfirmFenced {
+            assembly: assembly.into(),
+            attempt: attempt.into(),
+        })
+    }
+
     async fn grant_ticket(&self, ticket: &str) -> Result<()> {
         self.0.order(ticket, TicketOrder::Grant)
     }

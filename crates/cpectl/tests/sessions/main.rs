@@ -177,6 +177,39 @@ fn the_live_view_shows_what_happens_answers_keys_and_leaves_the_terminal_as_it_w
     });
 }
 
+/// Nobody vouches for a loss that was not looked at.
+#[test]
+fn who_confirms_that_an_assembly_is_down_is_shown_which_loss_it_is_and_asked() {
+    let daemon = Daemon::start();
+    daemon.direct("cut node1 600");
+    daemon.direct("run 4");
+    let elsewhere = command(&daemon, "confirm-fenced sim node1").output();
+    assert_eq!(elsewhere.unwrap().status.code(), Some(2));
+    let fencing = || {
+        let output = command(&daemon, "fencing sim").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shown = fencing();
+    let attempt = shown.split("--attempt ").nth(1).unwrap();
+    let attempt = attempt.split_whitespace().next().unwrap();
+    for (answer, code, told) in [
+        ("\r", 1, "nothing was changed, as you answered"),
+        ("y\r", 0, "node1 of sim counts as powered off"),
+    ] {
+        assert!(fencing().contains("pending"));
+        let mut asked = typing::Typing::start(command(&daemon, "confirm-fenced sim node1"));
+        asked.shows(&format!(
+            "attempt {attempt}: node1 of sim, being made safe since 2026-11-18 11:07:02 UTC:"
+        ));
+        asked.shows("its agent is not heard any more");
+        asked.shows("[y/N]");
+        asked.types(answer);
+        asked.shows(told);
+        assert_eq!(asked.ends().code(), Some(code));
+    }
+    assert!(!fencing().contains("pending"));
+}
+
 #[test]
 fn without_a_terminal_the_live_view_is_the_status() {
     let daemon = Daemon::start();
