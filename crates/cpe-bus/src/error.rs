@@ -151,17 +151,25 @@ impl Error {
     pub fn leaves_it_open(&self) -> bool {
         match self {
             Error::OutcomeUnknown(_) => true,
-            // What the other side or the bus says is a refusal, unless it says that nobody answers.
-            Error::ZBus(_) => self.foreign_name().is_none() || self.is_temporary(),
+            // What the other side or the bus says is a refusal, unless it says that no answer
+            // comes any more. Of whom the bus knows nothing, nobody was told.
+            Error::ZBus(_) => match self.foreign_name().as_deref() {
+                None => true,
+                Some(
+                    "org.freedesktop.DBus.Error.ServiceUnknown"
+                    | "org.freedesktop.DBus.Error.NameHasNoOwner",
+                ) => false,
+                Some(_) => self.is_temporary(),
+            },
             _ => false,
         }
     }
 
-    /// True where trying the same call again later is sensible: the peer is away, starting or busy.
-    /// Before a change is tried again, see [`Error::leaves_it_open`].
+    /// True where trying the same question again later is sensible: the peer is away, starting or
+    /// busy. Before a change is tried again, see [`Error::leaves_it_open`].
     pub fn is_temporary(&self) -> bool {
         match self {
-            Error::NotReady(_) | Error::Busy(_) | Error::OutcomeUnknown(_) => true,
+            Error::NotReady(_) | Error::Busy(_) => true,
             Error::ZBus(zbus::Error::InputOutput(_)) => true,
             _ => matches!(
                 self.foreign_name().as_deref(),
@@ -190,6 +198,8 @@ mod tests {
         assert!(!standard(zbus::fdo::Error::AccessDenied("no".into())).is_temporary());
         assert!(Error::NotReady(String::new()).is_temporary());
         assert!(!Error::NotFound(String::new()).is_temporary());
+        let open = Error::OutcomeUnknown(String::new());
+        assert!(!open.is_temporary(), "again, it may be done twice");
     }
 
     #[test]
@@ -207,6 +217,8 @@ mod tests {
         for closed in [
             standard(zbus::fdo::Error::UnknownMethod("what?".into())),
             standard(zbus::fdo::Error::AccessDenied("no".into())),
+            standard(zbus::fdo::Error::ServiceUnknown("nobody".into())),
+            standard(zbus::fdo::Error::NameHasNoOwner("nobody".into())),
             Error::NotReady(String::new()),
             Error::Busy(String::new()),
             Error::Failed(String::new()),

@@ -79,6 +79,13 @@ pub(crate) async fn record_by<T>(
     let words = words.join(" ");
     let (state, reason) = match outcome {
         Ok(_) => ("done", format!("{words}, asked for by {by}")),
+        Err(error) if error.leaves_it_open() => (
+            "unknown",
+            format!(
+                "{words}, asked for by {by}: nobody knows whether it was done: {}",
+                error.message()
+            ),
+        ),
         Err(error) => (
             "refused",
             format!("{words}, asked for by {by}: {}", error.message()),

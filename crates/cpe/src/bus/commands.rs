@@ -59,13 +59,19 @@ pub(super) enum What {
 #[derive(Debug)]
 pub(super) struct Failure {
     pub error: Error,
-    /// It was sent, and no answer says that it was not done: nobody knows whether it was.
+    /// It was sent, and no answer says that it was not done: nobody knows whether it was
+    /// ([`Error::OutcomeUnknown`]).
     pub is_unknown: bool,
 }
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
-        failure.error
+        match failure.error {
+            Error::OutcomeUnknown(text) => Error::OutcomeUnknown(format!(
+                "{text}; look whether it was done before you try again"
+            )),
+            error => error,
+        }
     }
 }
 
@@ -296,9 +302,7 @@ pub(super) async fn carry_out(
         error,
         is_unknown: false,
     })?;
-    let answer = command.give(&dpe, options).await;
-    let is_unknown = answer.as_ref().is_err_and(Error::leaves_it_open);
-    let outcome = passed_on(deployment, answer);
+    let outcome = changed(deployment, command.give(&dpe, options).await);
     let more = command.what.more();
     let more: Vec<(&str, &str)> = more.iter().map(|(key, text)| (*key, &**text)).collect();
     let assembly = match &command.what {
@@ -313,7 +317,10 @@ pub(super) async fn carry_out(
         more: &more,
     };
     audit::record_by(host, who, order, &outcome).await;
-    outcome.map_err(|error| Failure { error, is_unknown })
+    outcome.map_err(|error| {
+        let is_unknown = error.leaves_it_open();
+        Failure { error, is_unknown }
+    })
 }
 
 /// The DPE; while none runs, the caller should try again.
@@ -335,13 +342,29 @@ pub(super) fn away(deployment: &Deployment, error: &impl std::fmt::Display) -> E
     ))
 }
 
-/// An answer of the DPE; if there is none, in words for our caller, who knows nothing of the DPE's
-/// bus name.
+/// An answer of the DPE to a question; if there is none, in words for our caller, who knows nothing
+/// of the DPE's bus name.
 pub(super) fn passed_on<T>(deployment: &Deployment, answer: Result<T>) -> Result<T> {
     answer.map_err(|error| match is_no_answer(&error) {
         true => away(deployment, &"try again"),
         false => error,
     })
+}
+
+/// The same of a change. If it was sent, and no answer says that it was not done, it may have been:
+/// nobody is told to try again.
+pub(super) fn changed<T>(deployment: &Deployment, answer: Result<T>) -> Result<T> {
+    passed_on(
+        deployment,
+        answer.map_err(|error| match error {
+            known @ Error::OutcomeUnknown(_) => known,
+            error if error.leaves_it_open() => Error::OutcomeUnknown(format!(
+                "the DPE of `{}` was told, and has not answered",
+                deployment.name
+            )),
+            error => error,
+        }),
+    )
 }
 
 /// Nobody has answered.

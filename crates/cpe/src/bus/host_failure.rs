@@ -5,11 +5,12 @@ use cpe_bus::json;
 use cpe_bus::{Error, Fields, Result};
 use cpe_status::{AssemblyStatus, DeploymentStatus};
 
-use super::no_options;
+use super::{commands, no_options};
 use crate::audit::{self, Order};
 use crate::authorisation::Caller;
 use crate::facts::Known;
 use crate::host::Host;
+use crate::registry::Deployment;
 
 /// The longest name of a host, as documents may say it.
 const LONGEST_HOST: usize = 253;
@@ -64,12 +65,12 @@ pub(super) async fn confirm(
         if facts.known == Known::All && !facts.hosts.contains(failed.host) {
             continue;
         }
-        let (name, pid) = (deployment.name.clone(), deployment.view().pid);
-        match statuses(cpe, &name, pid).await {
+        let name = deployment.name.clone();
+        match statuses(cpe, &deployment).await {
             Ok(assemblies) => {
                 let there = assemblies.iter().filter(|own| own.host == failed.host);
                 for assembly in there {
-                    let outcome = confirm_one(cpe, caller, failed, (&name, pid), assembly).await;
+                    let outcome = confirm_one(cpe, caller, failed, &deployment, assembly).await;
                     results.push((name.clone(), assembly.name.clone(), word(&outcome)));
                 }
             }
@@ -82,14 +83,17 @@ pub(super) async fn confirm(
 fn word(outcome: &Result<()>) -> String {
     match outcome {
         Ok(()) => CONFIRMED.to_owned(),
+        Err(Error::OutcomeUnknown(text)) => {
+            format!("{text}: ask again, which confirms no loss twice")
+        }
         Err(error) => error.message().to_string(),
     }
 }
 
-async fn statuses(cpe: &Host, name: &str, pid: u32) -> Result<Vec<AssemblyStatus>> {
-    let dpe = cpe.dpes.client(name, pid).await;
-    let dpe = dpe.map_err(|error| Error::NotReady(error.to_string()))?;
-    let status: DeploymentStatus = json::from_json(&dpe.get_status().await?)?;
+async fn statuses(cpe: &Host, deployment: &Deployment) -> Result<Vec<AssemblyStatus>> {
+    let dpe = commands::reach(cpe, deployment).await?;
+    let text = commands::passed_on(deployment, dpe.get_status().await)?;
+    let status: DeploymentStatus = json::from_json(&text)?;
     Ok(status.assemblies)
 }
 
@@ -97,12 +101,12 @@ async fn confirm_one(
     cpe: &Host,
     caller: &Caller,
     failed: &Failed<'_>,
-    (name, pid): (&str, u32),
+    deployment: &Deployment,
     assembly: &AssemblyStatus,
 ) -> Result<()> {
     let order = Order {
         action: "host-failed",
-        deployment: name,
+        deployment: &deployment.name,
         assembly: &assembly.name,
         more: &[
             ("host", failed.host),
@@ -112,8 +116,7 @@ async fn confirm_one(
     };
     let confirmed = async {
         let attempt = failed.attempt(assembly)?;
-        let dpe = cpe.dpes.client(name, pid).await;
-        let dpe = dpe.map_err(|error| Error::NotReady(error.to_string()))?;
+        let dpe = commands::reach(cpe, deployment).await?;
         let by = audit::name(cpe, caller).await;
         let mut options = Fields::new();
         cpe_bus::fields::put(
@@ -121,7 +124,8 @@ async fn confirm_one(
             "by",
             format!("{by}: host {} has failed", failed.host),
         );
-        dpe.confirm_fenced(&assembly.name, attempt, options).await
+        let answer = dpe.confirm_fenced(&assembly.name, attempt, options).await;
+        commands::changed(deployment, answer)
     };
     let outcome = confirmed.await;
     audit::record(cpe, caller, order, &outcome).await;

@@ -91,7 +91,7 @@ fn of_orders(kind: EventKind) -> &'static str {
         }
         EventKind::DeploymentDestroyed => "If nobody meant to: deploy its document again",
         _ => {
-            "The state says what came of it, the `caller_…` details who it was. `denied`: somebody has asked for what they may not do"
+            "The state says what came of it, the `caller_…` details who it was. `unknown`: nobody knows whether it was done. `denied`: somebody has asked for what they may not do"
         }
     }
 }
