@@ -15,6 +15,7 @@ use zbus::proxy::CacheProperties;
 use crate::authorisation::{Assumed, Identities};
 use crate::core::Core;
 use crate::dpe::Dpes;
+use crate::places::Places;
 use crate::readers::Readers;
 use crate::sync::{Pace, lock};
 use crate::systemd::Systemd;
@@ -27,10 +28,6 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 /// its own does not notice. If none of a thousand can start (no memory, a broken program), the host
 /// is not kept busy with that.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
-
-/// Orders with an id that are under way at a time. Most end at once, or with [`REPLY_TIMEOUT`];
-/// what is tried again, and what an agent was had to do once, may take an hour and more.
-const ORDERS: usize = 64;
 
 pub(crate) struct Host {
     pub core: Arc<Core>,
@@ -49,10 +46,11 @@ pub(crate) struct Host {
     /// At the last look, no DPE ran with guests that no stored deployment has.
     pub nothing_left_out: AtomicBool,
     /// Bounds how many orders with an id are under way.
-    pub orders: Arc<Semaphore>,
-    /// What ends with the connection. Their number is bounded by `limits.deployments` and by
-    /// [`ORDERS`]: two for each deployment, one for each order under way, and a handful besides.
-    tasks: Mutex<JoinSet<()>>,
+    pub orders: Places,
+    /// What ends with the connection; `None`: it has ended. Their number is bounded by
+    /// `limits.deployments` and by [`Places`]: two for each deployment, one for each order under
+    /// way, and a handful besides.
+    tasks: Mutex<Option<JoinSet<()>>>,
 }
 
 impl Host {
@@ -84,19 +82,24 @@ impl Host {
             assumed: Assumed::default(),
             readers: Readers::default(),
             nothing_left_out: AtomicBool::new(false),
-            orders: Arc::new(Semaphore::new(ORDERS)),
-            tasks: Mutex::default(),
+            orders: Places::default(),
+            tasks: Mutex::new(Some(JoinSet::new())),
             core,
             connection,
             bus,
         }))
     }
 
-    /// Runs a task until it is done or the connection ends.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+    /// Runs a task until it is done or the connection ends. `None`: it has ended, and the task is
+    /// not begun.
+    pub(crate) fn spawn(
+        &self,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> Option<AbortHandle> {
         let mut tasks = lock(&self.tasks);
+        let tasks = tasks.as_mut()?;
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(task)
+        Some(tasks.spawn(task))
     }
 
     /// Has the deployment's supervisor look at how things are.
@@ -113,8 +116,10 @@ impl Host {
 
     /// Ends all tasks and the connection. Disk writes under way are finished.
     pub(crate) async fn close(&self) {
-        let mut tasks = std::mem::take(&mut *lock(&self.tasks));
-        tasks.shutdown().await;
+        let tasks = lock(&self.tasks).take();
+        if let Some(mut tasks) = tasks {
+            tasks.shutdown().await;
+        }
         let _ = self.connection.clone().close().await;
     }
 }

@@ -29,6 +29,7 @@ mod dpe;
 mod events;
 mod facts;
 mod host;
+mod places;
 mod plan;
 mod readers;
 mod reconciliation;

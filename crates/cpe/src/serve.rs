@@ -103,8 +103,8 @@ async fn start(host: &Arc<Host>) -> anyhow::Result<()> {
             host.core.bus
         );
     }
-    let objects = bus::publish(host).await?;
     let left = bus::orders_left(host).await?;
+    let objects = bus::publish(host, &left).await?;
     // Last, when every call can be answered.
     take_name(host).await?;
     bus::follow(host, objects);

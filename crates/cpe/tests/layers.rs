@@ -5,7 +5,7 @@ use std::path::Path;
 /// The modules, lowest first. Those of a floor do not know each other.
 const FLOORS: layers::Floors<'_> = &[
     &["sync", "config", "backoff", "facts", "rights"],
-    &["turns"],
+    &["turns", "places"],
     &[
         "access",
         "authorisation",

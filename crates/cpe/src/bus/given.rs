@@ -11,13 +11,15 @@ use cpe_bus::orders::{OrderError, OrderReport, OrderState, Ordered, is_order_id}
 use cpe_bus::{Error, Result, json};
 use cpe_status::{DebugReport, DebugState};
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::commands::{self, Command};
 use super::link::Permit;
 use super::store;
 use crate::audit;
 use crate::host::Host;
+use crate::places::{self, Place};
 use crate::registry::Deployment;
 use crate::store::{Ending, Given, Taken};
 
@@ -27,10 +29,10 @@ const WAIT: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_secs(2);
 /// So often it is tried again: the supervisor has a DPE that died running again well before.
 const TRIES: u32 = 30;
-/// Pause before it is asked again how far a resource agent is.
-const FOLLOW: Duration = Duration::from_millis(500);
-/// So often it is asked: longer than any timeout of a debug operation that a person waits for.
-const LOOKS: u32 = 7200;
+/// Pauses before it is asked again how far a resource agent is: the first, and the longest.
+const FOLLOW: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// So long it is asked: longer than any timeout of a debug operation that a person waits for.
+const FOLLOWED: Duration = Duration::from_secs(3600);
 /// Bytes of each stream of a resource agent that are kept.
 const LONGEST_STREAM: usize = 4 * 1024;
 /// Bytes of a plan that is kept.
@@ -65,18 +67,14 @@ pub(super) async fn give(
         ending: None,
         result: String::new(),
     };
-    let place = Arc::clone(&host.orders).try_acquire_owned();
-    let Ok(place) = place else {
+    let place = host.orders.enter(&wanted.principal, id);
+    let may_begin = place.is_some();
+    let taken = store(host, move |store| match may_begin {
+        true => store.take_order(wanted),
         // Who sends one again that was given hears of it.
-        return match known(host, &wanted).await? {
-            Some(given) => report(&given),
-            None => Err(Error::Busy(
-                "too many orders are under way: try again".into(),
-            )),
-        };
-    };
-    let taken = store(host, move |store| store.take_order(wanted)).await?;
-    let given = match taken {
+        false => store.known_order(wanted),
+    });
+    let given = match taken.await? {
         Taken::New(given) => given,
         Taken::Known(given) => return report(&given),
         Taken::Other => return Err(other(id)),
@@ -86,11 +84,26 @@ pub(super) async fn give(
             )));
         }
     };
+    let Some(place) = place else {
+        return Err(Error::Busy(format!(
+            "too many orders are under way (of one principal {} at a time, of all {}): try again",
+            places::OF_ONE,
+            places::OF_ALL
+        )));
+    };
     let (principal, id) = (given.principal.clone(), given.id.clone());
-    let ended = start(host, deployment, given, command, place);
-    let _ = tokio::time::timeout(WAIT, ended).await;
+    match start(host, deployment, given.clone(), command, place) {
+        Some(ended) => drop(tokio::time::timeout(WAIT, ended).await),
+        None => {
+            let lost = Error::NotReady("cpe has lost its connection to the bus; try again".into());
+            conclude(host, &given, Ending::NotNow, &why(&lost)).await;
+        }
+    }
     let given = store(host, move |store| store.order(&principal, &id)).await?;
-    report(&given.ok_or_else(|| Error::Failed("the order is not kept any more".into()))?)
+    report(&given.ok_or_else(|| {
+        let gone = "the deployment was destroyed meanwhile, and the order forgotten with it";
+        Error::OutcomeUnknown(gone.into())
+    })?)
 }
 
 /// What has become of an order of the caller's.
@@ -121,30 +134,21 @@ fn check_id(id: &str) -> Result<()> {
     }
 }
 
-async fn known(host: &Host, wanted: &Given) -> Result<Option<Given>> {
-    let (principal, id) = (wanted.principal.clone(), wanted.id.clone());
-    let known = store(host, move |store| store.order(&principal, &id)).await?;
-    match known {
-        Some(known) if known.ending == Some(Ending::NotNow) => Ok(None),
-        Some(known) if !known.asks_the_same_as(wanted) => Err(other(&wanted.id)),
-        known => Ok(known),
-    }
-}
-
 fn other(id: &str) -> Error {
     Error::Exists(format!(
         "you have given another order with the id {id}: take a new id for a new order"
     ))
 }
 
-/// Does it beside the caller, who may go away; the end of it.
+/// Does it beside the caller, who may go away; the end of it. `None`: the connection has ended, and
+/// nothing is begun.
 fn start(
     host: &Arc<Host>,
     deployment: &Arc<Deployment>,
     given: Given,
     command: Command,
-    place: OwnedSemaphorePermit,
-) -> oneshot::Receiver<()> {
+    place: Place,
+) -> Option<oneshot::Receiver<()>> {
     let (end, ended) = oneshot::channel();
     let (host_of_it, deployment) = (Arc::clone(host), Arc::clone(deployment));
     host.spawn(async move {
@@ -152,8 +156,8 @@ fn start(
         conclude(&host_of_it, &given, ending, &result).await;
         drop(place);
         let _ = end.send(());
-    });
-    ended
+    })?;
+    Some(ended)
 }
 
 /// Does it; how it ended, and what came of it. `is_again`: it was begun before.
@@ -189,16 +193,17 @@ async fn do_it(
             continue;
         }
         // What was not done now may have been done when it was begun before.
-        return match is_not_now {
-            _ if is_open => {
-                let what = match &failure.error {
-                    Error::OutcomeUnknown(text) => text,
-                    _ => "the DPE did not answer",
-                };
-                (Ending::Unknown, unknown(what))
+        return match &failure.error {
+            Error::OutcomeUnknown(text) => (Ending::Unknown, unknown(text)),
+            error if is_again => {
+                let what = format!(
+                    "it was begun before, and could not be done again ({})",
+                    error.message()
+                );
+                (Ending::Unknown, unknown(&what))
             }
-            true => (Ending::NotNow, why(&failure.error)),
-            false => (Ending::Failed, why(&failure.error)),
+            error if is_not_now => (Ending::NotNow, why(error)),
+            error => (Ending::Failed, why(error)),
         };
     }
 }
@@ -217,8 +222,8 @@ async fn follow(
     given: &Given,
     mut told: String,
 ) -> (Ending, String) {
-    let mut is_noted = false;
-    for _ in 0..LOOKS {
+    let (mut is_noted, mut pause, begun) = (false, FOLLOW.0, Instant::now());
+    while begun.elapsed() < FOLLOWED {
         let Ok(report) = json::from_json::<DebugReport>(&told) else {
             return (Ending::Unknown, unknown("the DPE's report cannot be read"));
         };
@@ -236,7 +241,11 @@ async fn follow(
             .await;
             is_noted = noted.is_ok();
         }
-        tokio::time::sleep(FOLLOW).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(FOLLOW.1);
+        if !is_same(host, given) {
+            return (Ending::Unknown, unknown(GONE));
+        }
         let answer = match commands::reach(host, deployment).await {
             Ok(dpe) => dpe.get_debug(&id).await,
             Err(error) => Err(error),
@@ -286,7 +295,7 @@ fn why(error: &Error) -> String {
 }
 
 fn unknown(what: &str) -> String {
-    why(&Error::Failed(format!(
+    why(&Error::OutcomeUnknown(format!(
         "{what}: whether it was done is not known. Look at the status and the events, and give it again with another id if it was not"
     )))
 }
@@ -351,27 +360,30 @@ fn report(given: &Given) -> Result<String> {
     })
 }
 
-/// What was under way when the daemon, or its last connection, ended. Nobody can give orders while
-/// this is asked.
+/// What was under way when the daemon, or its last connection, ended.
+pub(crate) struct Left(Vec<(Given, Place)>);
+
+/// Finds it. Nobody can give orders yet: [`super::publish`] takes what is found here, so that an
+/// order that somebody gives is never taken for one that was left.
 ///
 /// # Errors
 /// If the disk does not let it.
-pub(crate) async fn left(host: &Host) -> anyhow::Result<Vec<Given>> {
-    Ok(host
-        .core
-        .store
-        .run(|store| store.orders_under_way())
-        .await?)
+pub(crate) async fn left(host: &Host) -> anyhow::Result<Left> {
+    let store = &host.core.store;
+    let given = store.run(|store| store.orders_under_way()).await?;
+    let left = given.into_iter().map(|given| {
+        let place = host.orders.keep(&given.principal, &given.id);
+        (given, place)
+    });
+    Ok(Left(left.collect()))
 }
 
 /// Goes on with what was under way.
-pub(crate) fn carry_on(host: &Arc<Host>, left: Vec<Given>) {
-    for given in left {
-        let (host_of_it, place) = (Arc::clone(host), Arc::clone(&host.orders));
+pub(crate) fn carry_on(host: &Arc<Host>, Left(left): Left) {
+    for (given, place) in left {
+        let host_of_it = Arc::clone(host);
         host.spawn(async move {
-            let Ok(_place) = place.acquire_owned().await else {
-                return;
-            };
+            let _place = place;
             let (ending, result) = go_on(&host_of_it, &given).await;
             conclude(&host_of_it, &given, ending, &result).await;
         });

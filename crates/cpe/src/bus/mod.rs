@@ -22,13 +22,14 @@ mod objects;
 mod owner;
 
 use events::EventsObject;
-pub(crate) use given::{carry_on, left as orders_left};
+pub(crate) use given::{Left, carry_on, left as orders_left};
 use link::{About, Link};
 use manager::ManagerObject;
 use objects::Objects;
 
-/// Puts all objects up.
-pub(crate) async fn publish(host: &Arc<Host>) -> zbus::Result<Arc<Objects>> {
+/// Puts all objects up: from here on orders can be given, also before the name is taken. `_left`:
+/// the orders that were under way before, which must have been found by then.
+pub(crate) async fn publish(host: &Arc<Host>, _left: &Left) -> zbus::Result<Arc<Objects>> {
     let objects = Arc::new(Objects::default());
     let server = host.connection.object_server();
     let manager = ManagerObject::new(host, &objects);

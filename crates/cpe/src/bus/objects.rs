@@ -24,7 +24,7 @@ pub(crate) struct Objects {
 
 struct Published {
     deployment: Arc<Deployment>,
-    announcing: AbortHandle,
+    announcing: Option<AbortHandle>,
 }
 
 impl Objects {
@@ -91,7 +91,9 @@ impl Objects {
             .map(|(_, object)| object)
             .collect();
         for object in gone {
-            object.announcing.abort();
+            if let Some(announcing) = object.announcing {
+                announcing.abort();
+            }
             remove(host, &object.deployment.name).await;
         }
         for deployment in &wanted {

@@ -93,16 +93,10 @@ impl Store {
         self.prune_orders()?;
         let cursor = *self.head.borrow();
         let transaction = self.connection.transaction()?;
-        match find(&transaction, &wanted.principal, &wanted.id)? {
-            Some(known) if !known.asks_the_same_as(&wanted) => return Ok(Taken::Other),
-            Some(known) if known.ending != Some(Ending::NotNow) => return Ok(Taken::Known(known)),
-            Some(_) => {}
-            None => {
-                if let Some(count) = too_many(&transaction, &wanted.principal)? {
-                    return Ok(Taken::TooMany(count));
-                }
-            }
-        }
+        let wanted = match look_for(&transaction, wanted)? {
+            Taken::New(wanted) => wanted,
+            known => return Ok(known),
+        };
         let taken = Given {
             cursor,
             begun: now(),
@@ -127,6 +121,15 @@ impl Store {
         )?;
         transaction.commit()?;
         Ok(Taken::New(taken))
+    }
+
+    /// What [`Store::take_order`] would say, without taking it.
+    pub(crate) fn known_order(&mut self, wanted: Given) -> Result<Taken> {
+        let transaction = self.connection.transaction()?;
+        let known = look_for(&transaction, wanted);
+        // Nothing makes room for what is not taken.
+        transaction.rollback()?;
+        known
     }
 
     /// Notes what an order that is being done has come to.
@@ -195,6 +198,19 @@ fn find(connection: &Connection, principal: &str, id: &str) -> Result<Option<Giv
     let mut statement = connection.prepare_cached(&sql)?;
     let found = statement.query_row([principal, id], row).optional()?;
     found.map(read).transpose()
+}
+
+/// Whether an order that somebody gives is a new one.
+fn look_for(connection: &Connection, wanted: Given) -> Result<Taken> {
+    Ok(match find(connection, &wanted.principal, &wanted.id)? {
+        Some(known) if !known.asks_the_same_as(&wanted) => Taken::Other,
+        Some(known) if known.ending != Some(Ending::NotNow) => Taken::Known(known),
+        Some(_) => Taken::New(wanted),
+        None => match too_many(connection, &wanted.principal)? {
+            Some(count) => Taken::TooMany(count),
+            None => Taken::New(wanted),
+        },
+    })
 }
 
 /// How many are kept, if there is no room for another of that principal. Those that were not begun

@@ -573,8 +573,8 @@ impl FakeDpe {
         }
     }
 
-    /// It does it, and the first time of `mute` it never says so. The first time the disk does not
-    /// take `kept`.
+    /// It does it, and the first time of `mute` and `torn` it never says so. The first time the
+    /// disk does not take `kept`. A second time there is no `torn`.
     async fn cleanup(
         &self,
         service: String,
@@ -588,10 +588,31 @@ impl FakeDpe {
             state.done.iter().filter(|it| **it == done).count() == 1
         };
         match service.as_str() {
-            "mute" if is_first => std::future::pending().await,
+            "mute" | "torn" if is_first => std::future::pending().await,
+            "torn" => Err(Error::NotFound("there is no service `torn`".into())),
             "kept" if is_first => Err(Error::OutcomeUnknown("it is kept in memory".into())),
             _ => Ok(()),
         }
+    }
+
+    /// A resource agent that never ends.
+    async fn debug(
+        &self,
+        verb: String,
+        service: String,
+        _assembly: String,
+        _options: Fields,
+    ) -> String {
+        self.state
+            .lock()
+            .unwrap()
+            .done
+            .push(format!("{verb} {service}"));
+        r#"{"id": "7-1", "state": "running"}"#.into()
+    }
+
+    async fn get_debug(&self, id: String) -> String {
+        format!(r#"{{"id": "{id}", "state": "running"}}"#)
     }
 
     async fn set_standby_of_all(&self, _on: bool, options: Fields) -> Result<(), Error> {

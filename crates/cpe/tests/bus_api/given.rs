@@ -6,7 +6,7 @@ use cpe_bus::{Error, Result, json};
 use futures_util::future::join_all;
 
 use super::fake_systemd::FakeSystemd;
-use super::harness::{Bus, Cpe, DAEMON, MAIL, SYS, deployment, until};
+use super::harness::{Bus, Cpe, DAEMON, MAIL, SYS, deployment, document, until};
 
 const ONE: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 const TWO: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
@@ -149,7 +149,9 @@ async fn of_what_was_under_way_at_a_kill_the_harmless_is_done_again_and_nothing_
     let cpe = bus.cpe().await;
     let shop = cpe.deployment("shop").await;
     let fence = until_ended(&shop, ONE, OrderState::Unknown).await;
-    let why = fence.error.clone().unwrap().text;
+    let error = fence.error.clone().unwrap();
+    assert_eq!(error.name, "OutcomeUnknown");
+    let why = error.text;
     assert!(
         why.contains("restarted") && why.contains("another id"),
         "{why}"
@@ -183,6 +185,126 @@ async fn of_what_a_dpe_was_told_when_it_died_nobody_knows() {
     until_ended(&shop, ONE, OrderState::Unknown).await;
     until_ended(&shop, TWO, OrderState::Done).await;
     assert_eq!(count(&systemd, "fence mute"), 1);
+}
+
+#[tokio::test]
+async fn a_change_that_a_dpe_was_told_when_it_died_may_have_been_done() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let shop = deployed(&cpe).await;
+    let (manager, document) = (cpe.manager().await, document("shop", "another"));
+    let dies = async {
+        until_done(&systemd, "fence mute", 1).await;
+        until_done(&systemd, "cleanup mute", 1).await;
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        systemd.kill("shop").await;
+    };
+    let (fence, cleanup, plan, ()) = tokio::join!(
+        shop.fence("mute", "off"),
+        shop.cleanup("mute", ""),
+        manager.plan_deployment(&document),
+        dies
+    );
+    for told in [fence, cleanup] {
+        let told = told.unwrap_err();
+        let text = told.message();
+        assert!(matches!(told, Error::OutcomeUnknown(_)), "{told:?}");
+        assert!(text.contains("before you try again"), "{text}");
+    }
+    assert!(matches!(plan, Err(Error::NotReady(_))), "{plan:?}");
+    assert_eq!(count(&systemd, "fence mute"), 1);
+    let events = cpe.all_events().await.into_iter();
+    let orders = events.filter(|event| event.details.contains_key("action"));
+    let states: Vec<String> = orders.map(|event| event.state).collect();
+    assert_eq!(states, ["unknown", "unknown"]);
+}
+
+#[tokio::test]
+async fn what_is_refused_when_it_is_done_again_may_have_been_done_before() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let shop = deployed(&cpe).await;
+    let cleanup = r#"{"operation": "cleanup", "service": "torn"}"#;
+    let torn = give(&shop, ONE, cleanup).await.unwrap();
+    assert_eq!(torn.state, OrderState::Running);
+    systemd.kill("shop").await;
+    let torn = until_ended(&shop, ONE, OrderState::Unknown).await;
+    let error = torn.error.unwrap();
+    assert_eq!(error.name, "OutcomeUnknown");
+    assert!(error.text.contains("no service `torn`"), "{}", error.text);
+    assert_eq!(count(&systemd, "cleanup torn"), 2);
+}
+
+/// The id of an order of a crowd.
+fn id(n: usize) -> String {
+    format!("0f8fad5b-d9cb-469f-a165-0000000000{n:02}")
+}
+
+#[tokio::test]
+async fn one_principal_has_so_many_orders_under_way_and_each_has_one_answer() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let shop = deployed(&cpe).await;
+    let refresh = r#"{"operation": "refresh"}"#;
+    let away = give(&shop, ONE, refresh).await.unwrap();
+    assert!(away.may_repeat, "{away:?}");
+    // As many as a principal may have; a DPE is told a few of them at a time.
+    let ids: Vec<String> = (0..16).map(id).collect();
+    let sent = ids.iter().map(|id| give(&shop, id, FENCE_MUTE));
+    for report in join_all(sent).await {
+        assert_eq!(report.unwrap().state, OrderState::Running);
+    }
+    let more = give(&shop, TWO, STANDBY).await;
+    assert!(
+        matches!(&more, Err(Error::Busy(text)) if text.contains("16")),
+        "{more:?}"
+    );
+    let none = get(&shop, TWO).await;
+    assert!(matches!(none, Err(Error::NotFound(_))), "{none:?}");
+    // What it has given it is told of, as if there were room.
+    let same = give(&shop, &ids[0], FENCE_MUTE).await.unwrap();
+    assert_eq!(same.state, OrderState::Running);
+    for known in [ids[0].as_str(), ONE] {
+        let other = give(&shop, known, STANDBY).await;
+        assert!(matches!(other, Err(Error::Exists(_))), "{known}: {other:?}");
+    }
+    let again = give(&shop, ONE, refresh).await;
+    assert!(matches!(again, Err(Error::Busy(_))), "{again:?}");
+    systemd.kill("shop").await;
+    until_ended(&shop, &ids[0], OrderState::Unknown).await;
+    assert_eq!(systemd.dpe("shop").asked_by.len(), 1, "refreshed once");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_an_agent_of_a_deployment_that_is_gone() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let shop = deployed(&cpe).await;
+    let debug =
+        r#"{"operation": "debug", "verb": "monitor", "service": "web", "assembly": "web1"}"#;
+    // They never end, and take all places.
+    let ids: Vec<String> = (0..16).map(id).collect();
+    let sent = ids.iter().map(|id| give(&shop, id, debug));
+    for report in join_all(sent).await {
+        assert_eq!(report.unwrap().state, OrderState::Running);
+    }
+    let more = give(&shop, TWO, STANDBY).await;
+    assert!(matches!(more, Err(Error::Busy(_))), "{more:?}");
+    let manager = cpe.manager().await;
+    manager.destroy_deployment("shop", true).await.unwrap();
+    cpe.await_event("deployment.destroyed", "shop").await;
+    let gone = get(&shop, &ids[0]).await;
+    assert!(gone.is_err(), "{gone:?}");
+    deployed(&cpe).await;
+    let done = until("a place is free", async || {
+        give(&shop, TWO, STANDBY).await.ok()
+    });
+    assert_eq!(done.await.state, OrderState::Done);
+    assert_eq!(count(&systemd, "monitor web"), 0, "it is another DPE");
 }
 
 #[tokio::test]
