@@ -12,7 +12,7 @@ pub(super) struct Losses {
     lost: AtomicU64,
     /// The last attempt to send some has failed.
     fails: AtomicBool,
-    /// What is wrong with the way there, which the exporter does not pass on.
+    /// What is wrong with the way there at this attempt, which the exporter does not pass on.
     trouble: Mutex<Option<String>>,
 }
 
@@ -39,25 +39,21 @@ impl Losses {
         *noted = Some(trouble);
     }
 
-    /// What was wrong, once.
-    pub(super) fn trouble(&self) -> Option<String> {
-        let mut noted = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.take()
-    }
-
     /// How many were, so far.
     pub(super) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
     /// So many do not wait any more: they are sent, or lost, since sending failed. `true`: that is
-    /// new.
-    pub(super) fn sent(&self, count: u64, failed: bool) -> bool {
+    /// new; and what was wrong with the way there this time, which is no cause of a later failure.
+    pub(super) fn sent(&self, count: u64, failed: bool) -> (bool, Option<String>) {
         self.waiting.fetch_sub(count, Ordering::Relaxed);
         if failed {
             self.lose(count);
         }
-        self.fails.swap(failed, Ordering::Relaxed) != failed
+        let mut noted = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = self.fails.swap(failed, Ordering::Relaxed) != failed;
+        (is_new, noted.take())
     }
 }
 
@@ -70,13 +66,26 @@ mod tests {
         let losses = Losses::default();
         assert_eq!([1, 2, 3].map(|_| losses.admit(2)), [true, true, false]);
         assert_eq!(losses.lost(), 1);
-        assert!(losses.sent(1, true), "it begins to fail");
+        assert!(losses.sent(1, true).0, "it begins to fail");
         assert!(losses.admit(2));
-        assert!(!losses.sent(2, true), "it still does");
+        assert!(!losses.sent(2, true).0, "it still does");
         assert_eq!(losses.lost(), 4);
         assert!(losses.admit(1));
-        assert!(losses.sent(1, false), "it does no more");
-        assert!(!losses.sent(0, false));
+        assert!(losses.sent(1, false).0, "it does no more");
+        assert!(!losses.sent(0, false).0);
         assert_eq!(losses.lost(), 4);
+    }
+
+    #[test]
+    fn a_failure_has_its_own_cause() {
+        let losses = Losses::default();
+        let refused = || Some("connection refused".to_owned());
+        losses.blame("connection refused".into());
+        assert_eq!(losses.sent(0, true), (true, refused()));
+        losses.blame("connection refused".into());
+        assert_eq!(losses.sent(0, true), (false, refused()));
+        assert_eq!(losses.sent(0, false), (true, None));
+        // The collector answers now, and takes nothing.
+        assert_eq!(losses.sent(0, true), (true, None));
     }
 }

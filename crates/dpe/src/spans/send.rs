@@ -212,7 +212,7 @@ impl SpanExporter for Exporter {
             })
         })
         .await;
-        let is_new = self.losses.sent(count, sent.is_err());
+        let (is_new, trouble) = self.losses.sent(count, sent.is_err());
         let (cpe_deployment, lost) = (&self.deployment, self.losses.lost());
         match &sent {
             Ok(()) if is_new => {
@@ -226,7 +226,7 @@ impl SpanExporter for Exporter {
                 cpe_deployment,
                 lost,
                 "spans cannot be sent: {}; until they can, they are lost",
-                self.losses.trouble().unwrap_or_else(|| error.to_string())
+                trouble.unwrap_or_else(|| error.to_string())
             ),
             _ => {}
         }
