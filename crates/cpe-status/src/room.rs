@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::{RoomOutcome, RoomScope};
 
+/// How the sentence begins where not all losses were looked at, and those that were hold.
+const NOT_KNOWN: &str = "not known";
+
 /// What a status says: the answer about the loss of any one assembly.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -87,6 +90,16 @@ pub struct RoomRemedy {
     pub complete: bool,
 }
 
+impl RoomStatus {
+    /// Whether every service would run if any one assembly were lost; `None`: not all losses were
+    /// looked at, and those that were hold.
+    pub fn survives(&self) -> Option<bool> {
+        // Its DPE says so by the sentence alone, which [`RoomReport::text`] makes.
+        let is_known = self.holds || !self.text.starts_with(NOT_KNOWN);
+        is_known.then_some(self.holds)
+    }
+}
+
 impl RoomReport {
     /// The losses that would leave a service without a place.
     pub fn failing(&self) -> impl Iterator<Item = &RoomLoss> {
@@ -103,7 +116,7 @@ impl RoomReport {
         let Some((first, loss)) = all.next() else {
             return match self.not_looked_at {
                 0 => "yes".to_owned(),
-                more => format!("not known: {more} losses were not looked at"),
+                more => format!("{NOT_KNOWN}: {more} losses were not looked at"),
             };
         };
         let what = match first.outcome {
@@ -153,6 +166,24 @@ mod tests {
                 .collect(),
             ..RoomLoss::default()
         }
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_neither_survived_nor_not() {
+        let survives = |report: &RoomReport| {
+            let status = RoomStatus {
+                holds: report.losses.is_empty() && report.not_looked_at == 0,
+                text: report.text(),
+                ..RoomStatus::default()
+            };
+            status.survives()
+        };
+        let mut report = RoomReport::default();
+        assert_eq!(survives(&report), Some(true));
+        report.not_looked_at = 3;
+        assert_eq!(survives(&report), None);
+        report.losses = vec![loss(&["web1"], &[("db", RoomOutcome::Down)])];
+        assert_eq!(survives(&report), Some(false));
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn numbers(facts: &Facts, families: &mut Families<'_>) -> fmt::Result {
         "Whether every service would run if any one assembly were lost (0 or 1); not there: not known",
         |series| {
             for (seen, status) in all_told(facts) {
-                if let Some(holds) = status.room.as_ref().and_then(survives) {
+                if let Some(holds) = status.room.as_ref().and_then(RoomStatus::survives) {
                     series.gauge([name(seen)], u32::from(holds))?;
                 }
             }
@@ -95,12 +95,6 @@ fn numbers(facts: &Facts, families: &mut Families<'_>) -> fmt::Result {
             })
         },
     )
-}
-
-/// Whether there is room; nothing where not all losses were looked at, and those that were hold.
-fn survives(room: &RoomStatus) -> Option<bool> {
-    let is_known = room.holds || !room.text.starts_with("not known");
-    is_known.then_some(room.holds)
 }
 
 fn parts(facts: &Facts, families: &mut Families<'_>) -> fmt::Result {

@@ -10,6 +10,7 @@ use cpe_status::DeploymentStatus;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use super::tally::Moment;
 use super::{Mirror, Seen, State};
 use crate::bus::Link;
 
@@ -73,8 +74,8 @@ impl Mirror {
         self.changed.notify_one();
     }
 
-    /// Takes in which deployments there are.
-    fn listed(&self, entries: Vec<DeploymentEntry>) {
+    /// Takes in which deployments there are, as of that moment.
+    fn listed(&self, asked: Moment, entries: Vec<DeploymentEntry>) {
         let mut state = self.write();
         state.answered = Some(Instant::now());
         state.is_filled = true;
@@ -97,7 +98,7 @@ impl Mirror {
         let State {
             tally, deployments, ..
         } = &mut *state;
-        tally.retain(|name| deployments.contains_key(name));
+        tally.retain(asked, |name| deployments.contains_key(name));
     }
 
     fn fetched(&self, asked: &Asked, status: DeploymentStatus) {
@@ -170,8 +171,9 @@ async fn list(mirror: &Mirror, link: &Link) -> bool {
     if !std::mem::take(&mut mirror.wanted.lock().list) {
         return true;
     }
+    let asked = mirror.read().tally.moment();
     match timeout(PATIENCE, link.list()).await {
-        Ok(Ok(entries)) => mirror.listed(entries),
+        Ok(Ok(entries)) => mirror.listed(asked, entries),
         _ => {
             tracing::debug!("cpe does not say which deployments there are");
             mirror.wanted.want_list();
@@ -240,7 +242,8 @@ mod tests {
                 uuid: uuid.to_owned(),
                 ..DeploymentEntry::default()
             };
-            mirror.listed(vec![entry]);
+            let now = mirror.read().tally.moment();
+            mirror.listed(now, vec![entry]);
         };
         let answer = |uuid: &str| {
             let asked = Asked {

@@ -41,6 +41,8 @@ pub struct Tally {
     pub failovers: Histogram,
     deployments: BTreeMap<String, OfDeployment>,
     assemblies: BTreeMap<(String, String), Silence>,
+    /// How many events were counted.
+    seen: u64,
     /// Time of the newest event.
     newest: u64,
     /// Events of a log that has replaced another one count if they are newer than this.
@@ -53,6 +55,8 @@ struct OfDeployment {
     changed: u64,
     /// Number and beginning of the transition that runs.
     transition: Option<(u64, u64)>,
+    /// Of all events that were counted, which one was its newest.
+    last: u64,
 }
 
 /// An assembly that is not heard.
@@ -60,7 +64,13 @@ struct OfDeployment {
 struct Silence {
     since: u64,
     is_lost: bool,
+    /// As of a deployment.
+    last: u64,
 }
+
+/// How many events were counted at some moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment(u64);
 
 impl Default for Tally {
     fn default() -> Tally {
@@ -71,6 +81,7 @@ impl Default for Tally {
             failovers: Histogram::new(FAILOVER),
             deployments: BTreeMap::new(),
             assemblies: BTreeMap::new(),
+            seen: 0,
             newest: 0,
             counted: 0,
         }
@@ -84,6 +95,7 @@ impl Tally {
             return;
         }
         self.newest = self.newest.max(event.time);
+        self.seen += 1;
         let Ok(kind) = event.kind.parse::<EventKind>() else {
             self.others += 1;
             return;
@@ -95,6 +107,7 @@ impl Tally {
         }
         let own = self.deployments.entry(event.deployment.clone());
         let own = own.or_default();
+        own.last = self.seen;
         let number = || event.details.get("transition")?.parse().ok();
         match kind {
             EventKind::DpeRestarted => own.restarts += 1,
@@ -132,24 +145,32 @@ impl Tally {
     fn note_silence(&mut self, kind: EventKind, event: &Event) {
         let place = |assembly: &str| (event.deployment.clone(), assembly.to_owned());
         let here = place(&event.assembly);
+        let last = self.seen;
+        // What is remembered already takes no further room.
+        let has_room = self.assemblies.len() < MOST || self.assemblies.contains_key(&here);
         match kind {
-            EventKind::AssemblyHeartbeatMissed if self.assemblies.len() < MOST => {
+            EventKind::AssemblyHeartbeatMissed if has_room => {
                 let heard = Silence {
                     since: event.time,
                     is_lost: false,
+                    last,
                 };
                 let silence = self.assemblies.entry(here).or_insert(heard);
                 if !silence.is_lost {
                     *silence = heard;
                 }
             }
-            EventKind::AssemblyLost if self.assemblies.len() < MOST => {
+            EventKind::AssemblyLost if has_room => {
                 let earliest = event.time.saturating_sub(BEFORE_A_LOSS);
                 let missed = self.assemblies.get(&here).copied();
                 let since = missed.filter(|it| it.is_lost || it.since >= earliest);
                 let since = since.map_or(event.time, |it| it.since);
-                let is_lost = true;
-                self.assemblies.insert(here, Silence { since, is_lost });
+                let lost = Silence {
+                    since,
+                    is_lost: true,
+                    last,
+                };
+                self.assemblies.insert(here, lost);
             }
             EventKind::AssemblyOnline | EventKind::AssemblyRecovered => {
                 self.assemblies.remove(&here);
@@ -170,10 +191,18 @@ impl Tally {
         self.counted = self.newest;
     }
 
-    /// Forgets deployments that are no more.
-    pub(super) fn retain(&mut self, exists: impl Fn(&str) -> bool) {
-        self.deployments.retain(|name, _| exists(name));
-        self.assemblies.retain(|(name, _), _| exists(name));
+    /// Now.
+    pub(super) fn moment(&self) -> Moment {
+        Moment(self.seen)
+    }
+
+    /// Forgets deployments that were no more at that moment; of what was heard of them since, the
+    /// next one tells.
+    pub(super) fn retain(&mut self, Moment(at): Moment, exists: impl Fn(&str) -> bool) {
+        self.deployments
+            .retain(|name, own| exists(name) || own.last > at);
+        self.assemblies
+            .retain(|(name, _), own| exists(name) || own.last > at);
     }
 
     /// How many events there were of each kind; last those of kinds that are not known.
@@ -295,8 +324,43 @@ mod tests {
             (tally.restarts("shop"), of(&tally, "dpe.restarted")),
             (3, 3)
         );
-        tally.retain(|name| name != "shop");
+        tally.retain(tally.moment(), |name| name != "shop");
         assert_eq!(tally.restarts("shop"), 0);
+    }
+
+    #[test]
+    fn a_deployment_that_is_newer_than_the_list_of_all_is_not_forgotten() {
+        let mut tally = Tally::default();
+        tally.count(&event(EventKind::DpeRestarted, 1, &[]));
+        // The list is asked for, and does not have it yet.
+        let asked = tally.moment();
+        let mut mail = event(EventKind::DpeRestarted, 2, &[]);
+        mail.deployment = "mail".into();
+        tally.count(&mail);
+        tally.retain(asked, |_| false);
+        assert_eq!((tally.restarts("shop"), tally.restarts("mail")), (0, 1));
+        tally.retain(tally.moment(), |_| false);
+        assert_eq!(tally.restarts("mail"), 0);
+    }
+
+    #[test]
+    fn what_is_known_of_an_assembly_is_kept_up_when_there_is_no_room_for_others() {
+        let mut tally = Tally::default();
+        let of = |kind, at, assembly: &str| Event {
+            assembly: assembly.into(),
+            ..event(kind, at, &[])
+        };
+        for n in 0..MOST {
+            let assembly = format!("a{n}");
+            tally.count(&of(EventKind::AssemblyHeartbeatMissed, 100, &assembly));
+        }
+        tally.count(&of(EventKind::AssemblyHeartbeatMissed, 100, "more"));
+        for assembly in ["a7", "more"] {
+            tally.count(&of(EventKind::AssemblyLost, 101, assembly));
+            let from = [("from", assembly), ("to", "b")];
+            tally.count(&event(EventKind::ServiceMoved, 110, &from));
+        }
+        assert_eq!((tally.failovers.count(), tally.failovers.sum()), (1, 10.0));
     }
 
     #[test]
