@@ -28,7 +28,7 @@ const NAMES: [&str; 8] = [
     "snmp_priv_passwd",
 ];
 /// How other names end.
-const ENDS: [&str; 2] = ["_pass", "_pwd"];
+const ENDS: [&str; 3] = ["_pass", "_pwd", "_private_key"];
 /// The value by which Pacemaker's cibsecret says that it is in files of the cluster's nodes.
 pub(crate) const CIBSECRET: &str = "lrm://";
 /// What is wrong with that.
@@ -167,6 +167,7 @@ mod tests {
             "db_pass",
             "db_pwd",
             "private_key",
+            "ssh_private_key",
         ] {
             assert!(is_secret(name), "{name}");
         }

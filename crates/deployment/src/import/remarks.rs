@@ -7,7 +7,7 @@ use super::node::Nodes;
 use super::renames::{self, LeftOut};
 use super::section::LEFT_OUT;
 use crate::problem::quote;
-use crate::secret::CIBSECRET;
+use crate::secret::{CIBSECRET, is_secret};
 use crate::tree::Element;
 use crate::value;
 
@@ -16,9 +16,6 @@ const WATCHDOG: &str = "'have-watchdog'";
 
 /// The most names that one comment lists.
 const LISTED: usize = 20;
-
-/// Parts of the names of parameters that are secrets.
-const SECRETS: [&str; 4] = ["passw", "secret", "token", "private_key"];
 
 /// The comments at the top of the document.
 pub(super) fn of(
@@ -175,13 +172,9 @@ impl<'e> Facts<'e> {
             if element.name != "nvpair" {
                 return;
             }
-            let is_secret = || {
-                let name = name.to_ascii_lowercase();
-                SECRETS.iter().any(|word| name.contains(word))
-            };
             if value.starts_with(CIBSECRET) {
                 facts.local_secrets.push(name);
-            } else if is_secret() && !name.ends_with("_script") && value::boolean(value).is_err() {
+            } else if is_secret(name) && value::boolean(value).is_err() {
                 facts.secrets.push(name);
             }
         });
