@@ -665,14 +665,14 @@ async fn ask(
     wants: Wants,
     question: controller::Question,
 ) -> Option<Input> {
-    let answered = async {
-        let arguments = (connect.epoch, convert::passed_on(question)?.to_fields());
-        let reply = async { Ok(agent.inner().call_method("Ask", &arguments).await?) };
-        read_answer(&within(reply).await?).await
-    };
-    let reply = match answered.await {
+    let reply = match answer(agent, connect, question).await {
         Ok(answer) => convert::reply(&connect.assembly, answer),
-        Err(error) => {
+        // An administrator's is a change. Without an answer nobody knows whether it is made, which
+        // dropping it says.
+        Err(Unanswered { is_open: true, .. }) if matches!(wants, Wants::Administrator(_)) => {
+            return None;
+        }
+        Err(Unanswered { error, .. }) => {
             let text = convert::harmless(&error.message());
             Reply::Refused {
                 why: match error {
@@ -693,13 +693,42 @@ async fn ask(
     }
 }
 
+/// Why a question has no answer that can be passed on.
+struct Unanswered {
+    error: Error,
+    /// It was sent, and the agent has not refused it.
+    is_open: bool,
+}
+
+/// What the agent answers to a question of others.
+async fn answer(
+    agent: &AgentProxy<'static>,
+    connect: &Connect,
+    question: controller::Question,
+) -> Result<cpe_bus::Reply, Unanswered> {
+    let unanswered = |is_open: bool| move |error: Error| Unanswered { error, is_open };
+    let passed_on = convert::passed_on(question).map_err(unanswered(false))?;
+    let arguments = (connect.epoch, passed_on.to_fields());
+    let reply = async { Ok(agent.inner().call_method("Ask", &arguments).await?) };
+    let Ok(reply) = tokio::time::timeout(CALL_TIMEOUT, reply).await else {
+        return Err(unanswered(true)(late()));
+    };
+    let reply = reply.map_err(|error: Error| {
+        let is_open = error.leaves_it_open();
+        Unanswered { error, is_open }
+    })?;
+    read_answer(&reply).await.map_err(unanswered(true))
+}
+
 async fn within<T>(call: impl Future<Output = cpe_bus::Result<T>>) -> cpe_bus::Result<T> {
     tokio::time::timeout(CALL_TIMEOUT, call)
         .await
-        .unwrap_or_else(|_| {
-            Err(Error::NotReady(format!(
-                "the agent did not answer within {} s",
-                CALL_TIMEOUT.as_secs()
-            )))
-        })
+        .unwrap_or_else(|_| Err(late()))
+}
+
+fn late() -> Error {
+    Error::NotReady(format!(
+        "the agent did not answer within {} s",
+        CALL_TIMEOUT.as_secs()
+    ))
 }

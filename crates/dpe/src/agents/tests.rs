@@ -619,6 +619,24 @@ async fn what_an_agent_answers_for_others_is_checked() {
 }
 
 #[tokio::test]
+async fn of_a_change_in_a_guest_that_is_answered_oddly_nobody_knows() {
+    let mut world = World::new(Played::default(), 8).await;
+    world.connected().await;
+    let odd = cpe_bus::records::question::Value {
+        name: "a\u{1b}[2J".into(),
+        ..cpe_bus::records::question::Value::default()
+    };
+    let odd = cpe_bus::Reply::Values(vec![odd]);
+    for (answer, is_known) in [(odd, false), (cpe_bus::Reply::Done, true)] {
+        *world.played.answer.lock().unwrap() = Some(answer.to_fields());
+        let (reply, told) = oneshot::channel();
+        let wants = Wants::Administrator(reply);
+        world.agents.ask(&"web1".into(), wants, get());
+        assert_eq!(told.await.is_ok(), is_known);
+    }
+}
+
+#[tokio::test]
 async fn few_of_many_questions_that_cannot_be_read_are_answered() {
     let played = Played {
         asks: 1000,

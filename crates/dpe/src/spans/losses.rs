@@ -45,7 +45,7 @@ impl Losses {
     }
 
     /// So many do not wait any more: they are sent, or lost, since sending failed. `true`: that is
-    /// new; and what was wrong with the way there this time, which is no cause of a later failure.
+    /// new; and what was wrong with the way there this time: a later failure has another cause.
     pub(super) fn sent(&self, count: u64, failed: bool) -> (bool, Option<String>) {
         self.waiting.fetch_sub(count, Ordering::Relaxed);
         if failed {
