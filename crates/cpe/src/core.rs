@@ -194,7 +194,10 @@ impl Core {
         let found = found
             .await
             .map_err(|error| Error::Failed(error.to_string()))?;
-        let (document, generation, claims) = found.unwrap_or_default();
+        // Forgotten meanwhile: it uses nothing any more.
+        let Some((document, generation, claims)) = found else {
+            return Ok(Arc::new(Facts::of_none()));
+        };
         let facts = match document {
             Some(document) => self.documents.facts(document, &claims).await?,
             None => Facts::unread(&claims),
@@ -228,4 +231,30 @@ pub(crate) fn report(kept_aside: &KeptAside) {
         kept_aside.reason,
         kept_aside.path.display()
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_forgotten_meanwhile_is_no_document_that_cannot_be_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = Config::default();
+        let core = Core::open(config, BusSelection::System, directory.path()).unwrap();
+        let row = Row {
+            name: "shop".into(),
+            uuid: "u1".into(),
+            generation: 1,
+            created: 1,
+            destroying: None,
+            unloaded: false,
+            loaded: 1,
+            invocation: String::new(),
+            alive: false,
+            owned: Ownership::default(),
+        };
+        let facts = core.facts(&row).await.unwrap();
+        assert_eq!((facts.known, facts.claims.len()), (Known::All, 0));
+    }
 }

@@ -93,6 +93,14 @@ impl Facts {
         serde_json::to_string(&claims).unwrap_or_default()
     }
 
+    /// Of a deployment that is there no more.
+    pub(crate) fn of_none() -> Facts {
+        Facts {
+            known: Known::All,
+            ..Facts::unread("")
+        }
+    }
+
     /// Of a document that this version cannot read; `stored`: what it claims, as it was stored.
     pub(crate) fn unread(stored: &str) -> Facts {
         let claims = serde_json::from_str::<Vec<(Claim, String)>>(stored);
