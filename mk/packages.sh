@@ -6,7 +6,8 @@ set -euo pipefail
 # program:package pairs; a program that is there is never reinstalled
 needs="cc:gcc make:make dbus-daemon:dbus-daemon busctl:systemd mmdebstrap:mmdebstrap xmllint:libxml2-utils unshare:util-linux
        nsenter:util-linux ip:iproute2 python3:python3-minimal curl:curl pgrep:procps ssh:openssh-client
-       node:nodejs npm:npm dh:debhelper lintian:lintian rpmbuild:rpm rpmlint:rpmlint cpio:cpio man:man-db"
+       node:nodejs npm:npm dh:debhelper lintian:lintian rpmbuild:rpm rpmlint:rpmlint cpio:cpio man:man-db
+       etcd:etcd-server protoc:protobuf-compiler setpriv:util-linux"
 # Ubuntu's chromium is a snap, which cannot look into the tests' networks: there the page is not tested in a browser.
 grep -qs '^ID=ubuntu$' /etc/os-release || needs+=" chromium:chromium"
 packages=()
@@ -19,6 +20,8 @@ done
 /usr/bin/python3 -c 'import gi' > /dev/null 2>&1 || packages+=(python3 python3-gi)
 # the same of examples/ansible
 /usr/bin/python3 -c 'import ansible.module_utils.basic' > /dev/null 2>&1 || packages+=(ansible-core)
+# what protoc reads beside the client's own files
+[ -e /usr/include/google/protobuf/descriptor.proto ] || packages+=(libprotobuf-dev)
 [ ${#packages[@]} -gt 0 ] || exit 0
 mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
 if ! command -v apt-get > /dev/null; then
@@ -27,5 +30,9 @@ if ! command -v apt-get > /dev/null; then
 fi
 echo "installing system packages: ${packages[*]}"
 export DEBIAN_FRONTEND=noninteractive
+# Tests start an etcd of their own: the package's one does not start.
+case " ${packages[*]} " in *" etcd-server "*)
+  [ -e /etc/systemd/system/etcd.service ] || { ${SUDO:-} mkdir -p /etc/systemd/system; ${SUDO:-} ln -s /dev/null /etc/systemd/system/etcd.service; } ;;
+esac
 ${SUDO:-} apt-get update -q
 ${SUDO:-} apt-get install -q -y --no-install-recommends "${packages[@]}"

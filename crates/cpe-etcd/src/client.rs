@@ -1,0 +1,195 @@
+//! Calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use etcd_client::GetOptions;
+use tokio::time::timeout;
+
+use crate::error::{Error, Result};
+use crate::members::Members;
+use crate::settings::Settings;
+use crate::watch::Watch;
+use crate::words::{Entry, Listed, Txn, TxnReply, revision};
+
+/// Entries that are asked for at once when all are listed.
+const PAGE: i64 = 1_000;
+
+/// Bytes of one answer: a page of records is far below it.
+const MOST_ANSWERED: usize = 8 << 20;
+
+/// A client of the store. Its copies share connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    members: Arc<Members>,
+    call: Duration,
+}
+
+/// What one member says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberStatus {
+    /// Its endpoint.
+    pub endpoint: String,
+    /// It leads.
+    pub leads: bool,
+    /// etcd's version.
+    pub version: String,
+    /// Bytes of its database.
+    pub size: u64,
+}
+
+impl Client {
+    /// Takes the settings. Nobody is spoken with yet.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] says what is wrong with them.
+    pub async fn new(settings: &Settings) -> Result<Client> {
+        settings.check()?;
+        Ok(Client {
+            members: Arc::new(Members::new(settings).await?),
+            call: settings.call,
+        })
+    }
+
+    /// A transaction; linearizable, also if it only reads.
+    ///
+    /// # Errors
+    /// After [`Error::Unknown`] it may have been done, or be done later; after every other one it
+    /// is not done.
+    pub async fn txn(&self, txn: Txn) -> Result<TxnReply> {
+        let txn = txn.checked()?;
+        let answer = self.members.ask(self.call, async |client| {
+            let mut kv = client.kv_client().max_decoding_message_size(MOST_ANSWERED);
+            Ok(kv.txn(txn.clone()).await?)
+        });
+        TxnReply::of(&answer.await?)
+    }
+
+    /// All keys that begin with this, at one revision; linearizable.
+    ///
+    /// # Errors
+    /// [`Error::Compacted`] if that took too long: try again.
+    pub async fn list(&self, prefix: &str, within: Duration) -> Result<Listed> {
+        let all = self.pages(prefix);
+        let late = |_| {
+            let ms = within.as_millis();
+            Error::Unknown(format!("the list of {prefix} took more than {ms} ms"))
+        };
+        timeout(within, all).await.map_err(late)?
+    }
+
+    async fn pages(&self, prefix: &str) -> Result<Listed> {
+        let end = after(prefix);
+        let mut from = prefix.as_bytes().to_vec();
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut at = None;
+        loop {
+            let mut options = GetOptions::new().with_range(end.clone()).with_limit(PAGE);
+            if let Some(revision) = at {
+                options = options.with_revision(u64::cast_signed(revision));
+            }
+            let page = self.members.ask(self.call, async |client| {
+                let mut kv = client.kv_client().max_decoding_message_size(MOST_ANSWERED);
+                Ok(kv.get(from.clone(), Some(options.clone())).await?)
+            });
+            let page = page.await?;
+            let revision = *at.get_or_insert(revision(page.header())?);
+            for pair in page.kvs() {
+                entries.push(Entry::of(pair)?);
+            }
+            match page.kvs().last() {
+                Some(last) if page.more() => from = [last.key(), b"\0"].concat(),
+                _ => return Ok(Listed { revision, entries }),
+            }
+        }
+    }
+
+    /// A new lease that ends this long after its last renewal, in whole seconds.
+    ///
+    /// # Errors
+    /// After [`Error::Unknown`] there may be one that nobody renews.
+    pub async fn grant(&self, seconds: u32) -> Result<u64> {
+        let answer = self.members.ask(self.call, async |client| {
+            let mut lease = client.lease_client();
+            Ok(lease.grant(i64::from(seconds), None).await?)
+        });
+        Ok(answer.await?.id().cast_unsigned())
+    }
+
+    /// Renews a lease. That it is done proves nothing: a leader that is not one any more may say so
+    /// too.
+    ///
+    /// # Errors
+    /// [`Error::NoLease`] if it has ended.
+    pub async fn keep_alive(&self, lease: u64) -> Result<()> {
+        let answer = self.members.ask(self.call, async |client| {
+            let mut leases = client.lease_client();
+            // That opens a stream of renewals, and renews once.
+            Ok(leases.keep_alive(lease.cast_signed()).await?)
+        });
+        answer.await.map(drop)
+    }
+
+    /// Ends a lease and deletes its keys.
+    ///
+    /// # Errors
+    /// [`Error::NoLease`] if it has ended.
+    pub async fn revoke(&self, lease: u64) -> Result<()> {
+        let answer = self.members.ask(self.call, async |client| {
+            let mut leases = client.lease_client();
+            Ok(leases.revoke(lease.cast_signed()).await?)
+        });
+        answer.await.map(drop)
+    }
+
+    /// All changes of keys that begin with this, from that revision on.
+    ///
+    /// # Errors
+    /// As of any call. [`Error::Compacted`] comes as the watch's first word.
+    pub async fn watch(&self, prefix: &str, from: u64) -> Result<Watch> {
+        let members = &self.members;
+        let opened = members.ask(self.call, async |client| {
+            let (number, _) = members.current();
+            let stream = Watch::open(client, prefix, from).await?;
+            Ok((number, stream))
+        });
+        let (number, stream) = opened.await?;
+        Ok(Watch::new(Arc::clone(members), number, stream))
+    }
+
+    /// What each member says of itself, or why it says nothing.
+    pub async fn status(&self) -> Vec<(String, Result<MemberStatus>)> {
+        let mut all = Vec::new();
+        for member in self.members.iter() {
+            let mut client = member.client();
+            let answer = match timeout(self.call, client.status()).await {
+                Ok(Ok(status)) => {
+                    let id = status.header().map(etcd_client::ResponseHeader::member_id);
+                    Ok(MemberStatus {
+                        endpoint: member.endpoint.clone(),
+                        leads: status.leader() != 0 && Some(status.leader()) == id,
+                        version: status.version().to_owned(),
+                        size: status.db_size().cast_unsigned(),
+                    })
+                }
+                Ok(Err(error)) => Err(error.into()),
+                Err(_) => Err(Error::Unavailable("it is silent".to_owned())),
+            };
+            all.push((member.endpoint.clone(), answer));
+        }
+        all
+    }
+}
+
+/// The first key after all that begin with this.
+fn after(prefix: &str) -> Vec<u8> {
+    let mut end = prefix.as_bytes().to_vec();
+    while let Some(last) = end.pop() {
+        if last < 0xff {
+            end.push(last + 1);
+            return end;
+        }
+    }
+    // Every key.
+    vec![0]
+}

@@ -1,0 +1,111 @@
+//! One member: a process that can be started again on what it has written.
+
+use std::fs::File;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, Result};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Where members hear clients, and each other. Each lab has an address of its own.
+pub(crate) fn ports(number: usize) -> (usize, usize) {
+    (20_000 + number, 21_000 + number)
+}
+
+pub(crate) struct Member {
+    folder: PathBuf,
+    arguments: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Member {
+    /// Of so many members.
+    pub(crate) fn new(folder: &Path, address: IpAddr, number: usize, count: usize) -> Member {
+        let peer = |it: usize| format!("m{it}=https://{address}:{}", ports(it).1);
+        let all: Vec<String> = (0..count).map(peer).collect();
+        let (client, peer) = ports(number);
+        let (client, peer) = (
+            format!("https://{address}:{client}"),
+            format!("https://{address}:{peer}"),
+        );
+        let file = |name: &str| folder.join(name).display().to_string();
+        let named = |name: &str, value: &str| format!("--{name}={value}");
+        let mut arguments = vec![
+            named("name", &format!("m{number}")),
+            named("data-dir", &file(&format!("m{number}"))),
+            named("listen-client-urls", &client),
+            named("advertise-client-urls", &client),
+            named("listen-peer-urls", &peer),
+            named("initial-advertise-peer-urls", &peer),
+            named("initial-cluster", &all.join(",")),
+            named("initial-cluster-token", "etcd-lab"),
+            "--client-cert-auth".to_owned(),
+            "--peer-client-cert-auth".to_owned(),
+            "--enable-grpc-gateway=false".to_owned(),
+            named("grpc-keepalive-min-time", "500ms"),
+            named("log-level", "warn"),
+            named("logger", "zap"),
+        ];
+        for kind in ["", "peer-"] {
+            arguments.push(named(&format!("{kind}trusted-ca-file"), &file("ca.pem")));
+            arguments.push(named(&format!("{kind}cert-file"), &file("member.pem")));
+            arguments.push(named(&format!("{kind}key-file"), &file("member.key")));
+        }
+        Member {
+            folder: folder.to_owned(),
+            arguments,
+            child: None,
+        }
+    }
+
+    pub(crate) fn start(&mut self, number: usize) -> Result<()> {
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(self.folder.join(format!("m{number}.log")))?;
+        // It ends with the thread that starts it, also if that is killed.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--", "etcd"])
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("cannot start etcd: mk/packages.sh installs it")?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// kill -9.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let child = self.child.as_ref().context("this member does not run")?;
+        kill_process(Pid::from_child(child), signal)?;
+        Ok(())
+    }
+
+    pub(crate) fn runs(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Why it has ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<String> {
+        let status = self.child.as_mut()?.try_wait().ok()??;
+        Some(status.to_string())
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        // Also one that is frozen ends.
+        let _ = self.kill();
+    }
+}

@@ -1,0 +1,58 @@
+//! Users by the names of certificates, and what each may do.
+
+use anyhow::Result;
+use etcd_client::{Client, Permission, UserAddOptions};
+
+/// What hosts may do.
+#[derive(Clone, Copy, Debug)]
+pub struct Rights<'a> {
+    /// Keys that begin so, they read;
+    pub read: &'a [&'a str],
+    /// keys that begin so, they write too;
+    pub write: &'a [&'a str],
+    /// and the key that begins so and ends with its name, each writes alone.
+    pub own: &'a [&'a str],
+}
+
+/// The user that may do everything, and its role: etcd's own name.
+pub(crate) const ROOT: &str = "root";
+
+/// The role of all hosts.
+const HOST: &str = "host";
+
+/// Makes the users, and turns on that they count.
+pub(crate) async fn make(client: &mut Client, hosts: &[&str], rights: &Rights<'_>) -> Result<()> {
+    client.role_add(ROOT).await?;
+    add(client, ROOT, ROOT).await?;
+    client.role_add(HOST).await?;
+    for prefix in rights.read {
+        let permission = Permission::read(*prefix).with_prefix();
+        client.role_grant_permission(HOST, permission).await?;
+    }
+    for prefix in rights.write {
+        let permission = Permission::read_write(*prefix).with_prefix();
+        client.role_grant_permission(HOST, permission).await?;
+    }
+    for host in hosts {
+        let role = format!("host-{host}");
+        client.role_add(role.as_str()).await?;
+        for prefix in rights.own {
+            let permission = Permission::read_write(format!("{prefix}{host}"));
+            client
+                .role_grant_permission(role.as_str(), permission)
+                .await?;
+        }
+        add(client, host, HOST).await?;
+        client.user_grant_role(*host, role).await?;
+    }
+    client.auth_enable().await?;
+    Ok(())
+}
+
+/// It comes with a certificate, and has no password.
+async fn add(client: &mut Client, user: &str, role: &str) -> Result<()> {
+    let options = UserAddOptions::new().with_no_pwd();
+    client.user_add(user, "", Some(options)).await?;
+    client.user_grant_role(user, role).await?;
+    Ok(())
+}

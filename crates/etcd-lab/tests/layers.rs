@@ -1,0 +1,18 @@
+//! Each part uses only itself and what lies below it. The list is the architecture.
+
+use std::path::Path;
+
+/// The parts, floor by floor, lowest first. Those of one floor do not use each other.
+const FLOORS: &[&[&str]] = &[
+    // who is believed; one process; who may do what
+    &["certificates", "member", "users"],
+    // what lies between a host and the members
+    &["ways"],
+    // all of it
+    &["lab"],
+];
+
+#[test]
+fn parts_look_only_down() {
+    layers::assert_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), FLOORS);
+}
