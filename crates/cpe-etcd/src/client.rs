@@ -58,11 +58,12 @@ impl Client {
     /// is not done.
     pub async fn txn(&self, txn: Txn) -> Result<TxnReply> {
         let txn = txn.checked()?;
-        let answer = self.members.ask(self.call, async |client| {
+        let answer = self.members.ask(self.call, |client| {
             let mut kv = client.kv_client().max_decoding_message_size(MOST_ANSWERED);
-            Ok(kv.txn(txn.clone()).await?)
+            let txn = txn.clone();
+            async move { kv.txn(txn).await }
         });
-        TxnReply::of(&answer.await?)
+        TxnReply::of(&answer.await?.1)
     }
 
     /// All keys that begin with this, at one revision; linearizable.
@@ -88,11 +89,12 @@ impl Client {
             if let Some(revision) = at {
                 options = options.with_revision(u64::cast_signed(revision));
             }
-            let page = self.members.ask(self.call, async |client| {
+            let page = self.members.ask(self.call, |client| {
                 let mut kv = client.kv_client().max_decoding_message_size(MOST_ANSWERED);
-                Ok(kv.get(from.clone(), Some(options.clone())).await?)
+                let (from, options) = (from.clone(), options.clone());
+                async move { kv.get(from, Some(options)).await }
             });
-            let page = page.await?;
+            let (_, page) = page.await?;
             let revision = *at.get_or_insert(revision(page.header())?);
             for pair in page.kvs() {
                 entries.push(Entry::of(pair)?);
@@ -109,11 +111,11 @@ impl Client {
     /// # Errors
     /// After [`Error::Unknown`] there may be one that nobody renews.
     pub async fn grant(&self, seconds: u32) -> Result<u64> {
-        let answer = self.members.ask(self.call, async |client| {
-            let mut lease = client.lease_client();
-            Ok(lease.grant(i64::from(seconds), None).await?)
+        let answer = self.members.ask(self.call, |client| {
+            let mut leases = client.lease_client();
+            async move { leases.grant(i64::from(seconds), None).await }
         });
-        Ok(answer.await?.id().cast_unsigned())
+        Ok(answer.await?.1.id().cast_unsigned())
     }
 
     /// Renews a lease. That it is done proves nothing: a leader that is not one any more may say so
@@ -122,10 +124,10 @@ impl Client {
     /// # Errors
     /// [`Error::NoLease`] if it has ended.
     pub async fn keep_alive(&self, lease: u64) -> Result<()> {
-        let answer = self.members.ask(self.call, async |client| {
+        let answer = self.members.ask(self.call, |client| {
             let mut leases = client.lease_client();
             // That opens a stream of renewals, and renews once.
-            Ok(leases.keep_alive(lease.cast_signed()).await?)
+            async move { leases.keep_alive(lease.cast_signed()).await }
         });
         answer.await.map(drop)
     }
@@ -135,9 +137,9 @@ impl Client {
     /// # Errors
     /// [`Error::NoLease`] if it has ended.
     pub async fn revoke(&self, lease: u64) -> Result<()> {
-        let answer = self.members.ask(self.call, async |client| {
+        let answer = self.members.ask(self.call, |client| {
             let mut leases = client.lease_client();
-            Ok(leases.revoke(lease.cast_signed()).await?)
+            async move { leases.revoke(lease.cast_signed()).await }
         });
         answer.await.map(drop)
     }
@@ -147,14 +149,12 @@ impl Client {
     /// # Errors
     /// As of any call. [`Error::Compacted`] comes as the watch's first word.
     pub async fn watch(&self, prefix: &str, from: u64) -> Result<Watch> {
-        let members = &self.members;
-        let opened = members.ask(self.call, async |client| {
-            let (number, _) = members.current();
-            let stream = Watch::open(client, prefix, from).await?;
-            Ok((number, stream))
+        let opened = self.members.ask(self.call, |client| {
+            let prefix = prefix.to_owned();
+            async move { Watch::open(client, &prefix, from).await }
         });
         let (number, stream) = opened.await?;
-        Ok(Watch::new(Arc::clone(members), number, stream))
+        Ok(Watch::new(Arc::clone(&self.members), number, stream))
     }
 
     /// What each member says of itself, or why it says nothing.

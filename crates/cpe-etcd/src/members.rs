@@ -78,12 +78,16 @@ impl Members {
         let _ = self.current.compare_exchange(number, next, set, fetch);
     }
 
-    /// Asks one member after another, as long as it is certain that none has done anything.
-    pub(crate) async fn ask<T>(
+    /// Asks one member after another, as long as it is certain that none has done anything. Gives
+    /// the answer and the number of the member.
+    pub(crate) async fn ask<T, F>(
         &self,
         within: Duration,
-        call: impl AsyncFn(etcd_client::Client) -> Result<T>,
-    ) -> Result<T> {
+        call: impl Fn(etcd_client::Client) -> F,
+    ) -> Result<(usize, T)>
+    where
+        F: Future<Output = std::result::Result<T, etcd_client::Error>>,
+    {
         let until = Instant::now() + within;
         let mut last = Error::Unavailable("no member was asked".to_owned());
         for _ in 0..self.len() {
@@ -97,8 +101,8 @@ impl Members {
                 );
                 return Err(Error::Unknown(text));
             };
-            last = match answer {
-                Ok(answer) => return Ok(answer),
+            last = match answer.map_err(Error::from) {
+                Ok(answer) => return Ok((number, answer)),
                 Err(Error::Unavailable(text)) => {
                     Error::Unavailable(format!("{}: {text}", member.endpoint))
                 }

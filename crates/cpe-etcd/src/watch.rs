@@ -38,14 +38,14 @@ impl Watch {
         client: etcd_client::Client,
         prefix: &str,
         from: u64,
-    ) -> Result<WatchStream> {
+    ) -> std::result::Result<WatchStream, etcd_client::Error> {
         let options = WatchOptions::new()
             .with_prefix()
             .with_start_revision(from.cast_signed());
         let mut watches = client
             .watch_client()
             .max_decoding_message_size(MOST_WATCHED);
-        Ok(watches.watch(prefix, Some(options)).await?)
+        watches.watch(prefix, Some(options)).await
     }
 
     pub(crate) fn new(members: Arc<Members>, member: usize, stream: WatchStream) -> Watch {
