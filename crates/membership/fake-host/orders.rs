@@ -1,0 +1,51 @@
+//! What the test wants, a line each; what came of it, a line each.
+
+use membership::Handle;
+use ownership::{Change, ChangeId, DeploymentId, HostId, Needs, Order, What};
+use tokio::sync::mpsc;
+
+/// The shortest lease of a deployment's guests, ms. Nobody has any here.
+const LEASE_MS: u32 = 30_000;
+
+pub(crate) async fn take(handle: Handle) {
+    let (to_lines, mut lines) = mpsc::channel(10);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if to_lines.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    while let Some(line) = lines.recv().await {
+        let words: Vec<&str> = line.split(' ').collect();
+        let answer = match words[..] {
+            ["status"] => {
+                let status = handle.status();
+                let trouble = status.trouble.map(|trouble| trouble.text);
+                format!("{:?} {trouble:?}", status.host)
+            }
+            ["drain", host] => format!("{:?}", handle.order(Order::Drain(HostId::new(host))).await),
+            ["create", name, id] => {
+                let what = What::Create(Needs::default(), LEASE_MS);
+                change(&handle, name, id, what).await
+            }
+            ["destroy", name, id] => change(&handle, name, id, What::Destroy).await,
+            _ => "what?".to_owned(),
+        };
+        println!("{answer}");
+    }
+}
+
+async fn change(handle: &Handle, name: &str, id: &str, what: What) -> String {
+    let id = ChangeId(id.parse().unwrap_or_default());
+    let deployment = DeploymentId::new(name);
+    let change = Change {
+        id,
+        deployment,
+        what,
+    };
+    match handle.change(change).await {
+        Some(answer) => format!("{answer:?}"),
+        None => "nothing".to_owned(),
+    }
+}

@@ -1,0 +1,220 @@
+//! What a process leaves for the next one and for DPEs, under `/run`, which a boot empties.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `lock` | held by the process that works here |
+//! | `session` | the newest session |
+//! | `permit` | until when DPEs may send |
+//! | `grant/N` | the right to run N, which its DPE reads; removed before that is stopped |
+//! | `unit/N` | the same, until nothing of the unit runs any more |
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use ownership::{DeploymentId, Grant, Kept, Permit, Session};
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::keys::is_name;
+use crate::permit::PermitFile;
+use crate::values::{SessionText, json, read};
+
+/// The folder, in the hands of one process.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    permit: PermitFile,
+    _lock: File,
+}
+
+#[derive(Serialize, Deserialize)]
+struct GrantText {
+    session: SessionText,
+    incarnation: u8,
+    revision: u64,
+}
+
+impl Folder {
+    /// Opens it, or makes it.
+    ///
+    /// # Errors
+    /// [`Error::Held`] while another process has it.
+    pub fn open(path: &Path) -> Result<Folder> {
+        for folder in [path, &path.join("grant"), &path.join("unit")] {
+            fs::create_dir_all(folder).map_err(|error| Error::file(folder, &error))?;
+        }
+        let lock = path.join("lock");
+        let file = File::create(&lock).map_err(|error| Error::file(&lock, &error))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| Error::Held(lock.display().to_string()))?;
+        Ok(Folder {
+            permit: PermitFile::open(&path.join("permit"))?,
+            path: path.to_owned(),
+            _lock: file,
+        })
+    }
+
+    /// Where DPEs find the permit.
+    pub fn permit_path(&self) -> PathBuf {
+        self.path.join("permit")
+    }
+
+    /// Where the DPE of a deployment finds its grant.
+    pub fn grant_path(&self, deployment: &DeploymentId) -> PathBuf {
+        self.path.join("grant").join(deployment.as_str())
+    }
+
+    fn unit_path(&self, deployment: &DeploymentId) -> PathBuf {
+        self.path.join("unit").join(deployment.as_str())
+    }
+
+    /// What an earlier process has left: the session, and units that it had begun.
+    pub(crate) fn kept(&self) -> Result<Kept> {
+        let path = self.path.join("session");
+        let session: Option<SessionText> = content(&path)?;
+        let mut units = Vec::new();
+        let folder = self.path.join("unit");
+        let all = fs::read_dir(&folder).map_err(|error| Error::file(&folder, &error))?;
+        for entry in all {
+            let entry = entry.map_err(|error| Error::file(&folder, &error))?;
+            let name = entry.file_name();
+            // What is written half has another name.
+            let Some(name) = name.to_str().filter(|name| is_name(name)) else {
+                continue;
+            };
+            if let Some(grant) = grant_of(&entry.path())? {
+                units.push((DeploymentId::new(name), grant));
+            }
+        }
+        let session = session.map(Session::from);
+        Ok(Kept { session, units })
+    }
+
+    pub(crate) fn keep(&self, session: Session) -> Result<()> {
+        self.write(&self.path.join("session"), &SessionText::from(session))
+    }
+
+    pub(crate) fn publish(&self, permit: Permit) -> Result<()> {
+        self.permit.write(permit)
+    }
+
+    /// Before the unit is started.
+    pub(crate) fn grant(&self, deployment: &DeploymentId, grant: Grant) -> Result<()> {
+        let text = GrantText {
+            session: grant.session.into(),
+            incarnation: grant.incarnation,
+            revision: grant.revision,
+        };
+        self.write(&self.unit_path(deployment), &text)?;
+        self.write(&self.grant_path(deployment), &text)
+    }
+
+    /// Before the unit is stopped: it does not start again.
+    pub(crate) fn revoke(&self, deployment: &DeploymentId) -> Result<()> {
+        remove(&self.grant_path(deployment))
+    }
+
+    /// Whether its DPE may be started again.
+    pub(crate) fn is_granted(&self, deployment: &DeploymentId) -> Result<bool> {
+        Ok(grant_of(&self.grant_path(deployment))?.is_some())
+    }
+
+    /// When nothing of the unit runs any more that had the grant of this revision.
+    pub(crate) fn forget(&self, deployment: &DeploymentId, revision: u64) -> Result<()> {
+        let unit = self.unit_path(deployment);
+        if grant_of(&unit)?.is_some_and(|grant| grant.revision != revision) {
+            return Ok(());
+        }
+        self.revoke(deployment)?;
+        remove(&unit)
+    }
+
+    /// Replaces a file as a whole. Nothing has to survive a power cut.
+    fn write(&self, path: &Path, text: &impl Serialize) -> Result<()> {
+        let new = self.path.join(".new");
+        fs::write(&new, json(text)).map_err(|error| Error::file(&new, &error))?;
+        fs::rename(&new, path).map_err(|error| Error::file(path, &error))
+    }
+}
+
+/// The grant in a file; `None`: there is none, and the DPE that looks for it ends.
+///
+/// # Errors
+/// If the file cannot be read, or says something else.
+pub fn grant_of(path: &Path) -> Result<Option<Grant>> {
+    let text: Option<GrantText> = content(path)?;
+    Ok(text.map(|text| Grant {
+        session: text.session.into(),
+        incarnation: text.incarnation,
+        revision: text.revision,
+    }))
+}
+
+fn content<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>> {
+    match fs::read(path) {
+        Ok(bytes) => {
+            let text = read(&bytes).map_err(|error| Error::file(path, &error));
+            text.map(Some)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::file(path, &error)),
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file(path, &error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_process_leaves_the_next_one_finds() {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let path = temporary.path().join("cluster");
+        let (a, b) = (DeploymentId::new("a"), DeploymentId::new("b"));
+        let session = Session { boot: 1, number: 2 };
+        let grant = Grant {
+            session,
+            incarnation: 1,
+            revision: 7,
+        };
+        let folder = Folder::open(&path).expect("a folder");
+        assert!(matches!(Folder::open(&path), Err(Error::Held(_))));
+        folder.keep(session).expect("kept");
+        folder.grant(&a, grant).expect("granted");
+        folder.grant(&b, grant).expect("granted");
+        let path_of_b = folder.grant_path(&b);
+        assert_eq!(grant_of(&path_of_b).expect("read"), Some(grant));
+        // b is being stopped: its unit may still run.
+        folder.revoke(&b).expect("revoked");
+        assert_eq!(grant_of(&path_of_b).expect("read"), None);
+        drop(folder);
+        let folder = Folder::open(&path).expect("the next process");
+        let mut kept = folder.kept().expect("kept");
+        kept.units
+            .sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
+        assert_eq!(kept.session, Some(session));
+        assert_eq!(kept.units, [(a.clone(), grant), (b.clone(), grant)]);
+        folder.forget(&a, 6).expect("of an earlier unit");
+        assert_eq!(folder.kept().expect("kept").units.len(), 2);
+        folder.forget(&a, 7).expect("forgotten");
+        folder.forget(&a, 7).expect("twice");
+        assert_eq!(folder.kept().expect("kept").units, [(b, grant)]);
+    }
+
+    #[test]
+    fn a_broken_file_is_said() {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let folder = Folder::open(temporary.path()).expect("a folder");
+        fs::write(temporary.path().join("session"), "{").expect("written");
+        let error = folder.kept().expect_err("broken").to_string();
+        assert!(error.contains("/session: EOF"), "{error}");
+    }
+}
