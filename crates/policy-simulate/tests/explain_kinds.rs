@@ -7,86 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
-use policy_engine::explain::{self, Detail, Question, Terms};
-use policy_engine::{Cib, RunOptions, schedule};
+mod small_cluster;
 
-/// Two nodes that are online.
-#[derive(Default)]
-struct Input<'i> {
-    options: &'i [(&'i str, &'i str)],
-    /// What the elements of the nodes hold.
-    nodes: [&'i str; 2],
-    resources: String,
-    constraints: &'i str,
-    /// A transient attribute of the first node.
-    attribute: Option<(&'i str, &'i str)>,
-}
-
-impl Input<'_> {
-    fn answer(&self, resource: &str) -> String {
-        let pair = |(name, value): &(&str, &str)| {
-            format!(r#"<nvpair id="p-{name}" name="{name}" value="{value}"/>"#)
-        };
-        let options: String = self.options.iter().map(pair).collect();
-        let attribute = self.attribute.iter().map(pair).collect::<String>();
-        let node = |n: usize| {
-            format!(
-                r#"<node id="{n}" uname="n{n}">{}</node>"#,
-                self.nodes[n - 1]
-            )
-        };
-        let state = |n: usize, attributes: &str| {
-            format!(
-                r#"<node_state id="{n}" uname="n{n}" in_ccm="true" crmd="online" join="member" expected="member">
-                     <transient_attributes id="{n}"><instance_attributes id="t{n}">{attributes}</instance_attributes></transient_attributes></node_state>"#
-            )
-        };
-        let text = format!(
-            r#"<cib validate-with="pacemaker-3.9" have-quorum="true" dc-uuid="1"><configuration>
-                 <crm_config><cluster_property_set id="o"><nvpair id="o-f" name="stonith-enabled" value="false"/>{options}</cluster_property_set></crm_config>
-                 <nodes>{}{}</nodes><resources>{}</resources><constraints>{}</constraints></configuration>
-               <status>{}{}</status></cib>"#,
-            node(1),
-            node(2),
-            self.resources,
-            self.constraints,
-            state(1, &attribute),
-            state(2, "")
-        );
-        let cib = Cib::parse(&text).unwrap();
-        let run = RunOptions {
-            explain: true,
-            ..RunOptions::default()
-        };
-        let schedule = schedule(&cib, 1_700_000_000, run);
-        let question = Question {
-            resource: Some(resource),
-            node: None,
-        };
-        let told = explain::answer(&schedule, question, &Terms::CLUSTER).unwrap();
-        explain::to_text(&told, Detail::Reasons)
-    }
-}
-
-fn primitive(id: &str, priority: u32, cores: u32) -> String {
-    let utilization = match cores {
-        0 => String::new(),
-        cores => format!(
-            r#"<utilization id="{id}-u"><nvpair id="{id}-c" name="cores" value="{cores}"/></utilization>"#
-        ),
-    };
-    format!(
-        r#"<primitive id="{id}" class="ocf" provider="pacemaker" type="Dummy"><meta_attributes id="{id}-m"><nvpair id="{id}-p" name="priority" value="{priority}"/></meta_attributes>{utilization}</primitive>"#
-    )
-}
-
-#[track_caller]
-fn holds(answer: &str, sentence: &str) {
-    assert!(
-        answer.contains(sentence),
-        "{sentence}\n--- is not in\n{answer}"
-    );
-}
+use small_cluster::{Input, holds, primitive};
 
 #[test]
 fn capacities_are_given_with_numbers_and_with_who_takes_them() {

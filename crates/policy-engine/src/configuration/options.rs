@@ -24,6 +24,7 @@ pub(super) fn unpack(cluster: &mut Cluster) {
     placement(&read, &mut options);
     execution(&read, &mut options);
     options.no_quorum_policy = quorum_policy(&read, &options);
+    options.no_quorum_policy_text = read.table.get("no-quorum-policy").cloned();
     health(&read, &mut options);
     options.unfencing_in_use = unfencing_in_use(cluster);
     cluster.options = options;

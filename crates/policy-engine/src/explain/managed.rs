@@ -5,6 +5,7 @@ use super::{Explainer, codes};
 use crate::model::{
     LossPolicy, MultipleActive, NvSet, OnFail, ResourceId, Role, Ticket, TicketConstraint, Variant,
 };
+use crate::xml::Element;
 
 /// Where a meta attribute of a resource is set.
 struct Origin {
@@ -14,6 +15,8 @@ struct Origin {
     set: String,
     /// Whose it is: the resource, or what it is part of.
     owner: String,
+    /// It is set for others too, in a template or in the defaults.
+    shared: bool,
 }
 
 impl Explainer<'_> {
@@ -79,7 +82,10 @@ impl Explainer<'_> {
         if let Some(failure) = stop.or(blocking) {
             let what = self.what_failed(failure);
             let operation = what.text_of("operation").unwrap_or_default().to_owned();
+            let options = &self.cluster.options;
+            let fencing = options.fencing_enabled && options.have_fencing_device;
             let code = match operation.as_str() {
+                "stop" if fencing => &codes::BLOCKED_INSTEAD_OF_FENCED,
                 "stop" => &codes::BLOCKED_BY_STOP,
                 _ => &codes::BLOCKED_BY_FAILURE,
             };
@@ -141,9 +147,11 @@ impl Explainer<'_> {
         let value = value.unwrap_or_default();
         let origin = self.origin(id, name, value);
         let known = self.terms.temporary.get(&format!("{}.{name}", origin.set));
+        let which = if origin.shared { "override" } else { "own" };
         let mut said = self.say(
             code,
             vec![
+                (which, origin.owner.as_str().into()),
                 ("value", value.into()),
                 ("origin", origin.words.into()),
                 ("set", origin.set.into()),
@@ -177,6 +185,7 @@ impl Explainer<'_> {
                     words: format!("{whose}, as an attribute of its <{element}>"),
                     set: owner.clone(),
                     owner,
+                    shared: false,
                 };
             }
             if let Some((set, beaten)) = set_in(&resource.config.meta, name, value) {
@@ -185,12 +194,17 @@ impl Explainer<'_> {
                         words: format!("{whose} in the document"),
                         set: format!("{} {owner}", self.terms.resource),
                         owner,
+                        shared: false,
                     };
                 }
+                let template = self.template_of(&set);
+                let shared = template.is_some();
+                let whose = template.map_or(whose, |name| format!("in template {name}"));
                 return Origin {
                     words: format!("{whose} (meta_attributes {set}{beaten})"),
                     set,
                     owner,
+                    shared,
                 };
             }
             holder = resource.parent;
@@ -201,13 +215,26 @@ impl Explainer<'_> {
                 words: format!("in rsc_defaults (meta_attributes {set}{beaten})"),
                 set,
                 owner,
+                shared: true,
             },
             None => Origin {
                 words: "for it".to_owned(),
                 set: owner.clone(),
                 owner,
+                shared: false,
             },
         }
+    }
+
+    /// The template that a set is written in.
+    fn template_of(&self, set: &str) -> Option<String> {
+        let section = self.cluster.document.section("resources")?;
+        let holds = |template: &Element<'_>| {
+            let mut sets = template.children_named("meta_attributes");
+            sets.any(|known| known.get("id") == Some(set))
+        };
+        let template = section.children_named("template").find(holds)?;
+        Some(template.get("id")?.to_owned())
     }
 }
 
@@ -220,7 +247,9 @@ pub(super) fn ticket_parameters(
         true => ("in standby", "activate"),
         false => ("not granted to this site", "grant"),
     };
-    vec![
+    let fences = binding.loss_policy == LossPolicy::Fence;
+    let loss = fences.then(|| ("loss", Value::from("loss-policy=fence")));
+    let known = vec![
         ("ticket", Value::from(&*ticket.id)),
         ("state", state.into()),
         ("constraint", constraint(&binding.id)),
@@ -228,20 +257,28 @@ pub(super) fn ticket_parameters(
             "command",
             format!("{verb} {}", for_shell(&ticket.id)).into(),
         ),
-    ]
+        (
+            "order",
+            format!("crm_ticket --ticket {} --{verb}", quoted(&ticket.id)).into(),
+        ),
+    ];
+    known.into_iter().chain(loss).collect()
 }
 
-/// A name as a shell takes it for one word, and a program for an argument: after `--` if it looks
-/// like an option.
-fn for_shell(name: &str) -> String {
+/// A name as a shell takes it for one word.
+fn quoted(name: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "._-:/@%+,".contains(c);
-    let word = match name.chars().all(is_plain) {
+    match name.chars().all(is_plain) {
         true => name.to_owned(),
         false => format!("'{}'", name.replace('\'', "'\\''")),
-    };
+    }
+}
+
+/// The same for a program that takes it as an argument: after `--` if it looks like an option.
+fn for_shell(name: &str) -> String {
     match name.starts_with('-') {
-        true => format!("-- {word}"),
-        false => word,
+        true => format!("-- {}", quoted(name)),
+        false => quoted(name),
     }
 }
 

@@ -7,16 +7,21 @@
 //! ([`codes`]), and is written as text or as JSON.
 
 mod answer;
+mod causes;
 pub mod codes;
 mod failures;
 mod json;
+mod limits;
 mod managed;
 mod nodes;
 mod notes;
+mod obstacles;
 mod orders;
 mod pages;
 mod places;
 mod promotion;
+mod quorum;
+mod remarks;
 mod resources;
 mod rules;
 mod sequence;

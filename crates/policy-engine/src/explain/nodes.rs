@@ -2,11 +2,9 @@
 //! not.
 
 use super::answer::{Explanation, Statement, SubjectKind, Value};
-use super::resources::policy_name;
 use super::{Explainer, codes};
 use crate::model::{
-    Action, ActionId, LocationId, LossPolicy, NodeId, NodeKind, OnFail, QuorumPolicy, ResourceId,
-    Score, Task,
+    Action, ActionId, LocationId, LossPolicy, NodeId, NodeKind, OnFail, ResourceId, Score, Task,
 };
 use crate::transition::fencing;
 
@@ -109,7 +107,27 @@ impl<'s> Explainer<'s> {
         if let Some(unhealthy) = self.unhealthy(id) {
             return explain(unhealthy);
         }
+        if let Some(coming) = self.guest_to_come(id) {
+            return explain(coming);
+        }
         explain(self.say(&codes::NODE_ONLINE, vec![("node", name.as_str().into())]))
+    }
+
+    /// That a guest will be a node once it runs.
+    fn guest_to_come(&self, id: NodeId) -> Option<Statement> {
+        let guest = self.cluster.guest_launcher(id)?;
+        let connection = self.cluster.resource(self.cluster.node(id).connection?);
+        let place = connection
+            .assigned
+            .filter(|_| connection.active_on.is_empty())?;
+        Some(self.say(
+            &codes::NODE_GUEST_TO_COME,
+            vec![
+                ("node", self.node_name(id).into()),
+                ("guest", self.name(guest).into()),
+                ("place", self.node_name(place).into()),
+            ],
+        ))
     }
 
     /// Why a node takes no resources now; `None` if it does.
@@ -290,8 +308,10 @@ impl<'s> Explainer<'s> {
             );
         }
         if !fencing::can_fence(self.cluster, id) && !options.quorate {
-            let policy = policy_name(options.no_quorum_policy);
-            let obstacle = format!("the {whole} has no quorum (no-quorum-policy={policy})");
+            let obstacle = match self.without_quorum() {
+                Some(missing) => missing.text,
+                None => format!("the {whole} has no quorum"),
+            };
             return (obstacle, format!("bring back enough nodes; {certain}"));
         }
         let managed = self.cluster.top_level.iter();
@@ -452,14 +472,5 @@ impl<'s> Explainer<'s> {
             ));
         }
         told
-    }
-
-    /// That quorum is missing.
-    pub(super) fn without_quorum(&self) -> Option<Statement> {
-        let options = &self.cluster.options;
-        let ignored = options.no_quorum_policy == QuorumPolicy::Ignore;
-        let policy = policy_name(options.no_quorum_policy);
-        (!options.quorate && !ignored)
-            .then(|| self.say(&codes::WITHOUT_QUORUM, vec![("policy", policy.into())]))
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Order {
     pub(super) then: ResourceId,
     /// One of these is enough; empty: all that come first are needed.
     pub(super) any_of: Vec<ResourceId>,
+    /// `symmetrical=false` is written there: it binds in this direction only.
+    pub(super) one_way: bool,
 }
 
 impl Order {
@@ -83,6 +85,7 @@ impl Explainer<'_> {
             first_task: task,
             then,
             any_of: Vec::new(),
+            one_way: is_one_way(element),
         })
     }
 
@@ -137,6 +140,43 @@ impl Explainer<'_> {
             }
         }
         statements
+    }
+
+    /// Orders that bind starts only, where something is stopped.
+    pub(super) fn one_way_orders(&self, id: ResourceId) -> Vec<Statement> {
+        let line = self.line_of(id);
+        let leaves = |of: ResourceId| self.cluster.leaves(of).into_iter();
+        let runs =
+            |of: ResourceId| leaves(of).any(|it| !self.cluster.resource(it).active_on.is_empty());
+        let stops = |of: ResourceId| leaves(of).any(|it| self.is_stopped(it));
+        let mut statements: Vec<Statement> = Vec::new();
+        for order in self.orders_of(id).iter().filter(|order| order.one_way) {
+            let (first, then) = (order.first, order.then);
+            let known = [("first", first), ("then", then)];
+            let code = if line.contains(&then) && runs(id) && stops(first) {
+                &codes::ORDER_ONE_WAY_GOES_ON
+            } else if line.contains(&first) && stops(id) && runs(then) {
+                &codes::ORDER_ONE_WAY_WAITS_NOT
+            } else {
+                continue;
+            };
+            let mut parameters = vec![("constraint", constraint(&order.id))];
+            parameters.extend(known.map(|(name, it)| (name, Value::from(self.cleanup_name(it)))));
+            let statement = self.say(code, parameters);
+            if !statements.iter().any(|known| known.text == statement.text) {
+                statements.push(statement);
+            }
+        }
+        statements
+    }
+
+    /// Whether it is stopped in the transition.
+    fn is_stopped(&self, id: ResourceId) -> bool {
+        let mut actions = self.cluster.resource(id).actions.iter();
+        actions.any(|action| {
+            let action = self.cluster.action(*action);
+            action.task == Task::Stop && action.in_graph
+        })
     }
 
     /// Why what may migrate live is stopped and started instead.
@@ -200,6 +240,7 @@ fn pairs(element: Element<'_>, sets: &[SetOf], line: &[ResourceId], found: &mut 
                 first_task: task.clone(),
                 then,
                 any_of: any_of.to_vec(),
+                one_way: is_one_way(element),
             });
         }
     };
@@ -226,6 +267,10 @@ fn pairs(element: Element<'_>, sets: &[SetOf], line: &[ResourceId], found: &mut 
             }
         }
     }
+}
+
+fn is_one_way(element: Element<'_>) -> bool {
+    element.get("symmetrical").and_then(scalar::boolean) == Some(false)
 }
 
 /// The kind of an order constraint, unless it is mandatory.

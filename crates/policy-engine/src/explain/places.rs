@@ -1,13 +1,8 @@
 //! Nodes: what speaks for a resource on a node and against it, from the journal of its scores.
 
-use super::answer::{NodeLine, Part, Statement, Value, constraint};
-use super::{Explainer, codes, time_text};
-use crate::model::{
-    Cause, Choice, ColocationId, Entry, Limit, Location, LocationId, NodeId, ResourceId, Role,
-    Score, TooFull, Where, is_of_ban, is_of_move,
-};
-use crate::scalar;
-use crate::xml::Element;
+use super::answer::{NodeLine, Part, Statement, Value};
+use super::{Explainer, codes};
+use crate::model::{Cause, Choice, Entry, NodeId, ResourceId, Score};
 
 /// The difference between two scores, as a reader adds it up.
 fn change(before: Option<Score>, after: Option<Score>) -> String {
@@ -29,16 +24,6 @@ fn weight(entry: &Entry) -> i64 {
         before => value(before),
     };
     value(entry.after) - before
-}
-
-/// A role as an adjective; none if any active instance is meant.
-pub(super) fn role_text(role: Option<Role>) -> Option<&'static str> {
-    Some(match role? {
-        Role::Promoted => "promoted",
-        Role::Unpromoted => "unpromoted",
-        Role::Stopped => "stopped",
-        Role::Started | Role::Unknown => return None,
-    })
 }
 
 impl<'s> Explainer<'s> {
@@ -80,7 +65,9 @@ impl<'s> Explainer<'s> {
         if resource.removed {
             return self.removed(id);
         }
-        if resource.remote_connection && cluster.is_remote_kind(node) {
+        if resource.remote_connection && cluster.is_remote_kind(node)
+            || cluster.guest_launcher(node) == Some(id)
+        {
             return self.plain(&codes::NO_CANDIDATE);
         }
         if !cluster.node(node).is_available() && !cluster.is_guest(node) {
@@ -151,7 +138,7 @@ impl<'s> Explainer<'s> {
     }
 
     /// The entry that has excluded a node.
-    fn ban(&self, id: ResourceId, node: NodeId) -> Option<&'s Entry> {
+    pub(super) fn ban(&self, id: ResourceId, node: NodeId) -> Option<&'s Entry> {
         let excluded = |score: Option<Score>| score.is_none_or(Score::is_minus_infinity);
         let first = |entry: &&Entry| {
             let was = entry.before.is_some() && excluded(entry.before);
@@ -242,11 +229,37 @@ impl<'s> Explainer<'s> {
         };
         self.say(
             code,
-            vec![
-                ("node", self.node_name(node).into()),
-                ("score", own.to_string().into()),
-            ],
+            self.equals(id, (node, own), rival, code == &codes::EQUAL_STAYS),
         )
+    }
+
+    /// What to say of nodes with equal scores; in full: what speaks for each of them.
+    fn equals(
+        &self,
+        id: ResourceId,
+        (node, own): (NodeId, Score),
+        rival: NodeId,
+        in_full: bool,
+    ) -> Vec<(&'static str, Value)> {
+        let mut parameters = vec![
+            ("node", Value::from(self.node_name(node))),
+            ("score", own.to_string().into()),
+        ];
+        if in_full
+            && let Some((speaks, against)) = self.strongest(id, node).zip(self.strongest(id, rival))
+        {
+            parameters.push(("speaks", speaks.into()));
+            parameters.push(("against", against.into()));
+            parameters.push(("other", self.node_name(rival).into()));
+        }
+        parameters
+    }
+
+    /// What speaks for a node most of all.
+    fn strongest(&self, id: ResourceId, node: NodeId) -> Option<Statement> {
+        let entries = self.notes.at(id, node).filter(|it| it.cause != Cause::Base);
+        let entry = entries.max_by_key(|entry| weight(entry))?;
+        (weight(entry) > 0).then(|| self.cause(id, entry))
     }
 
     fn opted_out(&self) -> Vec<Statement> {
@@ -320,447 +333,6 @@ impl<'s> Explainer<'s> {
         });
         told.collect()
     }
-
-    /// A change of a score in words.
-    fn cause(&self, id: ResourceId, entry: &Entry) -> Statement {
-        let resource = self.cluster.resource(id);
-        match &entry.cause {
-            Cause::Base => match self.node_problem(entry.node) {
-                Some(problem) if entry.after.is_some_and(Score::is_minus_infinity) => problem,
-                _ => self.plain(&codes::BASE),
-            },
-            Cause::Failure(element) => self.failure_bans(id, *element, entry.node),
-            Cause::State => self.state(id, entry),
-            Cause::Ticket(_) => {
-                let lost = self.lost_ticket(id, |_| true);
-                lost.unwrap_or_else(|| self.plain(&codes::STATE))
-            }
-            Cause::ShutdownLock => match resource.lock_node {
-                Some(node) => self.shutdown_lock(id, node),
-                None => self.plain(&codes::STATE),
-            },
-            Cause::Location(location) => self.location(*location, entry.node),
-            Cause::Stickiness => {
-                let value = resource.stickiness.to_string();
-                self.say(&codes::STICKINESS, vec![("value", value.into())])
-            }
-            Cause::MigrationThreshold => self.too_often(id, entry.node),
-            Cause::ExclusiveDiscovery => self.exclusive(id),
-            Cause::Container => self.plain(&codes::CONTAINER),
-            Cause::PromotionScore => self.plain(&codes::PROMOTION_PLACE),
-            Cause::Primary(colocation) => self.primary(id, *colocation, entry),
-            Cause::Dependent(colocation) => self.dependent(*colocation),
-            Cause::RoleStopped => self.plain(&codes::NOT_TO_RUN),
-            Cause::Utilization => self.capacity(id, entry.node),
-            Cause::EnoughInstances => self.enough(id),
-            Cause::InstanceLimit => self.limit(id, entry.node),
-            Cause::Bundle => self.in_bundle(id),
-            Cause::Other => self.plain(&codes::BUILT_IN),
-        }
-    }
-
-    /// The history or the state of the node.
-    fn state(&self, id: ResourceId, entry: &Entry) -> Statement {
-        let failures = self.failures(id);
-        let here = failures.iter().find(|failure| failure.node == entry.node);
-        match here {
-            Some(failure) => self.failure_bans(id, failure.entry.id(), entry.node),
-            None => self
-                .node_problem(entry.node)
-                .or_else(|| self.failure_beside(id, entry.node))
-                .or_else(|| self.multiply_active(id))
-                .unwrap_or_else(|| self.plain(&codes::STATE)),
-        }
-    }
-
-    fn shutdown_lock(&self, id: ResourceId, node: NodeId) -> Statement {
-        let resource = self.cluster.resource(id);
-        let limit = self.cluster.options.shutdown_lock_limit_ms;
-        let end = resource.lock_time.saturating_add(scalar::seconds(limit));
-        let until = match time_text(end).filter(|_| limit > 0) {
-            Some(time) => format!("until {time} (shutdown-lock-limit)"),
-            None => "without a limit (shutdown-lock-limit is not set)".to_owned(),
-        };
-        let mut parameters = vec![
-            ("node", Value::from(self.node_name(node))),
-            ("until", until.into()),
-            ("resource", self.cleanup_name(id).into()),
-        ];
-        if let Some(time) = time_text(resource.lock_time).filter(|_| resource.lock_time > 1) {
-            parameters.push(("time", time.into()));
-        }
-        self.say(&codes::SHUTDOWN_LOCK, parameters)
-    }
-
-    fn exclusive(&self, id: ResourceId) -> Statement {
-        let mut holder = Some(id);
-        while let Some(at) = holder {
-            let resource = self.cluster.resource(at);
-            for location in &resource.locations {
-                let location = self.cluster.location(*location);
-                if let Some(pinned) = self.pinned(location) {
-                    return pinned;
-                }
-            }
-            holder = resource.parent;
-        }
-        self.plain(&codes::EXCLUSIVE)
-    }
-
-    fn pinned(&self, location: &Location) -> Option<Statement> {
-        let is_pin = self.terms.deployment.is_some() && location.id.starts_with("pinned.");
-        let (node, _) = location.nodes.first().filter(|_| is_pin)?;
-        Some(self.say(&codes::PINNED, vec![("node", self.node_name(*node).into())]))
-    }
-
-    /// A location constraint, or what stands for one.
-    pub(super) fn location(&self, location: LocationId, node: NodeId) -> Statement {
-        let location = self.cluster.location(location);
-        if let Some(pinned) = self.pinned(location) {
-            return pinned;
-        }
-        let scores = location.nodes.iter().filter(|(other, _)| *other == node);
-        let score = scores.fold(Score::ZERO, |sum, (_, score)| sum.add(*score));
-        let owner = &self.cluster.resource(location.resource).config_id;
-        let mut parameters = vec![
-            ("constraint", constraint(&location.id)),
-            ("owner", (&**owner).into()),
-            ("score", score.to_string().into()),
-            ("effect", effect(score).into()),
-            ("node", self.node_name(node).into()),
-        ];
-        let health = self.cluster.options.health_strategy.name();
-        if *location.id == *health && health != "none" {
-            parameters.push(("strategy", health.into()));
-            parameters.push(("attributes", self.health_attributes(node).into()));
-            return self.say(&codes::HEALTH, parameters);
-        }
-        if let Some(known) = self.terms.temporary.get(&*location.id) {
-            parameters.push(("entry", known.text.as_str().into()));
-            parameters.push(("end", known.remedy.as_str().into()));
-            return self.say(&codes::TEMPORARY, parameters);
-        }
-        if is_of_ban(&location.id) && score < Score::ZERO {
-            return self.say(&codes::LEFTOVER_BAN, parameters);
-        }
-        if is_of_move(&location.id) && score > Score::ZERO {
-            return self.say(&codes::LEFTOVER_PREFER, parameters);
-        }
-        if let Some(rule) = self.rule_text(&location.id, node) {
-            parameters.push(("rule", rule.into()));
-        }
-        self.say(&codes::LOCATION, parameters)
-    }
-
-    fn health_attributes(&self, node: NodeId) -> String {
-        let attributes = self.cluster.node(node).attributes.iter();
-        let health: Vec<String> = attributes
-            .filter(|(name, _)| name.starts_with("#health"))
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        health.join(", ")
-    }
-
-    /// Where a primary is, in the role that a colocation means.
-    pub(super) fn places_of(&self, id: ResourceId, role: Option<Role>) -> Vec<NodeId> {
-        let mut nodes = Vec::new();
-        for leaf in self.cluster.leaves(id) {
-            let resource = self.cluster.resource(leaf);
-            let in_role = role.is_none_or(|role| resource.next_role == role);
-            if let Some(node) = resource.assigned.filter(|_| in_role)
-                && !nodes.contains(&node)
-            {
-                nodes.push(node);
-            }
-        }
-        nodes.sort_by_key(|node| self.cluster.node_order.iter().position(|it| it == node));
-        nodes
-    }
-
-    /// A colocation in which the resource is the dependent.
-    fn primary(&self, id: ResourceId, colocation: ColocationId, entry: &Entry) -> Statement {
-        let colocation = self.cluster.colocation(colocation);
-        if !colocation.explicit {
-            return self.follows_built_in(id, colocation.primary, entry.node);
-        }
-        let primary = &self.cluster.resource(colocation.primary).config_id;
-        let places = self.places_of(colocation.primary, colocation.primary_role);
-        let mut parameters = vec![
-            (
-                "constraint",
-                constraint(&self.constraint_of_set(&colocation.id)),
-            ),
-            ("primary", Value::from(&**primary)),
-        ];
-        if let Some(role) = role_text(colocation.primary_role) {
-            parameters.push(("role", role.into()));
-        }
-        let mandatory = colocation.score.is_infinity() || colocation.score.is_minus_infinity();
-        if !mandatory {
-            parameters.push(("score", colocation.score.to_string().into()));
-        }
-        if *colocation.attribute != *"#uname" {
-            parameters.push(("attribute", (&*colocation.attribute).into()));
-        }
-        if places.is_empty() {
-            let leaf = self.cluster.leaves(colocation.primary).first().copied();
-            let reason = leaf.and_then(|leaf| self.behind(leaf, || self.short_reason(leaf)));
-            parameters.extend(reason.map(|reason| ("reason", Value::from(reason))));
-            return self.say(&codes::COLOCATION_NO_PRIMARY, parameters);
-        }
-        let names = places.iter().map(|node| {
-            let name = self.node_name(*node);
-            match &*colocation.attribute {
-                "#uname" => name,
-                attribute => {
-                    let value = self.cluster.node(*node).attributes.text(attribute);
-                    format!("{name} ({attribute}={})", value.unwrap_or("not set"))
-                }
-            }
-        });
-        parameters.push(("places", names.collect::<Vec<_>>().into()));
-        match colocation.score < Score::ZERO {
-            true => self.say(&codes::APART, parameters),
-            false => self.say(&codes::COLOCATION, parameters),
-        }
-    }
-
-    /// The id of the constraint that a colocation comes from: those of resource sets have the ids
-    /// of the sets.
-    pub(super) fn constraint_of_set(&self, id: &str) -> String {
-        let section = self.cluster.document.section("constraints");
-        let mut all = section.into_iter().flat_map(Element::children);
-        let holder = all.find_map(|element| {
-            let mut sets = element.children_named("resource_set");
-            sets.find(|set| set.get("id") == Some(id))?;
-            element.get("id")
-        });
-        holder.unwrap_or(id).to_owned()
-    }
-
-    /// A built-in colocation: with the member before it in the group, or with its container.
-    fn follows_built_in(&self, id: ResourceId, member: ResourceId, node: NodeId) -> Statement {
-        let parent = self.cluster.resource(id).parent;
-        let group = parent.map(|parent| self.cluster.resource(parent));
-        let Some(group) = group.filter(|parent| parent.is_group()) else {
-            return self.in_bundle(id);
-        };
-        let mut parameters = vec![
-            ("member", Value::from(self.name(member))),
-            ("group", (&*group.config_id).into()),
-        ];
-        if self.cluster.resource(member).assigned.is_some() {
-            let leader = self.leader(id).unwrap_or(member);
-            let reason = self.behind(leader, || Some(self.not_there(leader, node)));
-            parameters.extend(reason.map(|reason| ("reason", Value::from(reason))));
-            return self.say(&codes::GROUP_FOLLOWS, parameters);
-        }
-        let reason = self.behind(member, || self.short_reason(member));
-        parameters.extend(reason.map(|reason| ("reason", Value::from(reason))));
-        self.say(&codes::GROUP_STOPPED, parameters)
-    }
-
-    /// What a dependent prefers.
-    fn dependent(&self, colocation: ColocationId) -> Statement {
-        let colocation = self.cluster.colocation(colocation);
-        let dependent = self.cluster.resource(colocation.dependent);
-        if !colocation.explicit {
-            let group = dependent
-                .parent
-                .map(|it| self.cluster.resource(it).config_id.clone());
-            let member = self.name(colocation.dependent);
-            let group = group.unwrap_or_default();
-            return self.say(
-                &codes::GROUP_STICKINESS,
-                vec![("member", member.into()), ("group", (&*group).into())],
-            );
-        }
-        let id = self.constraint_of_set(&colocation.id);
-        self.say(
-            &codes::DEPENDENT,
-            vec![
-                ("dependent", (&*dependent.config_id).into()),
-                ("constraint", constraint(&id)),
-            ],
-        )
-    }
-
-    fn in_bundle(&self, id: ResourceId) -> Statement {
-        match self.cluster.bundle_of(id) {
-            Some(bundle) => {
-                let bundle = self.name(bundle);
-                self.say(&codes::IN_BUNDLE, vec![("bundle", bundle.into())])
-            }
-            None => self.plain(&codes::CONTAINER),
-        }
-    }
-
-    /// Amounts that do not fit.
-    fn capacity(&self, id: ResourceId, node: NodeId) -> Statement {
-        let records = self.journal.too_full.iter().rev();
-        let found = records
-            .filter(|full| full.node == node && full.resource == id)
-            .find_map(|full| Some((full, self.lacking(full)?)));
-        let Some((full, (kind, needed, free))) = found else {
-            return self.plain(&codes::STATE);
-        };
-        let own = self.cluster.resource(id).utilization.text(&kind);
-        let own = own.and_then(scalar::integer).unwrap_or(0);
-        let configured = self.cluster.node(node).utilization.text(&kind);
-        let mut parameters = vec![
-            ("node", Value::from(self.node_name(node))),
-            ("kind", kind.clone().into()),
-            ("needed", needed.into()),
-            ("free", free.into()),
-            ("capacity", configured.unwrap_or("0").into()),
-        ];
-        let takers: Vec<String> = full
-            .taken_by
-            .iter()
-            .filter_map(|taker| {
-                let taker = self.cluster.resource(*taker);
-                let amount = taker.utilization.text(&kind)?;
-                Some(format!(
-                    "{} ({amount}, priority {})",
-                    taker.id, taker.priority
-                ))
-            })
-            .collect();
-        if !takers.is_empty() {
-            parameters.push(("takers", takers.into()));
-        }
-        if own != needed {
-            let together = format!("{own} for itself");
-            parameters.push(("together", together.into()));
-        }
-        let priority = self.cluster.resource(id).priority;
-        parameters.push(("priority", i64::from(priority).into()));
-        self.say(&codes::CAPACITY, parameters)
-    }
-
-    /// The first kind of amount of which there is not enough.
-    fn lacking(&self, full: &TooFull) -> Option<(String, i64, i64)> {
-        let free = |name: &str| full.free.get(name).copied().unwrap_or(0);
-        full.needed.iter().find_map(|(name, needed)| {
-            let free = free(name);
-            (*needed > free).then(|| (name.to_string(), i64::from(*needed), i64::from(free)))
-        })
-    }
-
-    fn clone_of(&self, id: ResourceId) -> Option<ResourceId> {
-        let mut at = id;
-        loop {
-            if self.cluster.resource(at).is_collective() {
-                return Some(at);
-            }
-            at = self.cluster.resource(at).parent?;
-        }
-    }
-
-    /// How many instances a clone may have.
-    fn clone_max(&self, clone: ResourceId) -> i64 {
-        let data = self.cluster.resource(clone).clone_data();
-        data.map_or(1, |data| i64::from(data.clone_max))
-    }
-
-    /// The clone has all its instances.
-    fn enough(&self, id: ResourceId) -> Statement {
-        let Some(clone) = self.clone_of(id) else {
-            return self.plain(&codes::NOT_TO_RUN);
-        };
-        let places = self.cluster.locations_of(clone, Where::Assigned);
-        let max = self.clone_max(clone);
-        self.say(
-            &codes::ENOUGH_INSTANCES,
-            vec![
-                ("clone", self.name(clone).into()),
-                ("max", max.into()),
-                ("places", self.node_names(&places).into()),
-            ],
-        )
-    }
-
-    /// Why a clone allows no (further) instance on a node.
-    fn limit(&self, id: ResourceId, node: NodeId) -> Statement {
-        let limits = self.journal.limits.iter().rev();
-        let found = limits.clone().find(|(instance, at, _)| {
-            *at == node && (*instance == id || self.cluster.is_ancestor(*instance, id))
-        });
-        let Some((instance, _, limit)) = found else {
-            return self.plain(&codes::STATE);
-        };
-        let clone = self.clone_of(*instance);
-        match (limit, clone) {
-            (Limit::Removed, _) => self.removed(id),
-            (Limit::Full, Some(clone)) => self.full(*instance, clone, node),
-            (Limit::Banned, Some(clone)) => match self.ban(clone, node) {
-                Some(entry) => self.cause(clone, entry),
-                None => match self.cluster.resource(clone).allowed.contains(node) {
-                    true => self.plain(&codes::STATE),
-                    false if !self.cluster.options.symmetric => {
-                        let node = self.node_name(node);
-                        self.say(&codes::OPT_IN, vec![("node", node.into())])
-                    }
-                    false => self.plain(&codes::NO_CANDIDATE),
-                },
-            },
-            _ => self
-                .node_problem(node)
-                .unwrap_or_else(|| self.plain(&codes::STATE)),
-        }
-    }
-
-    fn full(&self, instance: ResourceId, clone: ResourceId, node: NodeId) -> Statement {
-        let collective = self.cluster.resource(clone);
-        let (siblings, option): (Vec<ResourceId>, _) = match collective.bundle_data() {
-            Some(bundle) => {
-                let containers = bundle.replicas.iter().map(|replica| replica.container);
-                (containers.collect(), "replicas-per-host")
-            }
-            None => (collective.children.clone(), "clone-node-max"),
-        };
-        let others: Vec<String> = siblings
-            .into_iter()
-            .filter(|other| *other != instance)
-            .filter(|other| {
-                self.cluster
-                    .locations_of(*other, Where::Assigned)
-                    .contains(&node)
-            })
-            .map(|other| self.name(other))
-            .collect();
-        let max = self
-            .cluster
-            .resource(clone)
-            .clone_data()
-            .map(|data| data.clone_node_max);
-        let verb = if others.len() == 1 { "is" } else { "are" };
-        self.say(
-            &codes::INSTANCE_THERE,
-            vec![
-                ("others", others.into()),
-                ("verb", verb.into()),
-                ("clone", self.name(clone).into()),
-                ("max", i64::from(max.unwrap_or(1)).into()),
-                ("option", option.into()),
-            ],
-        )
-    }
-
-    /// Why the history alone knows a resource.
-    pub(super) fn removed(&self, id: ResourceId) -> Statement {
-        let Some(clone) = self
-            .clone_of(id)
-            .filter(|it| !self.cluster.resource(*it).removed)
-        else {
-            return self.plain(&codes::REMOVED);
-        };
-        let max = self.clone_max(clone);
-        self.say(
-            &codes::ABOVE_CLONE_MAX,
-            vec![("clone", self.name(clone).into()), ("max", max.into())],
-        )
-    }
 }
 
 /// Reasons that can name several nodes in the place of one.
@@ -776,17 +348,4 @@ fn is_the_same_elsewhere(one: &Statement, other: &Statement) -> bool {
         of.parameters.iter().filter(|(name, _)| *name != "node")
     }
     one.code == other.code && NAMES_NODES.contains(&one.code) && rest(one).eq(rest(other))
-}
-
-/// What a score does.
-fn effect(score: Score) -> &'static str {
-    if score.is_minus_infinity() {
-        "forbids"
-    } else if score < Score::ZERO {
-        "avoids"
-    } else if score.is_infinity() {
-        "wants"
-    } else {
-        "prefers"
-    }
 }

@@ -48,7 +48,7 @@ impl<'s> Explainer<'s> {
             return Some(self.say(&codes::NEGATIVE_SCORE, parameters));
         }
         let Some((other, _)) = best else {
-            return Some(self.say(&codes::PROMOTION_IMPOSSIBLE, parameters));
+            return Some(self.not_allowed(instance, node, parameters));
         };
         if best.is_some_and(|(_, other)| other == score) {
             return Some(self.say(&codes::OTHERS_COME_FIRST, parameters));
@@ -58,6 +58,28 @@ impl<'s> Explainer<'s> {
             parameters.push(("other_parts", parts.into()));
         }
         Some(self.say(&codes::OTHERS_HAVE_MORE, parameters))
+    }
+
+    /// Why nothing is promoted although a score would allow it.
+    fn not_allowed(
+        &self,
+        instance: ResourceId,
+        node: Option<NodeId>,
+        mut parameters: Vec<(&'static str, Value)>,
+    ) -> Statement {
+        if let Some(missing) = self.unpromoted_without_quorum() {
+            return missing;
+        }
+        let clone = self.cluster.resource(instance).parent.unwrap_or(instance);
+        let data = self.cluster.resource(clone).clone_data();
+        if data.is_some_and(|data| data.promoted_max == 0) {
+            parameters.push(("clone", self.name(clone).into()));
+            return self.say(&codes::PROMOTES_NONE, parameters);
+        }
+        match node.and_then(|node| self.node_problem(node)) {
+            Some(problem) => problem,
+            None => self.say(&codes::PROMOTION_IMPOSSIBLE, parameters),
+        }
     }
 
     /// The instance that has a promotion score.

@@ -1,14 +1,13 @@
 //! A resource: what is done with it, and the one reason that decides.
 
-use super::answer::{Explanation, Statement, SubjectKind, Value, constraint};
+use super::answer::{Explanation, Statement, SubjectKind, Value};
 use super::codes::Code;
 use super::{Explainer, codes};
 use crate::model::{
-    Action, ActionId, MultipleActive, NodeId, OnFail, OperationKey, QuorumPolicy, Resource,
-    ResourceId, Role, Score, Task,
+    ActionId, MultipleActive, NodeId, OnFail, OperationKey, ResourceId, Role, Task,
 };
 use crate::output::summary::{Change, ResourceChange};
-use crate::transition::{actions, fencing};
+use crate::transition::actions;
 
 /// A role as a participle.
 fn running(role: Role) -> &'static str {
@@ -17,16 +16,6 @@ fn running(role: Role) -> &'static str {
         Role::Stopped => "is stopped",
         Role::Unpromoted => "is started (unpromoted)",
         Role::Promoted => "is promoted",
-    }
-}
-
-pub(super) fn policy_name(policy: QuorumPolicy) -> &'static str {
-    match policy {
-        QuorumPolicy::Stop => "stop",
-        QuorumPolicy::Freeze => "freeze",
-        QuorumPolicy::Ignore => "ignore",
-        QuorumPolicy::Demote => "demote",
-        QuorumPolicy::Fence => "fence",
     }
 }
 
@@ -268,44 +257,6 @@ impl<'s> Explainer<'s> {
         actions::find_first(self.cluster, id, &OperationKey::once(task), node)
     }
 
-    /// That quorum is missing, if that is the reason.
-    fn no_quorum(&self, id: ResourceId) -> Option<Statement> {
-        let options = &self.cluster.options;
-        if options.quorate {
-            return None;
-        }
-        let resource = self.cluster.resource(id);
-        let policy = vec![("policy", Value::from(policy_name(options.no_quorum_policy)))];
-        let lost = resource.active_on.iter().copied();
-        let mut lost = lost.filter(|node| self.cluster.node(*node).unclean);
-        if let Some(node) = lost.find(|node| !fencing::can_fence(self.cluster, *node)) {
-            let mut parameters = policy;
-            parameters.push(("node", self.node_name(node).into()));
-            return Some(self.say(&codes::NO_QUORUM_NO_FENCING, parameters));
-        }
-        let reasons = resource.actions.iter().map(|id| self.cluster.action(*id));
-        let held = |action: &Action| {
-            matches!(
-                action.reason.as_deref(),
-                Some("no quorum" | "quorum freeze")
-            )
-        };
-        let mut reasons = reasons.filter(|action| !action.runnable && held(action));
-        reasons.next()?;
-        match options.no_quorum_policy {
-            QuorumPolicy::Freeze => Some(self.say(&codes::NO_QUORUM_FREEZE, policy)),
-            QuorumPolicy::Fence => Some(self.say(&codes::NO_QUORUM_FENCE, policy)),
-            _ => Some(self.say(&codes::NO_QUORUM, policy)),
-        }
-    }
-
-    /// That nothing is promoted because quorum is missing.
-    fn demoted_without_quorum(&self, code: &Code) -> Option<Statement> {
-        let options = &self.cluster.options;
-        let demotes = !options.quorate && options.no_quorum_policy == QuorumPolicy::Demote;
-        (demotes && *code == codes::DEMOTES).then(|| self.plain(&codes::NO_QUORUM_DEMOTE))
-    }
-
     fn cannot_start(&self, id: ResourceId) -> Statement {
         if let Some(missing) = self.no_quorum(id) {
             return missing;
@@ -397,7 +348,8 @@ impl<'s> Explainer<'s> {
 
     /// The reason that is behind all nodes that could be used.
     fn common(&self, reasons: &[(NodeId, Statement)]) -> Option<Statement> {
-        let everywhere: [&Code; 9] = [
+        let everywhere: [&Code; 10] = [
+            &codes::GUEST_STOPPED,
             &codes::COLOCATION_NO_PRIMARY,
             &codes::GROUP_STOPPED,
             &codes::FATAL,
@@ -522,132 +474,5 @@ impl<'s> Explainer<'s> {
         let resource = self.cluster.resource(id);
         let top = self.cluster.top(id);
         resource.promotable && self.places_of(top, Some(Role::Promoted)).is_empty()
-    }
-
-    /// What else is worth knowing.
-    fn remarks(&self, id: ResourceId, reason: Option<&Statement>) -> Vec<Statement> {
-        let resource = self.cluster.resource(id);
-        let mut remarks: Vec<Statement> = Vec::new();
-        remarks.extend(self.pending(id));
-        if !resource.managed && resource.role == Role::Stopped {
-            remarks.extend(self.found_stopped(id));
-        }
-        let promotion = self.promotion(id).filter(|_| resource.managed);
-        let told = |code: &Code| reason.is_some_and(|reason| *reason.code == *code);
-        let promotion = promotion.filter(|_| !told(&codes::NO_QUORUM_DEMOTE));
-        remarks.extend(promotion.filter(|promotion| !told(promotion.code)));
-        remarks.extend(self.stopped_followers(id));
-        remarks.extend(
-            resource
-                .remote_node
-                .and_then(|node| self.node_fencing(node)),
-        );
-        let free = told(&codes::EQUAL_FEWEST) || told(&codes::EQUAL_STAYS);
-        if free {
-            remarks.extend(self.order_does_not_place(id));
-        }
-        remarks.extend(self.orders_that_do_not_hold(id));
-        remarks.extend(self.not_live(id));
-        if resource.failed {
-            remarks.extend(self.waits_for_nobody(id));
-        }
-        remarks
-    }
-
-    /// Dependents that do not run, which does not concern their primary.
-    fn stopped_followers(&self, id: ResourceId) -> Vec<Statement> {
-        let top = self.cluster.top(id);
-        let mut holders = vec![id];
-        if top != id {
-            holders.push(top);
-        }
-        let with = holders
-            .iter()
-            .flat_map(|it| &self.cluster.resource(*it).with_this);
-        let with = with.map(|colocation| self.cluster.colocation(*colocation));
-        let stopped = with.filter(|colocation| {
-            let runs = self.cluster.resource(id).assigned.is_some();
-            let nowhere = self.places_of(colocation.dependent, None).is_empty();
-            colocation.explicit && colocation.score > Score::ZERO && runs && nowhere
-        });
-        let told = stopped.map(|colocation| {
-            let dependent = &self.cluster.resource(colocation.dependent).config_id;
-            let id = self.constraint_of_set(&colocation.id);
-            self.say(
-                &codes::FOLLOWER_STOPPED,
-                vec![
-                    ("dependent", Value::from(&**dependent)),
-                    ("constraint", constraint(&id)),
-                    ("name", self.cleanup_name(colocation.primary).into()),
-                ],
-            )
-        });
-        told.collect()
-    }
-
-    /// That a failed resource waits for no operation that is under way elsewhere.
-    fn waits_for_nobody(&self, id: ResourceId) -> Option<Statement> {
-        let cluster = self.cluster;
-        let all = cluster
-            .top_level
-            .iter()
-            .flat_map(|top| cluster.leaves(*top));
-        let mut pending =
-            all.filter(|other| *other != id && self.is_pending(cluster.resource(*other)));
-        let other = pending.next()?;
-        let resource = cluster.resource(other);
-        let bound = self.constraint_between(other, id).is_some();
-        let related = cluster.top(other) == cluster.top(id);
-        if bound || related {
-            return None;
-        }
-        let task = resource.pending_task.as_ref()?;
-        Some(self.say(
-            &codes::NOT_WAITING,
-            vec![
-                ("other", self.name(other).into()),
-                ("operation", task.name().into()),
-                ("node", self.node_name(resource.pending_node?).into()),
-            ],
-        ))
-    }
-
-    fn is_pending(&self, resource: &Resource) -> bool {
-        resource.pending_task.is_some() && resource.pending_node.is_some()
-    }
-
-    /// Whether the choice among nodes was free, and an order makes a reader expect otherwise.
-    fn order_does_not_place(&self, id: ResourceId) -> Option<Statement> {
-        if self.cluster.resource(self.cluster.top(id)).is_collective() {
-            return None;
-        }
-        let order = self
-            .orders_of(id)
-            .into_iter()
-            .find(|order| order.then == id || self.cluster.is_ancestor(order.then, id))?;
-        let top = self.cluster.top(id);
-        let colocated = [id, top].iter().any(|it| {
-            let resource = self.cluster.resource(*it);
-            let mut all = resource.this_with.iter().chain(&resource.with_this);
-            all.any(|colocation| {
-                let colocation = self.cluster.colocation(*colocation);
-                let others = [colocation.primary, colocation.dependent];
-                colocation.explicit && others.contains(&order.first)
-            })
-        });
-        if colocated {
-            return None;
-        }
-        let mut parameters = vec![
-            ("constraint", constraint(&order.id)),
-            ("other", self.cleanup_name(order.first).into()),
-            ("owner", self.cleanup_name(top).into()),
-        ];
-        let other = self.cluster.resource(order.first);
-        if order.first_task == Task::Promote || other.promotable {
-            parameters.push(("role", "promoted".into()));
-            parameters.push(("role_name", "Promoted".into()));
-        }
-        Some(self.say(&codes::ORDER_DOES_NOT_PLACE, parameters))
     }
 }

@@ -1,10 +1,45 @@
 //! Rules of location constraints in words, with what they find.
 
-use super::{Explainer, time_text};
-use crate::model::{NodeId, Zone};
+use super::answer::{Statement, constraint};
+use super::{Explainer, codes, time_text};
+use crate::model::{Location, NodeId, ResourceId, Zone};
 use crate::xml::Element;
 
+/// Rules that hold nowhere which an answer tells of, at most.
+const RULES: usize = 3;
+
 impl Explainer<'_> {
+    /// Location constraints for a resource whose rules ask for another time, so that they do not
+    /// count now.
+    pub(super) fn rules_that_do_not_hold(&self, id: ResourceId) -> Vec<Statement> {
+        let mut names: Vec<&str> = Vec::new();
+        let mut at = Some(id);
+        while let Some(id) = at {
+            let resource = self.cluster.resource(id);
+            names.extend([&*resource.id, &*resource.config_id]);
+            at = resource.parent;
+        }
+        let section = self.cluster.document.section("constraints").into_iter();
+        let locations = section.flat_map(|section| section.children_named("rsc_location"));
+        let told = locations.filter_map(|element| {
+            let name = element.get("id")?;
+            let concerned = element.get("rsc").is_some_and(|rsc| names.contains(&rsc));
+            let timed = |element: Element<'_>| element.name() == "date_expression";
+            let counts = |location: &Location| *location.id == *name && !location.nodes.is_empty();
+            if !concerned
+                || !element.descendants().any(timed)
+                || self.cluster.locations.iter().any(counts)
+            {
+                return None;
+            }
+            let node = self.cluster.node_order.first()?;
+            let rule = self.rule_text(name, *node)?;
+            let parameters = vec![("constraint", constraint(name)), ("rule", rule.into())];
+            Some(self.say(&codes::LOCATION_NOT_NOW, parameters))
+        });
+        told.take(RULES).collect()
+    }
+
     /// The rules of a location constraint, with the values of their attributes on a node.
     pub(super) fn rule_text(&self, id: &str, node: NodeId) -> Option<String> {
         let constraints = self.cluster.document.section("constraints")?;

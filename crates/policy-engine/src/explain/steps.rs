@@ -7,7 +7,6 @@ use super::failures::operation_text;
 use super::{Explainer, codes};
 use crate::model::{Action, ActionId, OrderFlags, ResourceId, Score, Task};
 use crate::output::summary::ResourceChange;
-use crate::scalar;
 
 /// Things that an action waits for, at most this many.
 const WAITS: usize = 8;
@@ -66,6 +65,7 @@ impl<'s> Explainer<'s> {
             if it.in_graph && it.task != Task::Notify && !it.task.is_completion() {
                 done.push(action);
             } else if managed
+                && it.node.is_some()
                 && !it.in_graph
                 && !it.optional
                 && !it.runnable
@@ -184,7 +184,7 @@ impl<'s> Explainer<'s> {
             return self.say(&codes::AFTER_PROBE, vec![done]);
         }
         if let Some(order) = self.constraint_on(path) {
-            return self.after_order(order, done, other, resource);
+            return self.after_order(order, done, (other, &before.task), resource);
         }
         if let Some(group) = self.common_group(resource, other) {
             let members = self.cluster.resource(resource).parent;
@@ -206,32 +206,42 @@ impl<'s> Explainer<'s> {
         &self,
         order: super::orders::Order,
         done: (&'static str, Value),
-        other: ResourceId,
+        (other, before): (ResourceId, &Task),
         resource: ResourceId,
     ) -> Statement {
         let mut parameters = vec![done, ("constraint", constraint(&order.id))];
         if let Some(kind) = order.kind {
             parameters.push(("kind", kind.into()));
         }
-        let (first, then) = (self.cluster.top(other), self.cluster.top(resource));
-        let interleave = self
-            .cluster
-            .resource(then)
-            .clone_data()
-            .map(|it| it.interleave);
-        if self.cluster.resource(first).is_clone() {
-            let clone = self.name(first);
-            let all = match interleave {
-                Some(false) => Some(format!(
-                    "all instances of {clone}, because interleave=false on {}",
-                    self.name(then)
-                )),
-                Some(true) => Some("only the instance that belongs to it: interleave=true".into()),
-                None => None,
-            };
-            parameters.extend(all.map(|all| ("all", Value::from(all))));
-        }
+        let backward = matches!(before, Task::Stop | Task::Demote);
+        parameters.extend(self.instances_meant(other, resource, backward));
         self.say(&codes::AFTER_ORDER, parameters)
+    }
+
+    /// Which instances of a clone come first: `interleave` of what comes after in the constraint
+    /// says so, for stops too.
+    fn instances_meant(
+        &self,
+        first: ResourceId,
+        then: ResourceId,
+        backward: bool,
+    ) -> Option<(&'static str, Value)> {
+        let (first, then) = (self.cluster.top(first), self.cluster.top(then));
+        if !self.cluster.resource(first).is_clone() {
+            return None;
+        }
+        let holder = if backward { first } else { then };
+        let interleave = self.cluster.resource(holder).clone_data()?.interleave;
+        self.cluster.resource(then).clone_data()?;
+        let clone = self.name(first);
+        let all = match interleave {
+            false => format!(
+                "all instances of {clone}, because interleave=false on {}",
+                self.name(holder)
+            ),
+            true => "only the instance that belongs to it: interleave=true".into(),
+        };
+        Some(("all", Value::from(all)))
     }
 
     fn built_in(
@@ -308,12 +318,12 @@ impl<'s> Explainer<'s> {
         self.constraint_between(a, b)
     }
 
-    fn are_apart(&self, a: ResourceId, b: ResourceId) -> bool {
+    pub(super) fn are_apart(&self, a: ResourceId, b: ResourceId) -> bool {
         a != b && !self.cluster.is_ancestor(a, b) && !self.cluster.is_ancestor(b, a)
     }
 
     /// The group that two resources are members of.
-    fn common_group(&self, a: ResourceId, b: ResourceId) -> Option<String> {
+    pub(super) fn common_group(&self, a: ResourceId, b: ResourceId) -> Option<String> {
         let (a, b) = (self.cluster.resource(a), self.cluster.resource(b));
         let parent = self.cluster.resource(a.parent?);
         (a.parent == b.parent && parent.is_group()).then(|| parent.config_id.to_string())
@@ -355,185 +365,6 @@ impl<'s> Explainer<'s> {
         }
     }
 
-    /// Why an action that is wanted is not possible.
-    pub(super) fn impossible(&self, id: ActionId) -> Option<Statement> {
-        let action = self.cluster.action(id);
-        if let Some(node) = action.node
-            && !self.cluster.node(node).online
-            && let Some(reason) = self.node_problem(node)
-        {
-            let node = self.node_name(node);
-            return Some(self.say(
-                &codes::NODE_UNREACHABLE,
-                vec![("node", node.into()), ("reason", reason.into())],
-            ));
-        }
-        let (resource, task, order) = self.obstacle(id)?;
-        let name = self.name(resource);
-        let verb = participle(&task);
-        let leaf = self.stopped_leaf(resource)?;
-        let (root, chain) = self.root_obstacle(leaf);
-        let reason = self.behind(root, || self.short_reason(root));
-        let reason = reason.unwrap_or_else(|| self.plain(&codes::STATE));
-        let order = order.or_else(|| self.constraint_between(resource, action.resource?));
-        let first = match order.as_ref().map(|order| order.any_of.as_slice()) {
-            Some(any @ [_, _, ..]) => {
-                let names: Vec<String> = any.iter().map(|it| self.cleanup_name(*it)).collect();
-                format!("{} has to be {verb}", names.join(" or "))
-            }
-            _ => match self.enough_first(resource, action.resource) {
-                Some(enough) => enough,
-                None => format!("{name} has to be {verb}"),
-            },
-        };
-        let mut parameters = vec![("first", Value::from(first)), ("reason", reason.into())];
-        if !chain.is_empty() {
-            parameters.push(("chain", chain.into()));
-        }
-        if let Some(own) = action.resource {
-            let via = match (order, self.common_group(own, resource)) {
-                (_, Some(group)) => Some(format!("group {group}")),
-                (Some(order), None) => Some(format!(
-                    "order constraint {}",
-                    self.terms.constraint(&order.id)
-                )),
-                (None, None) => None,
-            };
-            parameters.extend(via.map(|via| ("constraint", Value::from(via))));
-        }
-        Some(self.say(&codes::FIRST_IMPOSSIBLE, parameters))
-    }
-
-    /// That so many instances of a clone have to run before what is not part of it.
-    fn enough_first(&self, first: ResourceId, own: Option<ResourceId>) -> Option<String> {
-        let clone = self.cluster.top(first);
-        let min = self.cluster.resource(clone).meta.text("clone-min");
-        let min = min.and_then(scalar::integer)?;
-        let is_part = own.is_some_and(|own| self.cluster.top(own) == clone);
-        (min > 1 && !is_part).then(|| {
-            let name = self.name(clone);
-            format!("{min} instances of {name} (clone-min) have to be started")
-        })
-    }
-
-    /// What has to be done before an action and is not possible, as it was recorded, or else as the
-    /// links show it; with the constraint on the way.
-    fn obstacle(&self, id: ActionId) -> Option<(ResourceId, Task, Option<super::orders::Order>)> {
-        let action = self.cluster.action(id);
-        let own = action.resource;
-        let recorded = action.reason.as_deref();
-        let recorded = recorded.and_then(|reason| {
-            let named = self.named_in(reason, "unrunnable ");
-            named.or_else(|| self.named_in(reason, "required "))
-        });
-        if let Some((resource, task)) = recorded.filter(|(it, _)| Some(*it) != own) {
-            let order = own.and_then(|own| self.constraint_between(resource, own));
-            return Some((resource, task, order));
-        }
-        let (culprit, order) = self.culprit(id, own, &mut BTreeSet::new())?;
-        let first = self.cluster.action(culprit);
-        Some((first.resource?, first.task.clone(), order))
-    }
-
-    /// What is behind a start that is not possible, down to what has a reason of its own, and what
-    /// is on the way.
-    fn root_obstacle(&self, leaf: ResourceId) -> (ResourceId, Vec<String>) {
-        let (mut root, mut seen, mut chain) = (leaf, vec![leaf], Vec::new());
-        loop {
-            let resource = self.cluster.resource(root);
-            if resource.assigned.is_none() || !resource.managed {
-                break;
-            }
-            let mut starts = resource.actions.iter().copied();
-            let start = starts.find(|start| {
-                let start = self.cluster.action(*start);
-                start.task == Task::Start && !start.runnable
-            });
-            let next = start.and_then(|start| self.obstacle(start));
-            let Some((next, ..)) = next else { break };
-            let Some(leaf) = self.stopped_leaf(next).filter(|leaf| !seen.contains(leaf)) else {
-                break;
-            };
-            chain.push(self.name(next));
-            seen.push(leaf);
-            root = leaf;
-        }
-        (root, chain)
-    }
-
-    /// The part of a resource that explains why it does not run.
-    fn stopped_leaf(&self, id: ResourceId) -> Option<ResourceId> {
-        let leaves = self.cluster.leaves(id);
-        let stopped = |leaf: &&ResourceId| self.cluster.resource(**leaf).assigned.is_none();
-        leaves.iter().find(stopped).or(leaves.first()).copied()
-    }
-
-    /// The action of another resource that is not possible, behind one that waits for it, and the
-    /// constraint on the way.
-    fn culprit(
-        &self,
-        id: ActionId,
-        own: Option<ResourceId>,
-        seen: &mut BTreeSet<ActionId>,
-    ) -> Option<(ActionId, Option<super::orders::Order>)> {
-        if !seen.insert(id) {
-            return None;
-        }
-        let then = self.cluster.action(id);
-        let strict = OrderFlags::GATE
-            | OrderFlags::MIN_GATE
-            | OrderFlags::ONE_WAY
-            | OrderFlags::PULL
-            | OrderFlags::PUSH
-            | OrderFlags::RESTART;
-        for link in then
-            .before
-            .iter()
-            .rev()
-            .filter(|link| link.flags.any(strict))
-        {
-            let first = self.cluster.action(link.first);
-            let resource = first.resource;
-            let primitive = resource.is_some_and(|it| self.cluster.resource(it).is_primitive());
-            if first.runnable && !self.undone_below(first) {
-                continue;
-            }
-            let ends = resource
-                .zip(then.resource)
-                .filter(|(a, b)| self.are_apart(*a, *b));
-            let order = ends.and_then(|(a, b)| self.constraint_between(a, b));
-            let is_other = resource.is_some() && resource != own;
-            if is_other && primitive {
-                return Some((link.first, order));
-            }
-            if let Some((culprit, further)) = self.culprit(link.first, own, seen) {
-                return Some((culprit, order.or(further)));
-            }
-            let above_own = own.zip(resource);
-            let above_own = above_own.is_some_and(|(own, it)| self.cluster.is_ancestor(it, own));
-            if is_other && !above_own {
-                return Some((link.first, order));
-            }
-        }
-        None
-    }
-
-    /// Whether an action of a collective is not possible because those of its parts are not.
-    fn undone_below(&self, action: &Action) -> bool {
-        let Some(resource) = action.resource else {
-            return false;
-        };
-        if self.cluster.resource(resource).is_primitive() {
-            return false;
-        }
-        let leaves = self.cluster.leaves(resource);
-        let task = action.task.folded();
-        task == Task::Start
-            && leaves
-                .iter()
-                .all(|leaf| self.cluster.resource(*leaf).assigned.is_none())
-    }
-
     /// Why it is restarted: what comes first is started, or its definition has changed.
     pub(super) fn why_restarted(
         &self,
@@ -549,6 +380,7 @@ impl<'s> Explainer<'s> {
             return self.recorded(reason);
         };
         let via = self.via(root, id);
+        let instances = self.instances_meant(root, id, false);
         let mut chain: Vec<String> = vec![self.name(id)];
         for _ in 0..self.cluster.resources.len() {
             let leaf = self.cluster.leaves(root).first().copied().unwrap_or(root);
@@ -572,10 +404,21 @@ impl<'s> Explainer<'s> {
         }
         chain.reverse();
         let done = participle(&task);
+        let leaves = self.cluster.leaves(root);
+        let failed = leaves.iter().find(|it| self.cluster.resource(**it).failed);
+        let named = failed.copied().unwrap_or(root);
         let mut parameters = vec![
-            ("root", Value::from(self.name(root))),
+            ("root", Value::from(self.name(named))),
             ("change", done.into()),
         ];
+        if let Some(reason) = failed.and_then(|it| self.behind(*it, || self.short_reason(*it))) {
+            parameters.push(("reason", reason.into()));
+        }
+        if let Some(instances) = instances {
+            let clone = self.name(self.cluster.top(id));
+            parameters.push(("clone", clone.into()));
+            parameters.push(instances);
+        }
         if chain.len() > 1 {
             parameters.push(("chain", chain.join(", then ").into()));
         }
@@ -596,7 +439,7 @@ impl<'s> Explainer<'s> {
     }
 
     /// The resource and the task of a recorded reason "WORD RESOURCE TASK".
-    fn named_in(&self, reason: &str, word: &str) -> Option<(ResourceId, Task)> {
+    pub(super) fn named_in(&self, reason: &str, word: &str) -> Option<(ResourceId, Task)> {
         let rest = reason.strip_prefix(word)?;
         let (name, task) = rest.rsplit_once(' ')?;
         Some((self.cluster.find_resource(name)?, Task::parse(task)))
@@ -612,7 +455,7 @@ impl<'s> Explainer<'s> {
 }
 
 /// What a task does, as a participle.
-fn participle(task: &Task) -> &'static str {
+pub(super) fn participle(task: &Task) -> &'static str {
     match task.folded() {
         Task::Start => "started",
         Task::Stop => "stopped",

@@ -20,6 +20,8 @@ pub struct ClusterOptions {
     pub feature_set: Option<Text>,
     /// `no-quorum-policy` after the checks of §7.3.
     pub no_quorum_policy: QuorumPolicy,
+    /// `no-quorum-policy` as configured: for texts.
+    pub no_quorum_policy_text: Option<Text>,
     /// `shutdown-lock`.
     pub shutdown_lock: bool,
     /// `shutdown-lock-limit` in ms, 0 = unlimited; 0 unless `shutdown_lock`.
@@ -118,6 +120,7 @@ impl Default for ClusterOptions {
             dc_uuid: None,
             feature_set: None,
             no_quorum_policy: QuorumPolicy::Stop,
+            no_quorum_policy_text: None,
             shutdown_lock: false,
             shutdown_lock_limit_ms: 0,
             symmetric: true,

@@ -48,9 +48,10 @@ codes! {
     NODE_UNREACHABLE "node-unreachable": "{node} cannot do it now: {reason}";
         "The node of the action is not online.";
         ""; ""
-    RESTART_AFTER "restart-after": "{root} will be {change}, and what comes after it is restarted[: {chain}][ ({constraint})]";
+    RESTART_AFTER "restart-after": "{root} will be {change}, and what comes after it is restarted[: {chain}][ ({constraint})][ ({all})][: {reason}]";
         "A mandatory order, or a group: when what comes first is started or restarted, what follows is restarted.";
-        ""; ""
+        "[if each instance of {clone} needs only the one beside it: crm_resource --resource {clone} --meta --set-parameter interleave --parameter-value true]";
+        "[if each instance of {clone} needs only the one beside it, set interleave=true for {clone} in the document]"
     DEFINITION_CHANGED "definition-changed": "its definition has changed since it was started, and the change takes a restart";
         "Parameters that its agent cannot reload were changed.";
         ""; ""
@@ -68,6 +69,14 @@ codes! {
     ORDER_OPTIONAL "order-optional": "order constraint {constraint} has kind=Optional and does not hold here: nothing is done with {other}";
         "An optional order holds only if both actions are done anyway.";
         ""; ""
+    ORDER_ONE_WAY_GOES_ON "order-one-way-goes-on": "order constraint {constraint} has symmetrical=false, so it binds starts only: {then} is not stopped because {first} is";
+        "By default an order holds for stops too, the other way round. With symmetrical=false it does not, and a stop of what comes first leaves alone what comes after.";
+        "if {then} has to stop before {first}, remove symmetrical=false from {constraint}";
+        "if {then} has to stop before {first}, remove symmetrical=\"false\" from the document"
+    ORDER_ONE_WAY_WAITS_NOT "order-one-way-waits-not": "order constraint {constraint} has symmetrical=false, so it binds starts only: {first} is stopped without waiting for {then}";
+        "By default an order holds for stops too, the other way round. With symmetrical=false it does not.";
+        "if {then} has to stop before {first}, remove symmetrical=false from {constraint}";
+        "if {then} has to stop before {first}, remove symmetrical=\"false\" from the document"
     NOT_WAITING "not-waiting": "it waits for no other {RESOURCE}, not for {other} either, whose {operation} on {node} is under way: no constraint connects the two";
         "An operation under way delays only what a constraint makes wait for it.";
         ""; ""

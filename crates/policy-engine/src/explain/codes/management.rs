@@ -45,6 +45,10 @@ codes! {
         "A failed stop is answered by fencing. Where fencing is not possible, the resource is blocked until somebody has looked: it could still run.";
         "make sure that it does not run on {node}, then: crm_resource --cleanup --resource {resource} --node {node}; to have this done without you, configure fencing";
         "make sure that it does not run on {node}, then: cpectl cleanup {NAME} {resource} --assembly {node}"
+    BLOCKED_INSTEAD_OF_FENCED "blocked-instead-of-fenced": "its {failure}, so it may still run there, and on-fail=block leaves it alone until an administrator has looked";
+        "The response to a failed stop is fencing, unless the operation has on-fail=block, or the resource does not require fencing.";
+        "make sure that it does not run on {node}, then: crm_resource --cleanup --resource {resource} --node {node}; to have {node} fenced instead, set on-fail=fence for its stop operation";
+        "make sure that it does not run on {node}, then: cpectl cleanup {NAME} {resource} --assembly {node}; to have {node} fenced instead, set on-fail=\"fence\" for its stop operation"
     BLOCKED_BY_FAILURE "blocked-by-failure": "its {failure}, and on-fail=block leaves it alone until an administrator has looked";
         "The operation that failed has `on-fail=block`. The failure does not expire.";
         "mend it on {node}, then: crm_resource --cleanup --resource {resource} --node {node}";
@@ -61,13 +65,13 @@ codes! {
         "A resource that must run once was found active on several nodes. Something else than the cluster has started it, or a node came back with it.";
         "find out what else starts it there (a unit that is enabled, a script, a person): only the {CLUSTER} may";
         "find out what else starts it there (a unit that is enabled, a script, a person): only the {CLUSTER} may"
-    FROZEN_BY_TICKET "frozen-by-ticket": "ticket {ticket} is not granted, and ticket constraint {constraint} has loss-policy=freeze";
+    FROZEN_BY_TICKET "frozen-by-ticket": "ticket {ticket} is {state}, and ticket constraint {constraint} has loss-policy=freeze";
         "A resource that depends on a lost ticket is left as it is.";
-        "grant the ticket: crm_ticket --ticket {ticket} --grant";
+        "[{order}]";
         "cpectl ticket {NAME} {command}"
     TARGET_ROLE_STOPPED "target-role-stopped": "target-role=Stopped is set {origin}";
         "Somebody wants it stopped: the meta attribute `target-role` says so. Of several sets without a score the last one in the configuration counts; what a resource sets itself wins over its group or clone, and that over the defaults.";
-        "set target-role=Started there ({set}), or remove it: crm_resource --resource {owner} --meta --delete-parameter target-role";
+        "set target-role=Started there ({set})[, or remove it: crm_resource --resource {own} --meta --delete-parameter target-role][, or for {override} alone: crm_resource --resource {override} --meta --set-parameter target-role --parameter-value Started]";
         "remove enabled=\"false\" (or target-role) from the document ({set}) and deploy it again"
     TARGET_ROLE_UNPROMOTED "target-role-unpromoted": "target-role=Unpromoted is set {origin}, so it is not promoted";
         "Somebody wants it unpromoted.";
@@ -77,7 +81,7 @@ codes! {
         "The option `stop-all-resources` is on.";
         "set stop-all-resources=false";
         "remove stop-all-resources from the document's crm_config"
-    NO_QUORUM "no-quorum": "the {CLUSTER} has no quorum, and no-quorum-policy={policy} allows nothing to run without it";
+    NO_QUORUM "no-quorum": "the {CLUSTER} has no quorum, and no-quorum-policy={policy}[, which {acts},] allows nothing to run without it";
         "This part of the cluster cannot know whether another part runs the same resources, so it stops its own.";
         "bring back enough {NODES}; two-node clusters need two_node in corosync.conf";
         "remove no-quorum-policy from the document's crm_config"
@@ -86,20 +90,20 @@ codes! {
         "bring back enough {NODES}";
         "remove no-quorum-policy from the document's crm_config"
     NO_QUORUM_DEMOTE "no-quorum-demote": "the {CLUSTER} has no quorum, and no-quorum-policy=demote allows nothing to be promoted without it";
-        "What is promoted is demoted, everything else goes on.";
+        "What is promoted is demoted and goes on unpromoted. What cannot be promoted is stopped.";
         "bring back enough {NODES}";
         "remove no-quorum-policy from the document's crm_config"
     NO_QUORUM_FENCE "no-quorum-fence": "the {CLUSTER} has no quorum, and no-quorum-policy={policy} fences its {NODES}";
         "The nodes of a part without quorum are fenced.";
         "bring back enough {NODES}";
         "remove no-quorum-policy from the document's crm_config"
-    NO_QUORUM_NO_FENCING "no-quorum-no-fencing": "the {CLUSTER} has no quorum, so it neither fences {node}, where this may still run, nor starts it elsewhere (no-quorum-policy={policy})";
+    NO_QUORUM_NO_FENCING "no-quorum-no-fencing": "the {CLUSTER} has no quorum, so it neither fences {node}, where this may still run, nor starts it elsewhere (no-quorum-policy={policy}[, which {acts}])";
         "A lost node must be fenced before its resources start elsewhere, and a part of the cluster without quorum must not fence.";
         "bring back enough {NODES}, or if {node} is certainly down: stonith_admin --confirm {node}";
         "if {node} is certainly down: cpectl confirm-fenced {NAME} {node}"
-    TICKET_MISSING "ticket-missing": "ticket {ticket} is {state}: ticket constraint {constraint} does not let it run";
+    TICKET_MISSING "ticket-missing": "ticket {ticket} is {state}: ticket constraint {constraint} does not let it run[, and {loss} fences the {NODE} where it runs]";
         "A ticket constraint lets a resource run only while its ticket is granted to this site.";
-        "crm_ticket --ticket {ticket} --grant (or --activate, if it is in standby)";
+        "[{order}]";
         "cpectl ticket {NAME} {command}"
     UNCHANGED_UNMANAGED "unmanaged-found-stopped": "{operation} found it not running on {node}[ at {time}], and since it is not managed, that counts as stopped and not as a failure";
         "A resource that is not managed may be stopped by hand.";

@@ -6,6 +6,9 @@ codes! {
     NODE_ONLINE "node-online": "{node} is online and takes {RESOURCES}";
         "All is well with the node.";
         ""; ""
+    NODE_GUEST_TO_COME "node-guest-to-come": "{node} is not up yet: it takes {RESOURCES} once {guest} runs on {place} and is connected to";
+        "A guest is a node while it runs and its connection is made.";
+        ""; ""
     NODE_OFFLINE "node-offline": "{node} is offline";
         "The node is down, or not a member.";
         "start the cluster services on {node}";
@@ -80,7 +83,7 @@ codes! {
         ""; ""
     FENCE_TICKET "fence-ticket": "[ticket {ticket}, which {resource} needs, is {state}, and ]the loss-policy of ticket constraint[ {constraint}] is fence";
         "A dead man's switch: what needed the ticket must be gone at once, whatever it takes.";
-        "[crm_ticket --ticket {ticket} --grant]";
+        "[{order}]";
         "[cpectl ticket {NAME} {command}]"
     FENCE_STOP "fence-stop": "something has to be stopped there, and the {NODE} cannot do it";
         "A stop cannot be executed, so fencing does it.";
@@ -92,8 +95,8 @@ codes! {
         "A resource that requires unfencing is to be started there.";
         ""; ""
     UNFENCE_FIRST "unfence-first": "{resource} requires unfencing: a {NODE} must be let in by the fencing device (\"on\") before it starts there";
-        "A fencing device with provides=unfencing, such as fence_scsi, locks nodes out of disks or switches. They are let in again by unfencing, which happens when they start and before the first resource that requires it. The resources show as stopped until then.";
-        "if the unfencing fails, look at the log of the fencing device: its keys, disks and pcmk_host_map";
+        "A fencing device with provides=unfencing, such as fence_brocade, locks nodes out of the ports of a switch. They are let in again by unfencing, which happens when they start and before the first resource that requires it. The resources show as stopped until then.";
+        "if the unfencing fails, look at the log of the fencing device: its address, its ports and pcmk_host_map";
         ""
     UNFENCE_CHANGED "unfence-changed": "the definition of a fencing device has changed";
         "Unfencing is done again with the new parameters.";
@@ -107,7 +110,7 @@ codes! {
     ATTENTION "attention": "{count} of {all} {RESOURCES} and {node_count} of {node_all} {NODES} are not as they should be";
         "What follows says which and why.";
         ""; ""
-    WITHOUT_QUORUM "without-quorum": "the {CLUSTER} has no quorum (no-quorum-policy={policy})";
+    WITHOUT_QUORUM "without-quorum": "the {CLUSTER} has no quorum (no-quorum-policy={policy}[, which {acts}])";
         "Fewer than half of the nodes are members.";
         "bring back enough {NODES}";
         ""

@@ -9,6 +9,9 @@ codes! {
     AT "at": "{nodes}: {reason}";
         "A reason that holds on these nodes.";
         ""; ""
+    OF_PART "of-part": "{name}: {reason}";
+        "The reason of one instance or member.";
+        ""; ""
     NO_NODES "no-nodes": "there is no {NODE} that could run it";
         "Not one node is a candidate.";
         ""; ""
@@ -21,7 +24,7 @@ codes! {
     BEST "best": "{node} is better for it than {other} ({score} against {other_score}): {reason}";
         "Of the usable nodes the one with the highest score is taken. What decides most is named.";
         ""; ""
-    EQUAL_STAYS "equal-stays": "no {NODE} is better than the one it is on";
+    EQUAL_STAYS "equal-stays": "no {NODE} is better than the one it is on[: {speaks}; as much speaks for {other}: {against}]";
         "Equal positive scores leave a resource where it is.";
         ""; ""
     EQUAL_FEWEST "equal-fewest": "the scores are equal ({score} each), and the fewest {RESOURCES} are assigned to {node} so far";
@@ -67,8 +70,11 @@ codes! {
     GROUP_STICKINESS "group-stickiness": "the other members of group {group} stay there ({member} and what follows it)";
         "What the later members of a group prefer, such as their stickiness, counts for the first one.";
         ""; ""
-    LOCATION "location": "location constraint {constraint} {effect} {node} (score {score})[: {rule}]";
+    LOCATION "location": "location constraint {constraint} {effect} {node} (score {score})[, and it is not looked for there ({discovery})][: {rule}]";
         "A location constraint of the configuration prefers, avoids or forbids the node.";
+        ""; ""
+    LOCATION_NOT_NOW "location-not-now": "location constraint {constraint} does not count now: {rule}";
+        "A rule with a date counts only at the times that it asks for. It is looked at again when the time comes.";
         ""; ""
     PINNED "pinned": "the {RESOURCE} is written inside {node} in the document, so it runs nowhere else";
         "A service inside an `<assembly>` of a deployment document belongs there alone.";
@@ -90,7 +96,7 @@ codes! {
         "Node health: attributes whose names begin with `#health`, which agents set.";
         "mend what the attribute is about; it is set back by its agent, or: attrd_updater --node {node} --name NAME --update green";
         "mend what the attribute is about; its agent in {node} sets it back"
-    COLOCATION "colocation": "colocation {constraint} wants it where {primary} is[ {role}][ (the same {attribute})]: on {places}[ (score {score})]";
+    COLOCATION "colocation": "colocation {constraint} wants it where {primary} is[ {role}][ (the same {attribute})]: on {places}[ (score {score})][; {primary} is not on {node}: {missing}]";
         "It must be, or rather be, where another resource is. A role means only nodes where an instance has that role; a node attribute means all nodes with the same value.";
         ""; ""
     COLOCATION_NO_PRIMARY "colocation-no-primary": "colocation {constraint} wants it where {primary} is[ {role}], which is nowhere[: {reason}]";
@@ -105,6 +111,10 @@ codes! {
     FOLLOWER_STOPPED "follower-stopped": "{dependent}, which is to be with it (colocation {constraint}), has no {NODE}: a colocation binds {dependent} and not {name}";
         "In a colocation the dependent (rsc) follows the primary (with-rsc). If the dependent can run nowhere, the primary goes on; the other way round the dependent stops.";
         ""; ""
+    NOT_CRITICAL "not-critical": "critical=false is set for {name}, so {other} stays where it is and does not move for its sake";
+        "By default what a resource is bound to moves with it when it has failed too often. With critical=false, or influence=false on the colocation, it does not.";
+        "if {other} should move with it, set critical=true for {name}";
+        "if {other} should move with it, remove critical=false of {name} from the document"
     GROUP_FOLLOWS "group-follows": "it goes where {member} goes, the member before it in group {group}[: {reason}]";
         "The members of a group are together, and the later ones go where the earlier ones are.";
         ""; ""
@@ -143,6 +153,12 @@ codes! {
         ""; ""
     CONTAINER "container": "built-in rules for containers, guests and remote {NODES} decide there";
         "A connection, an address or a container has a place of its own.";
+        ""; ""
+    GOES_WITH_GUEST "goes-with-guest": "it goes where {guest} runs: on {node}";
+        "The connection to a guest is made on the node that runs the guest.";
+        ""; ""
+    GUEST_STOPPED "guest-stopped": "{guest}, the guest that it connects to, does not run[: {reason}]";
+        "A guest can be connected to only while it runs.";
         ""; ""
     CAPACITY "capacity": "there is not enough {kind} on {node}: it needs {needed}[ together with what must be with it ({together})], {free} of {capacity} are free[, the rest is taken by {takers}]";
         "placement-strategy takes capacities into account. Resources with a higher priority are placed first, and then those that run already.";

@@ -22,8 +22,12 @@ codes! {
     OTHERS_COME_FIRST "promotion-others-come-first": "{other} has the same promotion score, {score}, and comes first; no more may be promoted (promoted-max)";
         "Of equal scores the instance that is promoted already comes first, then the one with the better place, then the first by name.";
         ""; ""
+    PROMOTES_NONE "promotes-none": "{clone} may have no promoted instance (promoted-max=0), although its promotion score is {score}";
+        "`promoted-max` says how many instances may be promoted at a time.";
+        "set promoted-max of {clone} to 1 or more: crm_resource --resource {clone} --meta --set-parameter promoted-max --parameter-value 1";
+        "set promoted-max of {clone} to 1 or more in the document"
     PROMOTION_IMPOSSIBLE "promotion-impossible": "its {NODE} or the {CLUSTER} does not allow a promotion now, although its promotion score is {score}";
-        "No quorum, or a node that is not available.";
+        "A rule without a name of its own.";
         ""; ""
     PART_AGENT "promotion-agent": "{score} from its agent (node attribute {attribute})";
         "The resource agent sets a promotion score with crm_attribute or crm_master.";
@@ -48,6 +52,6 @@ codes! {
         ""; ""
     PART_TICKET "promotion-ticket": "{score} because ticket {ticket}, which the promoted role needs, is {state}";
         "A ticket constraint with role Promoted.";
-        "crm_ticket --ticket {ticket} --grant (or --activate, if it is in standby)";
+        "[{order}]";
         "cpectl ticket {NAME} {command}"
 }
