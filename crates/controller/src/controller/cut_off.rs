@@ -7,6 +7,8 @@
 //! is asked, and one that answers in such a boot, whatever has become of its assembly or of the DPE
 //! since, is restarted.
 
+use std::collections::BTreeSet;
+
 use super::Controller;
 use crate::machines::assembly::Assembly;
 use crate::vocabulary::{AssemblyId, Fencing, Time};
@@ -19,9 +21,13 @@ impl Controller {
     /// A device is about to be asked to cut its guest off, in the boot in which it was heard last.
     pub(super) fn note_cut(&mut self, name: &AssemblyId) {
         let boot_id = self.store.assembly(name).boot_id;
-        if !boot_id.is_empty() && !self.store.deployment().cut_boots.has(&boot_id) {
-            self.store.deployment_mut().cut_boots.add(boot_id);
+        if boot_id.is_empty() || self.store.deployment().cut_boots.has(&boot_id) {
+            return;
         }
+        let facts = self.store.assemblies().values();
+        let last: BTreeSet<String> = facts.map(|facts| facts.boot_id.clone()).collect();
+        let boots = &mut self.store.deployment_mut().cut_boots;
+        boots.add(boot_id, |own| last.contains(own));
     }
 
     /// Its guest is cut off and runs on: what runs there ends with its lease.
