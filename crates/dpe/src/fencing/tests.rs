@@ -442,15 +442,64 @@ async fn a_kill_that_failed_is_told_if_the_unit_does_not_stop() {
 
 /// Lets web1 in with the fake agent, within three seconds.
 async fn let_in(gate: &Gate, ends: tokio::sync::watch::Receiver<bool>) -> Result<(), String> {
-    let mut used = use_of("web1", "fence_fake", &[], &BTreeSet::new());
-    used.device.unfences = true;
+    let_in_by(gate, vec![unfencing()], ends).await
+}
+
+async fn let_in_by(
+    gate: &Gate,
+    devices: Vec<DeviceUse>,
+    ends: tokio::sync::watch::Receiver<bool>,
+) -> Result<(), String> {
     let request = UnfenceRequest {
         assembly: "web1".into(),
         attempt: 1,
-        devices: vec![used],
+        devices,
         timeout_ms: 3_000,
     };
     unfence(gate, &request, ends).await
+}
+
+fn unfencing() -> DeviceUse {
+    let mut used = use_of("web1", "fence_fake", &[], &BTreeSet::new());
+    used.device.unfences = true;
+    used
+}
+
+/// One that says for whom it is.
+fn listing(port: &str) -> DeviceUse {
+    let mut used = unfencing();
+    used.device.id = format!("by-{port}");
+    used.device.check = HostCheck::List;
+    used.device.list = Command {
+        action: "list".to_owned(),
+        ..used.device.status.clone()
+    };
+    port.clone_into(&mut used.port);
+    used
+}
+
+#[tokio::test]
+async fn a_device_that_is_for_others_lets_in_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = fake(
+        folder.path(),
+        &format!("{METADATA}\nlist) echo web1 ;;\non) exit 0 ;;"),
+    );
+    let mut letting_in = LettingIn::default();
+    let both = vec![listing("other"), listing("web1")];
+    let_in_by(&gate, both, letting_in.begin(1)).await.unwrap();
+    let done = told(folder.path());
+    let asked = done.iter().filter(|action| *action == "on");
+    assert_eq!(asked.count(), 1, "only the one that is for it");
+    // If all are for others, nobody has let it in.
+    let none = vec![listing("other"), listing("another")];
+    let error = let_in_by(&gate, none, letting_in.begin(2))
+        .await
+        .unwrap_err();
+    assert!(
+        error.contains("no device that unfences is for it (by-other: it is not for web1: it does not list \"other\"; by-another: "),
+        "{error}"
+    );
 }
 
 #[tokio::test]

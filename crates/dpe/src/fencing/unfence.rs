@@ -36,19 +36,29 @@ impl LettingIn {
     }
 }
 
-/// Lets an assembly in: `Ok` only if each device that is for it has said so. All are asked, also
-/// after one that has failed. When this is over, nothing of it is left.
+/// Lets an assembly in: `Ok` only if each device that is for it has said so, and there is one. All
+/// are asked, also after one that has failed. When this is over, nothing of it is left.
+///
+/// Where a device has to be asked whom it is for, the document does not say so, and nobody can know
+/// that a guest which no device lets in has its disks.
 pub(crate) async fn unfence(
     gate: &Gate,
     request: &UnfenceRequest,
     ends: watch::Receiver<bool>,
 ) -> Result<(), String> {
     let until = Instant::now() + Duration::from_millis(request.timeout_ms.into());
-    let mut failed = Vec::new();
+    let (mut failed, mut others, mut done) = (Vec::new(), Vec::new(), 0);
     for used in &request.devices {
         let mut ends = ends.clone();
-        if let Err(error) = let_in(gate, used, until, &mut ends).await {
-            failed.push(format!("{}: {error:#}", used.device.id));
+        match let_in(gate, used, until, &mut ends).await {
+            Ok(()) => done += 1,
+            Err(error) => {
+                let list = match error.is::<NotForIt>() {
+                    true => &mut others,
+                    false => &mut failed,
+                };
+                list.push(format!("{}: {error:#}", used.device.id));
+            }
         }
         if *ends.borrow() {
             break;
@@ -56,6 +66,11 @@ pub(crate) async fn unfence(
     }
     match failed.is_empty() {
         true if *ends.borrow() => Err(ENDED.to_owned()),
+        true if done == 0 => Err(format!(
+            "no device that unfences is for it ({}): have one of them list it, name the assemblies of each with pcmk_host_list or \
+             pcmk_host_map, or give what needs no unfencing requires=\"fencing\"",
+            others.join("; ")
+        )),
         true => Ok(()),
         false => Err(failed.join("; ")),
     }
@@ -75,10 +90,7 @@ async fn let_in(
         found = Ready::new(gate, used) => found,
         why = over(until, ends) => bail!(why),
     };
-    let ready = match found {
-        Err(error) if error.is::<NotForIt>() => return Ok(()),
-        found => found?,
-    };
+    let ready = found?;
     let (agent, on) = (&used.device.agent, &used.device.on);
     if ready.known.runs_in_host(&on.action) {
         bail!(
