@@ -27,6 +27,12 @@ impl World {
                     SimEvent::Fault(Fault::BreakDevice(DEVICES.len(), for_us)),
                 );
             }
+            for _ in 0..2 {
+                let at_us = random.between(0, self.faults_until_us);
+                let for_us = random.between(10 * SECOND, 120 * SECOND);
+                let guest = random.index(self.guests.len());
+                self.at(at_us, SimEvent::Fault(Fault::BreakPort(guest, for_us)));
+            }
         }
         if random.percent(50) {
             let at_us = random.between(2 * SECOND, self.faults_until_us);

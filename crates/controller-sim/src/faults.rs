@@ -42,6 +42,9 @@ pub enum Fault {
     LieDevices(u64),
     /// A device of the configuration is broken for a while: it says so, and switches nothing.
     BreakDevice(usize, u64),
+    /// The device that lets guests in cannot do so for one of them for a while: the port of its
+    /// switch is broken.
+    BreakPort(usize, u64),
     /// The DPE dies when the next level of devices has failed.
     DieBetweenLevels,
     /// The event log is away.
@@ -153,6 +156,7 @@ kinds! {
     RefuseStop "refuse-stop"
     BadDevices "bad-devices"
     BreakDevice "break-device"
+    BreakPort "break-port"
     DieBetweenLevels "die-between-levels"
     LogAway "log-away"
     SlowDisk "slow-disk"
@@ -217,7 +221,7 @@ impl Kind {
 
 impl Kind {
     /// Those of fencing devices in `<configuration>`. Only seeds that have some have them.
-    pub const DEVICES: [Kind; 2] = [Kind::BreakDevice, Kind::DieBetweenLevels];
+    pub const DEVICES: [Kind; 3] = [Kind::BreakDevice, Kind::BreakPort, Kind::DieBetweenLevels];
 
     /// Those that can be asked for in every seed.
     pub fn selectable() -> impl Iterator<Item = Kind> {
@@ -253,6 +257,7 @@ impl Fault {
             Fault::BadDevices(_) => Kind::BadDevices,
             Fault::LieDevices(_) => Kind::LieDevices,
             Fault::BreakDevice(..) => Kind::BreakDevice,
+            Fault::BreakPort(..) => Kind::BreakPort,
             Fault::DieBetweenLevels => Kind::DieBetweenLevels,
             Fault::LogAway(_) => Kind::LogAway,
             Fault::SlowDisk(_) => Kind::SlowDisk,

@@ -11,6 +11,8 @@ pub(crate) struct Gate {
     pub letting_in: BTreeMap<(u64, u64), LettingIn>,
     /// By guest: when the device acts that was asked to make it safe, µs.
     pub cuts_at_us: BTreeMap<usize, u64>,
+    /// By guest: until when its port cannot be opened, µs.
+    pub broken_until_us: BTreeMap<usize, u64>,
 }
 
 /// A guest is being let in.
@@ -26,6 +28,12 @@ impl Gate {
     /// Some device may still let that guest in.
     pub(crate) fn may_let_in(&self, guest: usize) -> bool {
         self.letting_in.values().any(|own| own.guest == guest)
+    }
+
+    /// No device can let that guest in.
+    pub(crate) fn is_broken(&self, guest: usize, now_us: u64) -> bool {
+        let until_us = self.broken_until_us.get(&guest);
+        until_us.is_some_and(|until_us| *until_us > now_us)
     }
 
     /// Some device is about to make that guest safe.

@@ -134,6 +134,11 @@ impl World {
             Fault::BadDevices(for_us) => self.devices_bad_until_us = until(for_us),
             Fault::LieDevices(for_us) => self.devices_lie_until_us = until(for_us),
             Fault::BreakDevice(device, for_us) => self.break_device(device, for_us),
+            Fault::BreakPort(guest, for_us) => {
+                self.gate
+                    .broken_until_us
+                    .insert(guest, self.now_us + for_us);
+            }
             Fault::DieBetweenLevels => self.dies_between_levels = true,
             Fault::LogAway(for_us) => self.log_away_until_us = until(for_us),
             Fault::SlowDisk(for_us) => self.shell.slow_disk_until_us = until(for_us),
@@ -207,6 +212,7 @@ impl World {
         (self.devices_bad_until_us, self.log_away_until_us) = (0, 0);
         self.devices_lie_until_us = 0;
         (self.devices_broken_until_us, self.dies_between_levels) = Default::default();
+        self.gate.broken_until_us.clear();
         self.shell.slow_disk_until_us = 0;
         self.shell.dies_after = None;
         for guest in 0..self.guests.len() {

@@ -54,8 +54,16 @@ impl World {
             given => given,
         };
         let bad = self.devices_bad_until_us > self.now_us;
-        let result = match (self.is_broken(FABRIC), bad && self.random.percent(50)) {
-            (true, _) => Err(format!("{FABRIC} is broken")),
+        let broken = match (
+            self.is_broken(FABRIC),
+            self.gate.is_broken(guest, self.now_us),
+        ) {
+            (true, _) => Some(format!("{FABRIC} is broken")),
+            (_, true) => Some("its port is broken".to_owned()),
+            _ => None,
+        };
+        let result = match (broken, bad && self.random.percent(50)) {
+            (Some(why), _) => Err(why),
             // It hangs: what it was asked for may come at the very end.
             (_, true) => {
                 let limit = u64::from(timeout_ms) * MS;

@@ -67,6 +67,7 @@ impl World {
             Kind::Recreate => Fault::Recreate(index, long),
             Kind::Maintain => Fault::Maintain(long),
             Kind::BreakDevice => Fault::BreakDevice(index % DEVICES.len(), long),
+            Kind::BreakPort => Fault::BreakPort(index, long),
             Kind::DieBetweenLevels => Fault::DieBetweenLevels,
             Kind::LieDevices => Fault::LieDevices(long),
             _ => self.some_fault(),

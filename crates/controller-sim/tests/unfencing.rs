@@ -82,6 +82,85 @@ fn nothing_starts_where_a_device_cannot_let_in_and_the_status_says_why() {
     assert_eq!(reason(&world, "node1"), "");
 }
 
+/// Three assemblies, the port of the last of which is broken.
+fn with_a_broken_port() -> World {
+    let mut scenario = Scenario::plain(3, 2, Mode::Devices);
+    scenario.cut_off(false);
+    let mut world = calm(scenario);
+    world.inject(Fault::BreakPort(2, 600 * SECOND));
+    world
+}
+
+#[test]
+fn one_that_no_device_lets_in_does_not_hold_the_others_up() {
+    let mut world = with_a_broken_port();
+    world.run_for(30);
+    for service in ["service1", "service2"] {
+        assert_eq!(world.runs_in(service).len(), 1, "{service}");
+        assert_ne!(world.runs_in(service)[0], "node3");
+    }
+    let told = reason(&world, "node3");
+    assert!(told.ends_with("the last: its port is broken"), "{told}");
+    // And a failover among the others.
+    let lost = home(&world);
+    world.inject(Fault::PowerCut(world.guest(&lost)));
+    world.run_for(20);
+    assert_eq!(
+        world.runs_in("service1").len(),
+        1,
+        "{}",
+        world.trace.join("\n")
+    );
+    assert_ne!(home(&world), lost);
+    let told = reason(&world, "node3");
+    assert!(told.contains("waits to be unfenced"), "it is tried: {told}");
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
+}
+
+#[test]
+fn one_that_was_not_let_in_is_used_as_soon_as_it_is() {
+    let mut world = with_a_broken_port();
+    world.run_for(30);
+    world.inject(Fault::BreakPort(2, 0));
+    // The longest pause by then is that after the fifth attempt.
+    world.run_for(60);
+    assert_eq!(reason(&world, "node3"), "");
+    assert!(world.guests[2].let_in);
+    for lost in [0, 1] {
+        world.inject(Fault::BreakDevice(SWITCH, 0));
+        world.inject(Fault::PowerCut(lost));
+    }
+    world.run_for(8);
+    assert_eq!(logged(&world, "assembly.unfencing-succeeded node3"), 1);
+    world.run_for(60);
+    expect_well(&world);
+}
+
+#[test]
+fn another_dpe_finds_out_too_that_one_is_not_let_in() {
+    let mut world = with_a_broken_port();
+    world.run_for(30);
+    world.inject(Fault::KillDpe);
+    world.run_for(10);
+    let lost = home(&world);
+    world.inject(Fault::PowerCut(world.guest(&lost)));
+    world.run_for(40);
+    assert_eq!(world.runs_in("service1").len(), 1);
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
+}
+
+#[test]
+fn what_runs_in_one_that_is_not_let_in_again_is_not_started_elsewhere_beside_it() {
+    // It runs there since it was let in; then its document names another device.
+    let mut world = at_rest(scenario(false));
+    let home = world.guest(&home(&world));
+    world.inject(Fault::BreakPort(home, 60 * SECOND));
+    world.inject(Fault::KillDpe);
+    world.run_for(60);
+    assert_eq!(world.runs_in("service1"), [world.guests[home].name.clone()]);
+    expect_well(&world);
+}
+
 /// A guest is restarted by order while a device lets it in, which takes long.
 fn fenced_while_it_is_let_in(mutant: Option<Mutant>) -> World {
     let options = Options {

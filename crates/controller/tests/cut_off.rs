@@ -39,6 +39,8 @@ struct World {
     /// Why guests were asked to restart.
     restarts: Vec<String>,
     let_in: u32,
+    /// How often that was to be ended.
+    ended: u32,
     /// Attempts to let in of which the test tells what came.
     held: Option<Vec<UnfenceRequest>>,
 }
@@ -57,6 +59,7 @@ impl World {
             leases: Vec::new(),
             restarts: Vec::new(),
             let_in: 0,
+            ended: 0,
             held: None,
         };
         world.load(document("unfencing", "fence_brocade"));
@@ -120,6 +123,10 @@ impl World {
                 }
                 Effect::Connect(connect) => {
                     self.leases.push(connect.lease_ms);
+                    continue;
+                }
+                Effect::EndUnfencing { .. } => {
+                    self.ended += 1;
                     continue;
                 }
                 Effect::Restart { reason, .. } => {
@@ -234,4 +241,84 @@ fn a_guest_is_let_in_in_another_boot_only() {
     let let_in = attempts.iter().filter(|own| own.unfences);
     let results: Vec<FencingResult> = let_in.map(|own| own.result).collect();
     assert_eq!(results, [FencingResult::Succeeded; 2]);
+}
+
+/// Its guest has booted, and the document names another address while a device lets it in; until
+/// it is lost where it was.
+fn moved_while_it_is_let_in() -> (World, UnfenceRequest) {
+    let mut world = World::new();
+    world.succeed();
+    world.now.boottime_us += 60_000_000;
+    world.give(Input::Tick);
+    world.held = Some(Vec::new());
+    world.answer("second");
+    world.answer("second");
+    let request = world.held.as_mut().unwrap().remove(0);
+    world.load(document("unfencing", "fence_brocade").replace("unix:/run/a", "unix:/run/b"));
+    assert_eq!(
+        world.ended, 1,
+        "who has the port next is not to be let in by that"
+    );
+    for _ in 0..30 {
+        world.now.boottime_us += 1_000_000;
+        world.give(Input::Tick);
+    }
+    (world, request)
+}
+
+fn was_ended(request: UnfenceRequest) -> Input {
+    Input::UnfencingResult {
+        assembly: request.assembly,
+        attempt: request.attempt,
+        result: Err("it was ended".to_owned()),
+    }
+}
+
+#[test]
+fn the_fencing_of_a_former_life_waits_for_what_was_to_let_it_in() {
+    let (mut world, request) = moved_while_it_is_let_in();
+    let former = world.controller.status(world.now).assemblies.remove(1);
+    assert_eq!(former.name, "a~1");
+    let waits = former
+        .reason
+        .contains("waiting for the end of its unfencing");
+    assert!(waits, "{}", former.reason);
+    assert_eq!(world.fenced.len(), 1);
+    // The result names it as it was asked for.
+    world.give(was_ended(request));
+    assert_eq!(world.fenced.len(), 2);
+}
+
+#[test]
+fn a_guest_that_is_found_at_its_new_address_is_let_in_when_the_old_attempt_has_ended() {
+    let (mut world, request) = moved_while_it_is_let_in();
+    world.answer("second");
+    assert_eq!(world.controller.status(world.now).assemblies.len(), 1);
+    assert_eq!(world.let_in, 2, "the old one has not ended");
+    world.give(was_ended(request));
+    assert_eq!(world.let_in, 3);
+}
+
+#[test]
+fn a_status_speaks_of_several_devices_as_of_several() {
+    let mut world = World::new();
+    let one = document("unfencing", "fence_brocade");
+    let device = &one[one.find("<primitive").unwrap()..one.find("</resources>").unwrap()];
+    let other = device
+        .replace("\"d\"", "\"e\"")
+        .replace("id=\"", "id=\"other-");
+    let other = other.replace("other-e", "e");
+    world.load(one.replace("</resources>", &format!("{other}</resources>")));
+    world.succeed();
+    world.now.boottime_us += 60_000_000;
+    world.give(Input::Tick);
+    world.answer("first");
+    let (_, reason) = world.state();
+    let told = "d, e were asked to cut it off, and do not let it in before that";
+    assert!(reason.contains("has to boot"), "{reason}");
+    let texts = world.controller.not_let_in(world.now);
+    assert!(
+        texts.iter().any(|(_, text)| text.contains(told)),
+        "{texts:?} {reason}"
+    );
 }

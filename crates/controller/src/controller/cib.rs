@@ -82,6 +82,8 @@ pub(crate) struct Input<'a> {
     /// Its resources that run in one assembly or nowhere.
     pub pins: &'a [(String, AssemblyId)],
     pub nodes: Vec<Node<'a>>,
+    /// What is known not to run in an assembly, and cannot start there: nobody lets it in.
+    pub kept_out: Vec<(AssemblyId, ServiceId)>,
     /// By assembly and resource.
     pub failures: &'a BTreeMap<(AssemblyId, String), FailureFacts>,
     /// What may migrate live may do so now.
@@ -176,6 +178,16 @@ pub(super) fn configuration<'a>(input: &'a Input<'_>) -> Cow<'a, str> {
                 .attribute("resource-discovery", "exclusive")
                 .close();
         }
+    }
+    for (name, resource) in &input.kept_out {
+        looked_for
+            .open("rsc_location")
+            .attribute("id", &format!("not-let-in.{resource}.{name}"))
+            .attribute("rsc", resource.as_str())
+            .attribute("node", name.as_str())
+            .attribute("score", "-INFINITY")
+            .attribute("resource-discovery", "never")
+            .close();
     }
     let mut text = Cow::Borrowed(&*input.configuration);
     append(&mut text, "nodes", &retired.finish());

@@ -82,6 +82,7 @@ impl Controller {
             followed: Followed::by(spec),
             pins: &spec.pins,
             nodes,
+            kept_out: self.all_kept_out(spec),
             failures: self.store.failures(),
             live_migration: !self.deciding.is_deadlocked(),
             host_time_zone: self.deciding.host_time_zone(),

@@ -418,7 +418,8 @@ impl Controller {
         attempt: u64,
         result: Result<(), String>,
     ) {
-        if let Some(assembly) = self.assemblies.get_mut(name) {
+        // It may have another name since.
+        for assembly in self.assemblies.values_mut() {
             let own = assembly.unfencing_mut();
             own.device_ended(attempt, now.boottime_us, result.is_ok());
         }

@@ -61,6 +61,8 @@ impl Controller {
             self.assemblies.insert(id.clone(), former);
         }
         self.actions_lost(name, reason);
+        // What lets it in would let in whoever has that port next.
+        self.end_unfencing(self.outlook.last_time(), &id);
         self.connect(&id);
         self.world_changed(&format!("{reason}: assembly {name} was {id} until now"));
         Some(id)
@@ -76,6 +78,8 @@ impl Controller {
             standby: facts.standby,
             maintenance: facts.maintenance,
             in_doubt: facts.in_doubt,
+            // Who has the name next may have the same port.
+            unfencing: facts.unfencing,
             ..AssemblyFacts::default()
         };
         *self.store.assembly_mut(&id) = AssemblyFacts {
@@ -347,9 +351,10 @@ impl Controller {
             .collect();
         for other in former {
             let old = self.store.assembly(&other);
+            self.end_unfencing(self.outlook.last_time(), &other);
             let former = self.assemblies.remove(&other);
             if let (Some(own), Some(former)) = (self.assemblies.get_mut(name), former) {
-                own.join(&former);
+                own.join(former);
             }
             let facts = self.store.assembly_mut(name);
             facts.lease_ms = facts.lease_ms.max(old.lease_ms);
@@ -357,6 +362,7 @@ impl Controller {
             facts.in_doubt |= old.in_doubt;
             facts.unseen.extend(old.unseen);
             facts.unleased |= old.unleased;
+            facts.unfencing |= old.unfencing;
             facts.boot_id = old.boot_id;
             facts.arrivals.join(old.arrivals);
             self.rename_source(&other, name);

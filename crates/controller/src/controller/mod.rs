@@ -20,6 +20,7 @@ mod hand_over;
 mod in_use;
 mod incarnations;
 mod initiate;
+mod kept_out;
 mod leases;
 mod leaving;
 mod liveness;

@@ -261,6 +261,9 @@ impl Controller {
     /// ours is there; they come first, since the new ones wait for their addresses.
     fn adopt(&mut self, now: Time, spec: Spec) {
         let before = self.document.replace(spec.clone());
+        for assembly in self.assemblies.values_mut() {
+            assembly.unfencing_mut().reconsider();
+        }
         for (name, assembly) in &spec.assemblies {
             let former = self.assemblies.get(name);
             if former.is_some_and(|former| Self::is_another_guest(former.spec(), assembly)) {

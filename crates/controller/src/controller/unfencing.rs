@@ -63,12 +63,13 @@ impl Controller {
             work: Work::Unfence(digests),
         };
         self.execution.start(index, run);
+        self.still_kept_out(name, index);
         self.age_unfencing_of(now, name);
     }
 
     /// Begins what is wanted and may begin, and gives up what has no end.
     pub(crate) fn age_unfencing(&mut self, now: Time) {
-        let is_idle = |own: &Assembly| own.unfencing().deadline_us().is_none();
+        let is_idle = |own: &Assembly| own.unfencing().is_idle();
         let waits = self
             .execution
             .runs()
@@ -88,6 +89,7 @@ impl Controller {
 
     fn age_unfencing_of(&mut self, now: Time, name: &AssemblyId) {
         let wanted = self.execution.unfencing_of(name).cloned();
+        let wanted = wanted.or_else(|| self.wants_in(name));
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -163,10 +165,14 @@ impl Controller {
     pub(crate) fn unfencing_result(
         &mut self,
         now: Time,
-        name: &AssemblyId,
+        asked_as: &AssemblyId,
         attempt: u64,
         result: Result<(), String>,
     ) {
+        // It may have another name since.
+        let mut all = self.assemblies.iter();
+        let renamed = all.find(|(_, own)| own.unfencing().has(attempt));
+        let name = &renamed.map_or(asked_as, |(name, _)| name).clone();
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -174,19 +180,24 @@ impl Controller {
             return;
         };
         let counts = counts.filter(|_| assembly.usable());
-        self.store.assembly_mut(name).unfencing = false;
+        let is_last = assembly.unfencing().until_us().is_none();
+        self.store.assembly_mut(name).unfencing = !is_last;
         let (how, detail) = match (&counts, &result) {
             (None, _) => (FencingResult::GivenUp, "its guest is lost, or to be fenced"),
             (_, Ok(())) => (FencingResult::Succeeded, ""),
             (_, Err(reason)) => (FencingResult::Failed, reason.as_str()),
         };
         self.store.end_fencings(now.wall_us, |facts| {
-            let is_it = name == facts.assembly() && facts.unfences();
+            let own = facts.assembly();
+            let is_it = (name == own || asked_as == own) && facts.unfences();
             is_it.then(|| (how, detail.to_owned()))
         });
         match (counts, result) {
             (Some(digests), Ok(())) => self.unfenced(now, name, digests),
-            (Some(_), Err(reason)) => self.unfencing_failed(now, name, &reason),
+            (Some(digests), Err(reason)) => {
+                self.unfencing_failed(now, name, &reason);
+                self.keep_out(name, &digests);
+            }
             (None, _) => {}
         }
         if self.fence_of(name).is_some_and(Fence::waits_for_unfencing) {
@@ -198,6 +209,7 @@ impl Controller {
 
     fn unfenced(&mut self, now: Time, name: &AssemblyId, digests: Digests) {
         self.note_unfenced(now, name, digests.clone());
+        let was_kept_out = self.wants_in(name).is_some();
         self.settle_unfencing(name);
         let event = EventDraft::new(EventKind::AssemblyUnfencingSucceeded)
             .assembly(name)
@@ -206,8 +218,9 @@ impl Controller {
         // A transition that waited for this goes on as it was planned. One that wants the devices
         // of a newer document waits for those.
         let is_same = |own: &Digests| *own == digests;
-        if !self.unfencing_ended(name, true, is_same) && self.execution.unfencing_of(name).is_none()
-        {
+        let was_awaited = self.unfencing_ended(name, true, is_same);
+        let is_awaited = was_awaited || self.execution.unfencing_of(name).is_some();
+        if was_kept_out || !is_awaited {
             self.world_changed(&format!("assembly {name} is unfenced"));
         }
     }
@@ -259,9 +272,9 @@ impl Controller {
     /// µs; `None`: it is not.
     pub(crate) fn end_unfencing(&mut self, now: Time, name: &AssemblyId) -> Option<u64> {
         let own = self.assemblies.get_mut(name)?.unfencing_mut();
-        let attempt = own.end();
+        let attempts = own.end();
         let until_us = own.until_us().filter(|us| *us > now.boottime_us);
-        if let Some(attempt) = attempt {
+        for attempt in attempts {
             let assembly = name.clone();
             self.effects
                 .push(Effect::EndUnfencing { assembly, attempt });

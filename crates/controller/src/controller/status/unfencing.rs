@@ -27,8 +27,12 @@ impl Controller {
             return String::new();
         }
         if self.is_cut_off(name) {
+            let (were, do_not) = match assembly.spec().unfenced_by.len() {
+                1 => ("was", "does not"),
+                _ => ("were", "do not"),
+            };
             return format!(
-                "has to boot: {ids} was asked to cut it off, and does not let it in before that"
+                "has to boot: {ids} {were} asked to cut it off, and {do_not} let it in before that"
             );
         }
         let is_wanted = self.execution.unfencing_of(name).is_some();

@@ -234,9 +234,9 @@ impl Assembly {
     }
 
     /// It is the same guest as that former incarnation: it may hold the lease of that one, too.
-    pub(crate) fn join(&mut self, former: &Assembly) {
+    pub(crate) fn join(&mut self, former: Assembly) {
         self.lease.join(&former.lease);
-        self.unfencing.join(&former.unfencing);
+        self.unfencing.join(former.unfencing);
     }
 
     /// Boot time at which its life goes on by itself, µs: heartbeats are late after `late_us`, and

@@ -10,6 +10,11 @@
 //!                                     ▼
 //!                             being ended: its fencing waits for that
 //! ```
+//!
+//! Who is not let in is *kept out*: what requires that is to be placed elsewhere, and need not be
+//! looked for there first (`controller/kept_out.rs`).
+
+use std::collections::BTreeSet;
 
 use crate::vocabulary::{Digests, SECOND};
 
@@ -26,7 +31,8 @@ const ORPHAN: u64 = 0;
 /// Unfencing, as far as it is.
 #[derive(Debug, Default)]
 pub(crate) struct Unfencing {
-    under_way: Option<UnderWay>,
+    /// Mostly none or one; those of a former name go on beside it.
+    under_way: Vec<UnderWay>,
     /// Attempts that failed since the last success.
     failed: u32,
     /// Why the last one did.
@@ -36,6 +42,16 @@ pub(crate) struct Unfencing {
     /// The newest attempt that has devices cut it off, whose end was not heard, and the boot time
     /// at which it has ended in any case, µs.
     cuts: Option<(u64, u64)>,
+    kept_out: Option<KeptOut>,
+}
+
+/// It has been tried to let it in, and it was not.
+#[derive(Debug, Default)]
+pub(crate) struct KeptOut {
+    /// By which definitions of the devices it is tried again.
+    pub digests: Digests,
+    /// What waits for that, as the graphs have said.
+    pub resources: BTreeSet<String>,
 }
 
 /// Devices are letting it in.
@@ -54,12 +70,13 @@ impl Unfencing {
     pub(crate) fn wait_for_orphans(&mut self, now_us: u64, lets_in: bool) {
         let until_us = now_us + ENDS_WITHIN_US;
         self.not_before_us = until_us;
-        self.under_way = lets_in.then(|| UnderWay {
+        let orphan = lets_in.then(|| UnderWay {
             attempt: ORPHAN,
             until_us,
             is_ending: true,
             digests: Digests::default(),
         });
+        self.under_way = orphan.into_iter().collect();
     }
 
     /// Devices are asked to cut it off, which has ended at `until_us` but for what is being killed.
@@ -74,20 +91,26 @@ impl Unfencing {
         }
     }
 
-    /// It is the same guest as one that had another name.
-    pub(crate) fn join(&mut self, former: &Unfencing) {
+    /// It is the same guest as one that had another name. What lets that one in is to have ended
+    /// before anything else is done here.
+    pub(crate) fn join(&mut self, former: Unfencing) {
         let (own, other) = (self.cuts, former.cuts);
         self.cuts = own.into_iter().chain(other).max_by_key(|(_, us)| *us);
         self.not_before_us = self.not_before_us.max(former.not_before_us);
+        let ending = former.under_way.into_iter().map(|own| UnderWay {
+            is_ending: true,
+            ..own
+        });
+        self.under_way.extend(ending);
     }
 
     /// An attempt begins, which has ended at `until_us` in any case.
     pub(crate) fn begin(&mut self, attempt: u64, until_us: u64, digests: Digests) {
         assert!(
-            self.under_way.is_none(),
+            self.under_way.is_empty(),
             "invariant: one attempt to unfence an assembly at a time"
         );
-        self.under_way = Some(UnderWay {
+        self.under_way.push(UnderWay {
             attempt,
             until_us,
             is_ending: false,
@@ -95,29 +118,39 @@ impl Unfencing {
         });
     }
 
-    /// Boot time at which what is under way has ended in any case, µs.
-    pub(crate) fn until_us(&self) -> Option<u64> {
-        self.under_way.as_ref().map(|it| it.until_us)
+    /// That attempt is under way. An orphan has no number of its own.
+    pub(crate) fn has(&self, attempt: u64) -> bool {
+        attempt != ORPHAN && self.under_way.iter().any(|own| own.attempt == attempt)
     }
 
-    /// What is under way is to end. Gives the attempt that the shell is to be told of.
-    pub(crate) fn end(&mut self) -> Option<u64> {
-        let own = self.under_way.as_mut().filter(|own| !own.is_ending)?;
-        own.is_ending = true;
-        Some(own.attempt)
+    /// Boot time at which what is under way has ended in any case, µs.
+    pub(crate) fn until_us(&self) -> Option<u64> {
+        self.under_way.iter().map(|own| own.until_us).max()
+    }
+
+    /// What is under way is to end. Gives the attempts that the shell is to be told of.
+    pub(crate) fn end(&mut self) -> Vec<u64> {
+        let own = self.under_way.iter_mut().filter(|own| !own.is_ending);
+        own.map(|own| {
+            own.is_ending = true;
+            own.attempt
+        })
+        .collect()
     }
 
     /// An attempt has ended. Gives what it was for, if it counts; `None` within: it does not count.
     pub(crate) fn ended(&mut self, attempt: u64) -> Option<Option<Digests>> {
-        let own = self.under_way.take_if(|own| own.attempt == attempt)?;
+        let mut all = self.under_way.iter();
+        let at = all.position(|own| own.attempt == attempt)?;
+        let own = self.under_way.remove(at);
         Some((!own.is_ending).then_some(own.digests))
     }
 
     /// The attempt whose time is over, though nothing was heard of its end. `true`: the shell was
     /// not told to end it.
     pub(crate) fn overdue(&self, now_us: u64) -> Option<(u64, bool)> {
-        let own = self.under_way.as_ref();
-        let own = own.filter(|own| own.until_us <= now_us)?;
+        let mut all = self.under_way.iter();
+        let own = all.find(|own| own.until_us <= now_us)?;
         Some((own.attempt, !own.is_ending))
     }
 
@@ -135,11 +168,39 @@ impl Unfencing {
         self.failed = 0;
         self.trouble.clear();
         self.not_before_us = 0;
+        self.kept_out = None;
+    }
+
+    /// It is not let in, for which these wait. `true`: that was not known of all of them.
+    pub(crate) fn keep_out(&mut self, digests: Digests, waiting: BTreeSet<String>) -> bool {
+        if waiting.is_empty() && self.kept_out.is_none() {
+            return false;
+        }
+        let own = self.kept_out.get_or_insert_default();
+        own.digests = digests;
+        let before = own.resources.len();
+        own.resources.extend(waiting);
+        own.resources.len() > before
+    }
+
+    /// What waits for it is to be found out anew: another document may say otherwise.
+    pub(crate) fn reconsider(&mut self) {
+        self.kept_out = None;
+    }
+
+    /// See [`Unfencing::keep_out`]. `None`: it was let in, or it was not tried.
+    pub(crate) fn kept_out(&self) -> Option<&KeptOut> {
+        self.kept_out.as_ref()
+    }
+
+    /// Nothing is under way, and nothing is to be done.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.deadline_us().is_none() && self.kept_out.is_none()
     }
 
     /// An attempt may begin now.
     pub(crate) fn may_begin(&self, now_us: u64) -> bool {
-        self.under_way.is_none() && self.not_before_us <= now_us && self.cuts.is_none()
+        self.under_way.is_empty() && self.not_before_us <= now_us && self.cuts.is_none()
     }
 
     /// A pause that is over is none, and what has ended in any case does not cut off any more.
@@ -150,10 +211,14 @@ impl Unfencing {
         self.cuts.take_if(|(_, until_us)| *until_us <= now_us);
     }
 
-    /// The process did not run when deadlines came: what is under way has more time.
+    /// The process did not run when deadlines came: what is under way has more time, and so has
+    /// what is being killed.
     pub(crate) fn extend(&mut self, by_us: u64) {
-        if let Some(own) = &mut self.under_way {
+        for own in &mut self.under_way {
             own.until_us += by_us;
+        }
+        if self.not_before_us > 0 {
+            self.not_before_us += by_us;
         }
         if let Some((_, until_us)) = &mut self.cuts {
             *until_us += by_us;
@@ -169,7 +234,8 @@ impl Unfencing {
     pub(crate) fn deadline_us(&self) -> Option<u64> {
         let pause = Some(self.not_before_us).filter(|us| *us > 0);
         let cuts = self.cuts.map(|(_, until_us)| until_us);
-        self.until_us().or(pause.max(cuts))
+        let first = self.under_way.iter().map(|own| own.until_us).min();
+        first.or(pause.max(cuts))
     }
 }
 
@@ -198,7 +264,7 @@ mod tests {
     fn what_is_being_ended_counts_for_nothing() {
         let mut own = Unfencing::default();
         own.begin(7, 10, digests());
-        assert_eq!((own.end(), own.end()), (Some(7), None), "told once");
+        assert_eq!((own.end(), own.end()), (vec![7], vec![]), "told once");
         assert!(!own.may_begin(100), "it has not ended yet");
         assert_eq!(own.ended(6), None);
         assert_eq!(own.ended(7), Some(None));
@@ -211,7 +277,7 @@ mod tests {
     fn what_an_earlier_dpe_had_done_has_ended_after_a_while() {
         let mut own = Unfencing::default();
         own.wait_for_orphans(0, true);
-        assert_eq!(own.end(), None, "nobody can be told to end it");
+        assert_eq!(own.end(), [0; 0], "nobody can be told to end it");
         assert_eq!(own.overdue(ENDS_WITHIN_US - 1), None);
         assert_eq!(own.overdue(ENDS_WITHIN_US), Some((ORPHAN, false)));
         assert_eq!(own.ended(ORPHAN), Some(None));
@@ -241,6 +307,42 @@ mod tests {
         assert!(!own.may_begin(14 * SECOND), "its end was not heard");
         own.end_pause(15 * SECOND);
         assert!(own.may_begin(15 * SECOND));
+    }
+
+    #[test]
+    fn what_lets_in_under_a_former_name_has_to_end_first() {
+        let (mut own, mut former) = (Unfencing::default(), Unfencing::default());
+        former.begin(7, 10 * SECOND, digests());
+        own.join(former);
+        assert!(own.has(7) && !own.may_begin(9 * SECOND));
+        assert_eq!(own.until_us(), Some(10 * SECOND));
+        assert_eq!(own.ended(7), Some(None), "it counts for nothing");
+        assert!(own.may_begin(SECOND));
+    }
+
+    #[test]
+    fn what_is_being_killed_has_more_time_too_if_the_process_did_not_run() {
+        let mut own = Unfencing::default();
+        own.device_begins(4, 10 * SECOND);
+        own.device_ended(4, 2 * SECOND, false);
+        own.extend(3 * SECOND);
+        assert_eq!(own.deadline_us(), Some(10 * SECOND));
+        let mut idle = Unfencing::default();
+        idle.extend(3 * SECOND);
+        assert!(idle.is_idle());
+    }
+
+    #[test]
+    fn who_is_kept_out_is_not_idle_until_it_is_let_in() {
+        let mut own = Unfencing::default();
+        assert!(!own.keep_out(digests(), BTreeSet::new()) && own.is_idle());
+        let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect();
+        assert!(own.keep_out(digests(), names(&["db"])));
+        assert!(!own.keep_out(digests(), names(&["db"])), "nothing new");
+        assert!(own.keep_out(digests(), names(&["db", "web"])));
+        assert!(!own.is_idle());
+        own.settle();
+        assert!(own.is_idle() && own.kept_out().is_none());
     }
 
     #[test]
