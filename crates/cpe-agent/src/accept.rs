@@ -35,7 +35,8 @@ pub(crate) async fn keep(what: &str, mut serve: impl AsyncFnMut() -> anyhow::Res
 /// The next connection, by an attempt to take one.
 ///
 /// # Errors
-/// That of accept(2), if it fails [`ATTEMPTS`] times in a row.
+/// That of accept(2), if it fails [`ATTEMPTS`] times in a row; at once if the socket's file has
+/// gone.
 pub(crate) async fn retry<T, F>(mut attempt: impl FnMut() -> F) -> io::Result<T>
 where
     F: Future<Output = io::Result<T>>,
@@ -44,6 +45,7 @@ where
     for _ in 1..ATTEMPTS {
         match attempt().await {
             Ok(done) => return Ok(done),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, "a connection cannot be taken; retrying");
                 tokio::time::sleep(pauses.next_pause()).await;
@@ -68,6 +70,18 @@ mod tests {
             })
         });
         assert_eq!(taken.await.unwrap(), "connection");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_socket_that_was_removed_is_given_up_at_once() {
+        let mut failures = 0;
+        let taken: io::Result<()> = retry(|| {
+            failures += 1;
+            std::future::ready(Err(io::ErrorKind::NotFound.into()))
+        })
+        .await;
+        assert!(taken.is_err());
+        assert_eq!(failures, 1);
     }
 
     #[tokio::test(start_paused = true)]

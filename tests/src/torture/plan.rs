@@ -38,6 +38,7 @@ pub(crate) enum Kind {
     StopAgent,
     BreakAgentSettings,
     HideAgent,
+    RemoveSocket,
     FillGuestRun,
     KillService,
     ChangeDocument,
@@ -70,7 +71,7 @@ enum Target {
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Kind; 29] = [
+    pub(crate) const ALL: [Kind; 30] = [
         Kind::KillCpe,
         Kind::StopCpe,
         Kind::RestartCpe,
@@ -89,6 +90,7 @@ impl Kind {
         Kind::StopAgent,
         Kind::BreakAgentSettings,
         Kind::HideAgent,
+        Kind::RemoveSocket,
         Kind::FillGuestRun,
         Kind::KillService,
         Kind::ChangeDocument,
@@ -124,6 +126,11 @@ impl Kind {
             Kind::StopAgent => ("SIGSTOP of an agent", Target::Guest, Duration::ZERO),
             Kind::BreakAgentSettings => ("bad settings of an agent", Target::Guest, seconds(60)),
             Kind::HideAgent => ("an agent out of reach", Target::LocalGuest, seconds(30)),
+            Kind::RemoveSocket => (
+                "removed socket of an agent",
+                Target::LocalGuest,
+                Duration::ZERO,
+            ),
             Kind::FillGuestRun => ("full /run of a guest", Target::Guest, seconds(20)),
             Kind::KillService => ("kill -9 of a service", Target::Service, Duration::ZERO),
             Kind::ChangeDocument => ("changed document", Target::Deployment, Duration::ZERO),

@@ -372,9 +372,12 @@ fn begin_script(fault: &Fault) -> String {
             "printf 'CPE_AGENT_%s\\n' LISTEN=unix:/nonexistent/agent.sock STATE_DIR=/run/nowhere >> /etc/cpe/agent.conf; \
              pkill -9 -x cpe-agent || :",
         ),
-        // The connection that stands is cut with the DPE; a new one finds no socket.
+        // The connection that stands is cut with the DPE, which may make no other one.
         Kind::HideAgent => format!(
-            "mv /run/cpe/guests/{guest}/agent.sock /run/cpe/guests/{guest}/hidden || :; systemctl kill -s KILL dpe@{deployment}.service || :"
+            "chmod 0 /run/cpe/guests/{guest}/agent.sock || :; systemctl kill -s KILL dpe@{deployment}.service || :"
+        ),
+        Kind::RemoveSocket => format!(
+            "rm -f /run/cpe/guests/{guest}/agent.sock; systemctl kill -s KILL dpe@{deployment}.service || :"
         ),
         // The smallest file system that holds what is there; then what is left of it is used, and
         // nothing can be written any more.
@@ -424,10 +427,8 @@ fn end_script(fault: &Fault) -> Option<String> {
             guest,
             "sed -i -e /nonexistent/d -e /nowhere/d /etc/cpe/agent.conf; systemctl reset-failed cpe-agent; systemctl restart --no-block cpe-agent",
         ),
-        // An agent that was restarted meanwhile has made a new socket.
-        Kind::HideAgent => format!(
-            "cd /run/cpe/guests/{guest}; [ -e agent.sock ] || mv hidden agent.sock; rm -f hidden"
-        ),
+        // A guest that is down has none: its agent makes one with the usual permissions.
+        Kind::HideAgent => format!("chmod 0666 /run/cpe/guests/{guest}/agent.sock || :"),
         Kind::FillGuestRun => in_guest(
             guest,
             "rm -f /run/filler /run/probe; mount -o remount,size=20% /run",

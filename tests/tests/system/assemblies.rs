@@ -133,7 +133,10 @@ fn a_service_that_refuses_to_stop_has_its_guest_rebooted_when_the_lease_ends() {
     ));
     let home = lab.sleepers(777_001)[0].0.clone();
     // Cut the channel: the agent hears nothing of its DPE any more.
-    lab.sh(&format!("mv /run/cpe/guests/{home}/agent.sock /run/cpe/guests/{home}/hidden; systemctl restart dpe@shop.service")).ok();
+    lab.sh(&format!(
+        "chmod 0 /run/cpe/guests/{home}/agent.sock; systemctl restart dpe@shop.service"
+    ))
+    .ok();
     let reboots = format!("systemctl show -P NRestarts systemd-nspawn@{home}.service");
     lab.wait(
         "the guest rebooted and the service runs again, once",

@@ -33,6 +33,25 @@ async fn it_remembers_the_epoch_when_it_is_killed() {
 }
 
 #[tokio::test]
+async fn it_listens_again_when_its_socket_file_was_removed() {
+    let guest = Guest::start();
+    let mut dpe = guest.dpe(1).await;
+    let begin = Instant::now();
+    std::fs::remove_file(guest.path("agent.sock")).unwrap();
+    assert!(
+        guest
+            .connect()
+            .await
+            .hello(2, HelloSettings::default())
+            .await
+            .is_ok()
+    );
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    while dpe.heartbeat().await.is_some() {}
+}
+
+#[tokio::test]
 async fn it_says_the_highest_epoch_to_a_dpe_that_has_lost_its_state() {
     let guest = Guest::start();
     let _dpe = guest.dpe(7).await;

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use cpe_status::{MAX_SOCKET_PATH, PeerAddress};
 use rustix::fs::{FileType, Mode, OFlags};
@@ -23,10 +24,15 @@ pub struct Access {
     pub allowed_uids: Vec<u32>,
 }
 
+/// How often it is looked whether the socket's file is still there: nobody can connect without it,
+/// and whoever has to must be able to within a lease.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Waits for connections at a socket file.
 #[derive(Debug)]
 pub struct PeerListener {
     listener: UnixListener,
+    path: PathBuf,
     allowed_uids: Vec<u32>,
 }
 
@@ -76,6 +82,7 @@ impl PeerListener {
         }
         Ok(PeerListener {
             listener,
+            path: path.clone(),
             allowed_uids: access.allowed_uids.clone(),
         })
     }
@@ -83,10 +90,17 @@ impl PeerListener {
     /// The next connection of a peer that may connect; others are closed and reported in the log.
     ///
     /// # Errors
-    /// Those of accept(2) that do not concern one connection.
+    /// Those of accept(2) that do not concern one connection; [`ErrorKind::NotFound`] if somebody
+    /// has removed the socket's file: nobody can connect any more, and it is to be bound again.
     pub async fn accept(&self) -> std::io::Result<UnixStream> {
         loop {
-            let (stream, _) = self.listener.accept().await?;
+            let (stream, _) = tokio::select! {
+                accepted = self.listener.accept() => accepted?,
+                () = self.removed() => {
+                    let what = format!("somebody has removed {}", self.path.display());
+                    return Err(std::io::Error::new(ErrorKind::NotFound, what));
+                }
+            };
             if self.allowed_uids.is_empty() {
                 return Ok(stream);
             }
@@ -97,6 +111,19 @@ impl PeerListener {
                     "refused a connection: this user is not allowed"
                 ),
                 Err(error) => tracing::warn!(%error, "refused a connection: its user is unknown"),
+            }
+        }
+    }
+}
+
+impl PeerListener {
+    /// Returns when the socket's file has gone.
+    async fn removed(&self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let found = tokio::fs::symlink_metadata(&self.path).await;
+            if found.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+                return;
             }
         }
     }
