@@ -160,7 +160,8 @@ impl Controller {
                 }
                 continue;
             }
-            let wanted = !ending && self.is_enabled(&id);
+            let left_alone = self.is_left_alone(&id);
+            let wanted = !ending && self.is_enabled(&id) && !left_alone;
             if wanted && restarts && facts.went_in_order() {
                 // It is stopped with what is being restarted, and starts with it again.
                 continue;
@@ -169,7 +170,7 @@ impl Controller {
                 let event = self.store.service_mut(&id).give_up(&id);
                 self.tell(now, event);
             } else if !wanted && facts.awaits_stop() {
-                let event = self.store.service_mut(&id).stop(&id);
+                let event = self.store.service_mut(&id).stop(&id, left_alone);
                 self.tell(now, event);
             }
             let spec = self.document.spec();
@@ -192,14 +193,22 @@ impl Controller {
         goal.is_some_and(|goal| goal.enabled)
     }
 
+    /// Nobody starts it, since it is unmanaged, and nothing of it has failed that a person would
+    /// clean up: what it ran in has gone.
+    fn is_left_alone(&self, id: &ServiceId) -> bool {
+        let goal = self.deciding.goal().get(id);
+        let mut failures = self.store.failures().iter();
+        goal.is_some_and(|goal| goal.unmanaged)
+            && !failures.any(|((_, resource), facts)| {
+                facts.last().is_some() && ServiceId::of_resource(resource) == *id
+            })
+    }
+
     /// What failed is not what runs now: of a service that runs once, another assembly runs it; of
     /// one that runs several times, all that is left of it runs.
     fn runs_well(&self, id: &ServiceId, facts: &ServiceFacts) -> bool {
-        let managed = self
-            .deciding
-            .goal()
-            .get(id)
-            .is_some_and(|goal| !goal.unmanaged);
+        let goal = self.deciding.goal().get(id);
+        let managed = goal.is_some_and(|goal| !goal.unmanaged) || self.is_left_alone(id);
         let runs = |assembly: &AssemblyId| {
             self.assemblies.get(assembly).is_some_and(|own| {
                 let mut resources = own.history().of_service(id);

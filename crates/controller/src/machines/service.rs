@@ -216,9 +216,11 @@ impl ServiceFacts {
             .reason(reason.unwrap_or("no assembly may run it now"))
     }
 
-    /// It is stopped, as its policy wants it; or it failed, and its policy does not let it start.
-    pub(crate) fn stop(&mut self, id: &ServiceId) -> EventDraft {
+    /// It is stopped, as its policy wants it; or it failed, and its policy does not let it start; or
+    /// it is left alone, so that nobody starts it.
+    pub(crate) fn stop(&mut self, id: &ServiceId, left_alone: bool) -> EventDraft {
         let reason = match self.failed {
+            _ if left_alone => "it is left alone (unmanaged, or in maintenance): nobody starts it",
             None => "its policy wants it stopped",
             Some(_) => "it failed, and its policy does not let it start again",
         };
@@ -272,7 +274,7 @@ mod tests {
         );
         assert_eq!(facts.disappear(&db, &two, Copies::One, 4), None);
         assert!(facts.awaits_stop());
-        let event = facts.stop(&db);
+        let event = facts.stop(&db, false);
         assert_eq!(
             kind_and_place(&event),
             (EventKind::ServiceStopped, Some("node2"))

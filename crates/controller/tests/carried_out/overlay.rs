@@ -1,7 +1,7 @@
 //! What administrators want of single services beside the document.
 
-use controller::{Input, Lifetime, Refusal, Request, ServiceOrder};
-use cpe_status::{OverlayEnd, OverlayKind, ServicePlan};
+use controller::{EventKind, Input, Lifetime, Refusal, Request, ServiceOrder};
+use cpe_status::{DeploymentState, OverlayEnd, OverlayKind, ServicePlan, ServiceState};
 
 use crate::lab::*;
 
@@ -435,4 +435,36 @@ fn a_ban_does_not_take_the_place_of_a_wider_one_unless_that_is_said() {
         assert!(plan.refused.is_empty(), "{plan:?}");
         assert!(plan.changes[0].contains("no longer: webs is not to be promoted in n1"));
     }
+}
+
+#[test]
+fn what_is_unmanaged_and_went_with_its_guest_is_stopped_and_nothing_is_wrong_when_that_is_back() {
+    let text = resources(&monitored("web", ""));
+    let mut lab = Lab::running(&text, [started("web"), vec![]]);
+    lab.order("web", ServiceOrder::Unmanage);
+    lab.falls_silent("n1");
+    lab.wait(30);
+    lab.reboots("n1");
+    lab.wait(10);
+    let status = lab.status();
+    assert_eq!(status.services[0].state, ServiceState::Stopped);
+    assert_eq!(status.services[0].reason, "");
+    assert_eq!(status.state, DeploymentState::Active);
+    assert_eq!(lab.reasons(EventKind::ServiceUnrecoverable), [""; 0]);
+    let reasons = lab.reasons(EventKind::ServiceStopped);
+    assert!(reasons[0].contains("nobody starts it"), "{reasons:?}");
+    lab.order("web", ServiceOrder::Manage);
+    assert_eq!(lab.places("web").len(), 1);
+}
+
+#[test]
+fn what_is_unmanaged_and_fails_by_itself_stays_failed_until_somebody_cleans_up() {
+    let text = resources(&monitored("web", ""));
+    let mut lab = Lab::running(&text, [started("web"), vec![]]);
+    lab.order("web", ServiceOrder::Unmanage);
+    lab.monitor_fails("web");
+    lab.wait(10);
+    let status = lab.status();
+    assert_ne!(status.services[0].reason, "");
+    assert_eq!(status.state, DeploymentState::Degraded);
 }
