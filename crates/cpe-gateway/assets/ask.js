@@ -57,7 +57,7 @@ export function planned(what) {
   list('These could run nowhere', (plan.blocked ?? []).map(line), 'lines');
   list('Worth a thought', plan.warnings);
   list('If an assembly is lost', (plan.failover ?? []).map(it => it.text));
-  const agents = plan.agents?.problems ?? [];
+  const agents = plan.agents?.warnings ?? [];
   list('What the guests’ agents say', agents.map(it => typeof it === 'string' ? it : it.message ?? it.text ?? ''));
   return box;
 }

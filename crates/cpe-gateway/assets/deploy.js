@@ -1,5 +1,5 @@
 // A document under the pen: its problems at their lines while it is written, then its plan.
-import { Refused, ask, make, planned, size, wrong } from './ask.js';
+import { Refused, ask, holds, make, planned, size, wrong } from './ask.js';
 
 const PAUSE = 500;
 const SHOWN = 50;
@@ -75,11 +75,11 @@ export function begin() {
     changed();
     check();
   }
-  async function make_plan() {
+  async function make_plan(force = false) {
     plan.disabled = true;
     say('Planning …');
     try {
-      offer(await ask('POST', '/v1/plans', text.value, { 'Content-Type': 'application/xml' }));
+      offer(await ask('POST', `/v1/plans${force ? '?force=true' : ''}`, text.value, { 'Content-Type': 'application/xml' }));
       say('');
       if (!marks.size) problems.replaceChildren();
     } catch (error) {
@@ -93,7 +93,8 @@ export function begin() {
     const onto = what.generation ? `to generation ${what.generation}` : 'as a new deployment';
     const number = size(what);
     const verb = number === '0 actions' ? 'Store it' : `Apply ${number === '1 action' ? 'this' : 'these'} ${number}`;
-    const go = make('button', { type: 'button', class: 'main', id: 'apply' }, `${verb} ${onto}`);
+    const anyway = !holds(what) && !what.forced && make('button', { type: 'button', class: 'danger', id: 'anyway' }, 'Deploy it all the same…');
+    const go = anyway || make('button', { type: 'button', class: 'main', id: 'apply' }, `${verb} ${onto}`);
     const told = wrong(remark);
     box.replaceChildren(make('h2', {}, `Plan for ${what.deployment}`), planned(what), told, make('p', { class: 'actions' }, go));
     box.hidden = false;
@@ -101,6 +102,7 @@ export function begin() {
     box.scrollIntoView({ block: 'nearest' });
     go.addEventListener('click', async () => {
       go.disabled = true;
+      if (anyway) return make_plan(true);
       try {
         const done = await ask('POST', `/v1/plans/${what.id}/apply`);
         location.assign(`/deployments/${encodeURIComponent(done.deployment)}`);
@@ -114,7 +116,7 @@ export function begin() {
 
   text.addEventListener('input', changed);
   text.addEventListener('scroll', lines);
-  plan.addEventListener('click', make_plan);
+  plan.addEventListener('click', () => make_plan());
   text.addEventListener('keydown', event => { if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) make_plan(); });
   document.getElementById('file').addEventListener('change', async event => { const [file] = event.target.files; if (file) put(await file.text()); });
   for (const kind of ['dragover', 'dragleave', 'drop']) {

@@ -20,12 +20,23 @@ const MOST_BYTES: usize = 64 << 20;
 /// What a plan is about.
 #[derive(Debug, Clone)]
 pub(crate) enum Subject {
-    /// Storing a document; generation 0: of a new deployment.
-    Document(Arc<str>),
+    /// Storing a document, by force or not; generation 0: of a new deployment.
+    Document(Arc<str>, bool),
     /// An order about a service.
     Order(Order),
     /// Standby of an assembly (`None`: of all), or its end.
     Standby(Option<String>, bool),
+}
+
+impl Subject {
+    /// It is also done if it is said that it would not hold.
+    pub(crate) fn is_forced(&self) -> bool {
+        match self {
+            Subject::Document(_, force) => *force,
+            Subject::Order(order) => order.force,
+            Subject::Standby(..) => false,
+        }
+    }
 }
 
 /// An order about a service, as PlanService and OrderService have it.
@@ -63,7 +74,7 @@ pub(crate) struct Plan {
 impl Plan {
     fn bytes(&self) -> usize {
         let subject = match &self.subject {
-            Subject::Document(text) => text.len(),
+            Subject::Document(text, _) => text.len(),
             Subject::Order(_) | Subject::Standby(..) => 0,
         };
         subject + self.told_bytes
@@ -118,7 +129,7 @@ mod tests {
             id: Uuid::new_v4(),
             principal: principal.to_owned(),
             deployment: "shop".into(),
-            subject: Subject::Document("x".repeat(bytes).into()),
+            subject: Subject::Document("x".repeat(bytes).into(), false),
             generation: 1,
             fingerprint: String::new(),
             told: Value::Null,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::agents::AgentCheck;
+use crate::room::RoomReport;
 use crate::state::PlanBasis;
 use crate::status::ConfiguredService;
 
@@ -20,8 +21,15 @@ pub struct Plan {
     pub actions: Vec<PlanAction>,
     /// Services that would run nowhere, each with a reason.
     pub blocked: Vec<PlanAction>,
+    /// Why it is refused unless it is forced, each in a sentence.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
     /// Whatever else is worth a thought before doing it.
     pub warnings: Vec<String>,
+    /// Whether there would be room for every service after the loss of any one assembly, once it is
+    /// done; `None`: nobody has looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<Box<RoomReport>>,
     /// When the services of lost assemblies start elsewhere, by the document.
     pub failover: Vec<Failover>,
     /// What guests run before services start, by the document.

@@ -7,6 +7,8 @@ use crate::state::{RoomOutcome, RoomScope};
 
 /// How the sentence begins where not all losses were looked at, and those that were hold.
 const NOT_KNOWN: &str = "not known";
+/// Losses that a warning names, and services of each.
+const MOST_TOLD: usize = 3;
 
 /// What a status says: the answer about the loss of any one assembly.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +32,10 @@ pub struct RoomReport {
     pub deployment: String,
     /// The generation that it is about.
     pub generation: u64,
+    /// It is about a document that is not in force, as if all were done that follows from it;
+    /// `generation` is the one in force.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub planned: bool,
     /// The moment that it is about.
     pub time: u64,
     /// Which losses were meant.
@@ -106,6 +112,27 @@ impl RoomReport {
         self.losses.iter().filter(|loss| !loss.holds)
     }
 
+    /// What is worth a thought before a document is deployed, each in a sentence: losses that would
+    /// leave services out, with what would make it fit, and how many nothing is known of.
+    pub fn warnings(&self) -> Vec<String> {
+        let failing = self.failing().take(MOST_TOLD).map(RoomLoss::sentence);
+        let mut sentences: Vec<String> = failing.collect();
+        match self.failing().count().saturating_sub(MOST_TOLD) {
+            0 => {}
+            1 => sentences.push("one further loss would leave services out".to_owned()),
+            more => sentences.push(format!("{more} further losses would leave services out")),
+        }
+        if self.not_looked_at > 0 {
+            let (more, name) = (self.not_looked_at, &self.deployment);
+            let all = more + self.looked_at;
+            sentences.push(format!(
+                "whether there is room after a loss is not known of {more} of {all} losses: it would take too long to look at them; \
+                 cpectl check {name} does, once it is deployed"
+            ));
+        }
+        sentences
+    }
+
     /// The answer in a sentence, as a status has it.
     pub fn text(&self) -> String {
         let all = self.failing().flat_map(|loss| {
@@ -139,6 +166,36 @@ impl RoomLoss {
             "" => assemblies,
             host => format!("host {host} ({})", self.assemblies.join(", ")),
         }
+    }
+
+    /// What would follow, and what would make it fit, for people.
+    fn sentence(&self) -> String {
+        let missing: Vec<&RoomService> = self.missing().collect();
+        let told = missing.iter().take(MOST_TOLD).map(|own| {
+            let what = match own.outcome {
+                RoomOutcome::NotPromoted => "would not be promoted",
+                _ => "would not run",
+            };
+            match own.reason.as_str() {
+                "" => format!("{} {what}", own.service),
+                reason => format!("{} {what} ({reason})", own.service),
+            }
+        });
+        let told: Vec<String> = told.collect();
+        let mut text = format!("without {}, {}", self.name(), told.join(", "));
+        if let Some(more) = missing
+            .len()
+            .checked_sub(MOST_TOLD)
+            .filter(|more| *more > 0)
+        {
+            text.push_str(&format!(", and {more} more"));
+        }
+        let complete = self.remedies.iter().find(|own| own.complete);
+        if let Some(remedy) = complete.or_else(|| self.remedies.first()) {
+            let all = if remedy.complete { "all" } else { "some" };
+            text.push_str(&format!("; {all} would with this: {}", remedy.text));
+        }
+        text
     }
 
     /// The services that would not be there any more for those who use them.
@@ -184,6 +241,36 @@ mod tests {
         assert_eq!(survives(&report), None);
         report.losses = vec![loss(&["web1"], &[("db", RoomOutcome::Down)])];
         assert_eq!(survives(&report), Some(false));
+    }
+
+    #[test]
+    fn a_warning_names_what_would_not_run_and_what_would_make_it_fit() {
+        use RoomOutcome::{Down, Fewer, NotPromoted};
+        let mut report = RoomReport::default();
+        report.losses.push(loss(&["web1"], &[("web", Fewer)]));
+        assert!(report.warnings().is_empty());
+        let mut lost = loss(&["db1"], &[("pg", NotPromoted), ("ip", Down)]);
+        lost.services[1].reason = "not enough memory".into();
+        for (text, complete) in [("raise it", false), ("one more assembly", true)] {
+            lost.remedies.push(RoomRemedy {
+                text: text.into(),
+                complete,
+                ..RoomRemedy::default()
+            });
+        }
+        report.losses.push(lost);
+        let told = "without db1, pg would not be promoted, ip would not run (not enough memory); \
+                    all would with this: one more assembly";
+        assert_eq!(report.warnings(), [told]);
+        let many = [("a", Down), ("b", Down), ("c", Down), ("d", Down)];
+        report.losses.extend(vec![loss(&["x1"], &many); 4]);
+        (report.deployment, report.not_looked_at, report.looked_at) = ("shop".into(), 5, 7);
+        let told = report.warnings();
+        let second = "without x1, a would not run, b would not run, c would not run, and 1 more";
+        assert_eq!(told[1], second);
+        assert_eq!(told[3], "2 further losses would leave services out");
+        assert!(told[4].contains("not known of 5 of 12 losses"), "{told:?}");
+        assert!(told[4].contains("cpectl check shop"), "{told:?}");
     }
 
     #[test]

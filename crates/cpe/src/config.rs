@@ -19,6 +19,7 @@ pub(crate) struct Config {
     /// Where the database lies; the command line wins.
     pub state_directory: Option<PathBuf>,
     pub access: Access,
+    pub admission: Admission,
     pub events: Events,
     pub limits: Limits,
     pub dpe: Dpe,
@@ -34,6 +35,24 @@ pub(crate) struct Access {
     pub group: String,
     /// Members may record events.
     pub recorder_group: String,
+}
+
+/// What documents are taken.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Admission {
+    pub room: Room,
+}
+
+/// What becomes of a document with which one loss would leave services out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Room {
+    /// It is taken, and said.
+    #[default]
+    Warn,
+    /// It is refused, unless it is forced.
+    Refuse,
 }
 
 /// Retention of the event log.
@@ -287,6 +306,19 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(text.contains("documnet"), "{text}");
+    }
+
+    #[test]
+    fn what_is_done_without_room_is_one_of_two() {
+        let read = |text: &str| Config::parse(text).map(|config| config.admission.room);
+        assert_eq!(read("").unwrap(), Room::Warn);
+        let refuse = read("[admission]\nroom = \"refuse\"\n");
+        assert_eq!(refuse.unwrap(), Room::Refuse);
+        let error = read("[admission]\nroom = \"no\"\n").unwrap_err();
+        assert!(
+            format!("{error:#}").contains("`warn` or `refuse`"),
+            "{error:#}"
+        );
     }
 
     #[test]

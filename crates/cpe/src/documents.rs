@@ -18,6 +18,8 @@ pub(crate) struct Reader {
     turn: Semaphore,
     /// The turn of documents that are stored: what is supervised waits for none that is sent.
     stored: Semaphore,
+    /// The turn of simulations that go on for as long as they may.
+    simulated: Semaphore,
     /// Bounds the documents that are being read or wait for it.
     places: Places,
     /// The same of those that are being planned.
@@ -120,6 +122,7 @@ impl Reader {
         Reader {
             turn: Semaphore::new(1),
             stored: Semaphore::new(1),
+            simulated: Semaphore::new(1),
             places: Places::default(),
             plans: Places::default(),
             limits: limits.clone(),
@@ -203,6 +206,17 @@ impl Reader {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
         run(&self.turn, work).await
+    }
+
+    /// The same of what uses up the time that it is given: nobody's document waits for that.
+    ///
+    /// # Errors
+    /// As of [`Reader::in_turn`].
+    pub(crate) async fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        run(&self.simulated, work).await
     }
 
     /// The document, if it has no errors; warnings go to the log.

@@ -17,6 +17,7 @@
 //! Each line uses only those below it; `tests/layers.rs` has the whole order.
 
 mod access;
+mod admission;
 mod audit;
 mod authorisation;
 mod backoff;

@@ -12,13 +12,13 @@ use cpe_status::{AgentCheck, Plan, Unasked};
 use crate::documents::Accepted;
 use crate::host::Host;
 
-/// The plan as JSON ([`cpe_status::Plan`]).
+/// The plan.
 ///
 /// # Errors
 /// [`Error::NotReady`] if the deployment exists and its DPE does not answer: a plan from an empty
 /// state would be wrong.
 /// [`Error::Busy`] if `who` has too many planned at a time, or all together.
-pub(crate) async fn plan(host: &Arc<Host>, who: &str, accepted: Accepted) -> Result<String> {
+pub(crate) async fn plan(host: &Arc<Host>, who: &str, accepted: Accepted) -> Result<Plan> {
     let _place = host.core.documents.plan_place(who, accepted.text.len())?;
     let Some(deployment) = host.core.registry.get(&accepted.name) else {
         return host
@@ -42,28 +42,52 @@ pub(crate) async fn plan(host: &Arc<Host>, who: &str, accepted: Accepted) -> Res
     let dpe = host.dpes.asker(&accepted.name, pid).await;
     let dpe = dpe.map_err(|error| not_ready(&error))?;
     let planned = dpe.plan(&accepted.text).await;
-    planned.map_err(|error| match error.is_temporary() {
-        true => not_ready(&error),
-        false => error,
-    })
+    match planned {
+        Ok(text) => cpe_bus::json::from_json(&text),
+        Err(error) if error.is_temporary() => Err(not_ready(&error)),
+        Err(error) => Err(error),
+    }
 }
 
-fn from_nothing(accepted: &Accepted) -> Result<String> {
-    let now = cpe_daemon::now();
-    let now = Time {
-        boottime_us: now,
-        wall_us: now,
-    };
-    let mut controller = Controller::new(&accepted.name, Durable::default(), now);
-    let zone = Input::HostTimeZone(cpe_daemon::host_time_zone());
-    let plan = controller
-        .handle(now, zone)
-        .and_then(|()| controller.plan(now, &accepted.text))
-        .and_then(|question| question.answer_in(|name| cpe_daemon::time_zone(name).map(Zone::from)))
-        .map_err(|refusal| match refusal {
-            Refusal::InvalidDocument(text) => Error::InvalidDocument(text),
-            other => Error::Failed(other.to_string()),
-        })?;
+/// A deployment that nobody runs yet: nothing is loaded, and nothing is known of its guests.
+pub(crate) struct Fresh {
+    pub controller: Controller,
+    pub now: Time,
+}
+
+impl Fresh {
+    /// # Errors
+    /// [`Error::Failed`] if there is none: a mistake of the program.
+    pub(crate) fn new(name: &str) -> Result<Fresh> {
+        let now = cpe_daemon::now();
+        let now = Time {
+            boottime_us: now,
+            wall_us: now,
+        };
+        let mut controller = Controller::new(name, Durable::default(), now);
+        let zone = Input::HostTimeZone(cpe_daemon::host_time_zone());
+        controller.handle(now, zone).map_err(refused)?;
+        Ok(Fresh { controller, now })
+    }
+}
+
+/// The rules of a time zone.
+pub(crate) fn zone(name: &str) -> Option<Zone> {
+    cpe_daemon::time_zone(name).map(Zone::from)
+}
+
+/// A refusal as the bus names it.
+pub(crate) fn refused(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::InvalidDocument(text) => Error::InvalidDocument(text),
+        other => Error::Failed(other.to_string()),
+    }
+}
+
+fn from_nothing(accepted: &Accepted) -> Result<Plan> {
+    let Fresh { controller, now } = Fresh::new(&accepted.name)?;
+    let plan = controller.plan(now, &accepted.text);
+    let plan = plan.and_then(|question| question.answer_in(zone));
     let unasked = Unasked {
         reason: "the deployment does not run yet, and only its DPE asks its guests".to_owned(),
         ..Unasked::default()
@@ -72,5 +96,8 @@ fn from_nothing(accepted: &Accepted) -> Result<String> {
         unasked: vec![unasked],
         ..AgentCheck::default()
     };
-    cpe_bus::json::to_json(&Plan { agents, ..plan })
+    Ok(Plan {
+        agents,
+        ..plan.map_err(refused)?
+    })
 }

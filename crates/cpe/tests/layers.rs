@@ -30,6 +30,7 @@ const FLOORS: layers::Floors<'_> = &[
         "audit",
         "reload",
     ],
+    &["admission"],
     &["bus"],
     &["serve"],
 ];

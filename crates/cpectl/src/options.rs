@@ -309,6 +309,12 @@ pub(crate) struct Deploy {
     /// Changes the deployment only if it is at this generation
     #[arg(long, value_name = "GENERATION")]
     pub expect: Option<u64>,
+    /// Also if the loss of one assembly would leave services out, and this host refuses that
+    ///
+    /// Whether it would is looked at before, for some seconds at most, and said. It is refused (exit
+    /// status 5) only with admission.room = "refuse" in cpe.toml.
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// For how many days certificates are issued unless something else is said.

@@ -12,6 +12,8 @@ use crate::clock;
 
 /// How long an answer for somebody who waits may take: the CPE gives a DPE a minute.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The same of a document that somebody is about to deploy, and waits for that.
+const HASTE: Duration = Duration::from_secs(5);
 /// How long the answer for status and events may take: nobody waits, and a busy host is slow.
 const LEISURE: Duration = Duration::from_secs(60);
 
@@ -23,6 +25,15 @@ pub(crate) fn answer(input: &RoomInput) -> Result<RoomReport, Refusal> {
     let end = Instant::now() + PATIENCE;
     let mut goes_on = || Instant::now() < end;
     input.answer_in(clock::zone, RoomDetail::Advice, &mut goes_on)
+}
+
+/// Answers for who deploys a document: first what does not hold, then why, as long as there is time.
+///
+/// # Errors
+/// As of [`RoomInput::answer_first`].
+pub(crate) fn answer_first(input: &RoomInput) -> Result<RoomReport, Refusal> {
+    let end = Instant::now() + HASTE;
+    input.answer_first(clock::zone, &mut || Instant::now() < end)
 }
 
 /// Answers for status and events, each on a thread of its own. One that a later question has

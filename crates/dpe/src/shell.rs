@@ -674,6 +674,9 @@ impl Shell {
             BusRequest::Room(question, reply) => {
                 let _ = reply.send(self.controller.plan_room(now(), &question));
             }
+            BusRequest::RoomOf(proposal, reply) => {
+                let _ = reply.send(self.controller.plan_room_of(now(), &proposal));
+            }
             BusRequest::PlanStandby(assembly, on, reply) => {
                 let plan = self.controller.plan_standby(now(), assembly.as_ref(), on);
                 let _ = reply.send(plan);

@@ -39,6 +39,49 @@ fn wait_for_event(lab: &Lab, kind: &str) -> Event {
     found.unwrap()
 }
 
+/// What runs has room; a document is to take that away.
+fn a_document_without_room_is_refused_where_that_is_set(lab: &Lab) {
+    let loss = "without a, db would not run";
+    let other = "without b, db would not run";
+    let is_told = |text: &str| {
+        text.contains(loss) || text.contains(other) || text.contains("web would not run")
+    };
+    lab.write("/srv/tight.xml", &document(4096).xml());
+    let plan = lab.cpectl(&["plan", "/srv/tight.xml"]).ok();
+    assert!(
+        plan.contains("warning: without ") && is_told(&plan),
+        "{plan}"
+    );
+    lab.sh("printf '\\n[admission]\\nroom = \"refuse\"\\n' >> /etc/cpe/cpe.toml; systemctl restart cpe.service")
+        .ok();
+    lab.wait("the plan says that it would be refused", 60, || {
+        let plan = lab.cpectl(&["plan", "/srv/tight.xml"]);
+        plan.code == 0
+            && plan
+                .stdout
+                .contains("refused unless it is forced: without ")
+    });
+    let refused = lab.cpectl(&["deploy", "/srv/tight.xml"]);
+    assert_eq!(refused.code, 5, "{refused:?}");
+    for expected in [
+        "admission.room in cpe.toml",
+        "raise the capacity of",
+        "warning: without ",
+    ] {
+        assert!(refused.stderr.contains(expected), "{expected}: {refused:?}");
+    }
+    let generation = lab.status("shop").0["generation"].clone();
+    assert_eq!(generation, 2, "nothing was stored");
+    lab.cpectl(&["deploy", "--force", "--wait", "/srv/tight.xml"])
+        .ok();
+    let modified = wait_for_event(lab, "deployment.modified");
+    assert_eq!(modified.0["details"]["force"], "true", "{modified:?}");
+    // Back is allowed: it has room.
+    let back = lab.cpectl(&["rollback", "shop", "2", "--yes", "--wait"]);
+    assert_eq!(back.code, 0, "{back:?}");
+    assert!(!back.stderr.contains("refused"), "{back:?}");
+}
+
 #[test]
 fn what_would_not_fit_after_a_loss_is_said_until_the_document_has_room_and_then_it_fits() {
     let lab = Lab::boot("room").with_guests(&["a", "b"]);
@@ -61,6 +104,7 @@ fn what_would_not_fit_after_a_loss_is_said_until_the_document_has_room_and_then_
     assert!(status.contains(&told), "{status}");
 
     lab.deploy(&document(6144));
+    a_document_without_room_is_refused_where_that_is_set(&lab);
     let checked = lab.cpectl(&["check", "shop", "--lose", "a", "--json"]);
     assert_eq!(checked.code, 0, "{checked:?}");
     let report: serde_json::Value = serde_json::from_str(&checked.stdout).unwrap();

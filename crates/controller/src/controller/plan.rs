@@ -38,6 +38,14 @@ pub struct PlanInput {
     plan: Plan,
 }
 
+/// What a document would be loaded into.
+pub(super) struct Planned {
+    /// The policy engine's input.
+    pub cib: String,
+    waiting: BTreeMap<ServiceId, Waits>,
+    warnings: Vec<String>,
+}
+
 impl PlanInput {
     /// As [`PlanInput::answer_in`], where no zone is known but UTC.
     ///
@@ -82,6 +90,42 @@ impl Controller {
     /// [`Refusal::NotReady`] while there are assemblies of which nothing is known.
     pub fn plan_proposal(&self, now: Time, proposal: &Proposal) -> Result<PlanInput, Refusal> {
         let spec = &proposal.spec;
+        let Planned {
+            cib,
+            waiting,
+            warnings,
+        } = self.planned(now, spec)?;
+        let live = self.store.loaded().is_some();
+        Ok(PlanInput {
+            waiting,
+            cib,
+            now_s: now.wall_s(),
+            services: spec
+                .services
+                .iter()
+                .map(|service| service.id.clone())
+                .collect(),
+            plan: Plan {
+                deployment: self.name.clone(),
+                generation: self.generation(),
+                basis: if live {
+                    PlanBasis::Live
+                } else {
+                    PlanBasis::Empty
+                },
+                warnings,
+                failover: proposal.failover.clone(),
+                configured: spec.configured(),
+                ..Plan::default()
+            },
+        })
+    }
+
+    /// The state as it would be when a document was loaded, and nothing was done yet.
+    ///
+    /// # Errors
+    /// [`Refusal::NotReady`] while there are assemblies of which nothing is known.
+    pub(super) fn planned(&self, now: Time, spec: &Spec) -> Result<Planned, Refusal> {
         let live = self.store.loaded().is_some();
         if live {
             self.may_plan()?;
@@ -122,28 +166,10 @@ impl Controller {
             }
             waiting = still;
         }
-        Ok(PlanInput {
-            waiting,
+        Ok(Planned {
             cib: cib::write(&input),
-            now_s: now.wall_s(),
-            services: spec
-                .services
-                .iter()
-                .map(|service| service.id.clone())
-                .collect(),
-            plan: Plan {
-                deployment: self.name.clone(),
-                generation: self.generation(),
-                basis: if live {
-                    PlanBasis::Live
-                } else {
-                    PlanBasis::Empty
-                },
-                warnings,
-                failover: proposal.failover.clone(),
-                configured: spec.configured(),
-                ..Plan::default()
-            },
+            waiting,
+            warnings,
         })
     }
 

@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use cpe_status::RoomReport;
+use cpe_status::{RoomReport, RoomScope};
 
 use super::Controller;
 use crate::machines::assembly::Life;
 use crate::machines::phase::Phase;
 use crate::machines::room::RoomInput;
-use crate::vocabulary::{AssemblyId, Effect, Loss, Refusal, RoomAnswer, RoomQuestion, Spec, Time};
+use crate::vocabulary::{
+    AssemblyId, Effect, Loss, Proposal, Refusal, RoomAnswer, RoomQuestion, Spec, Time,
+};
 
 /// Losses that one question looks at: each takes some decisions.
 const MOST_LOSSES: usize = 1000;
@@ -30,10 +32,54 @@ impl Controller {
         };
         let (losses, not_looked_at) = self.losses(spec, question)?;
         self.may_plan()?;
+        let told = RoomReport {
+            scope: question.scope(),
+            not_looked_at,
+            ..RoomReport::default()
+        };
+        Ok(self.room_input(now, self.cib(now), spec, losses, told))
+    }
+
+    /// Asks whether there would be room for every service after the loss of any one assembly, with
+    /// this document in force and all done that follows from it.
+    ///
+    /// # Errors
+    /// [`Refusal::NotReady`] while there are assemblies of which nothing is known.
+    pub fn plan_room_of(&self, now: Time, proposal: &Proposal) -> Result<RoomInput, Refusal> {
+        let spec = &proposal.spec;
+        let planned = self.planned(now, spec)?;
+        let is_there = |name: &&AssemblyId| match self.assemblies.get(*name) {
+            Some(own) => own.life() != Life::Safe,
+            // It is assumed to answer, as in a plan.
+            None => spec
+                .assemblies
+                .get(*name)
+                .is_some_and(|own| own.address.is_some()),
+        };
+        let there = spec.order.iter().filter(is_there);
+        let (losses, not_looked_at) = at_most(there.map(|name| loss_of(&[name])).collect());
+        let told = RoomReport {
+            planned: true,
+            scope: RoomScope::Any,
+            not_looked_at,
+            ..RoomReport::default()
+        };
+        Ok(self.room_input(now, planned.cib, spec, losses, told))
+    }
+
+    /// The question; `told`: what of the answer is known already.
+    fn room_input(
+        &self,
+        now: Time,
+        cib: String,
+        spec: &Spec,
+        losses: Vec<Loss>,
+        told: RoomReport,
+    ) -> RoomInput {
         let services = spec.services.iter().map(|service| &service.id);
         let services = services.filter(|id| spec.device(id).is_none());
-        Ok(RoomInput {
-            cib: self.cib(now),
+        RoomInput {
+            cib,
             now_s: now.wall_s(),
             losses,
             services: services.cloned().collect(),
@@ -44,12 +90,10 @@ impl Controller {
                 deployment: self.name.clone(),
                 generation: self.generation(),
                 time: now.wall_us,
-                scope: question.scope(),
                 holds: true,
-                not_looked_at,
-                ..RoomReport::default()
+                ..told
             },
-        })
+        }
     }
 
     /// What is to be looked at, in the document's order, and how many losses are not.
@@ -59,7 +103,7 @@ impl Controller {
             own.is_some_and(|own| own.life() != Life::Safe)
         };
         let there: Vec<&AssemblyId> = spec.order.iter().filter(is_there).collect();
-        let mut losses = match question {
+        let losses = match question {
             RoomQuestion::Any => there.iter().map(|name| loss_of(&[name])).collect(),
             RoomQuestion::Two => return Ok(of_two(&there)),
             RoomQuestion::AnyHost => of_hosts(spec, &there)?,
@@ -77,9 +121,7 @@ impl Controller {
                 vec![loss_of(&named)]
             }
         };
-        let not_looked_at = losses.len().saturating_sub(MOST_LOSSES);
-        losses.truncate(MOST_LOSSES);
-        Ok((losses, not_looked_at))
+        Ok(at_most(losses))
     }
 
     /// The commands that end constraints that are not of the document.
@@ -130,6 +172,13 @@ impl Controller {
             self.tell(now, event);
         }
     }
+}
+
+/// Those that are looked at, and how many are not.
+fn at_most(mut losses: Vec<Loss>) -> (Vec<Loss>, usize) {
+    let not_looked_at = losses.len().saturating_sub(MOST_LOSSES);
+    losses.truncate(MOST_LOSSES);
+    (losses, not_looked_at)
 }
 
 fn loss_of(assemblies: &[&AssemblyId]) -> Loss {

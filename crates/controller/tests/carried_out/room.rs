@@ -1,6 +1,8 @@
 //! Whether there is room for every service after a loss.
 
-use controller::{EventKind, Lifetime, Refusal, Request, RoomQuestion, ServiceOrder};
+use controller::{
+    EventKind, Lifetime, Proposal, Refusal, Request, RoomInput, RoomQuestion, ServiceOrder,
+};
 use cpe_status::{RoomLoss, RoomOutcome, RoomReport};
 
 use crate::lab::*;
@@ -39,6 +41,13 @@ impl Lab {
 
     fn room_for_any(&self) -> RoomReport {
         self.room(&RoomQuestion::Any)
+    }
+
+    /// The same of a document that is not in force.
+    fn room_of(&self, document: &str) -> RoomInput {
+        let proposal = Proposal::read("sim", document.to_owned()).unwrap();
+        let input = self.controller.plan_room_of(self.now(), &proposal);
+        input.unwrap()
     }
 
     fn without(&self, assembly: &str) -> RoomLoss {
@@ -315,6 +324,66 @@ fn what_takes_too_long_is_ended_and_said() {
     let report = input.answer_in(|_| None, detail, &mut goes_on).unwrap();
     assert_eq!((report.looked_at, report.not_looked_at), (1, 2));
     assert_eq!(report.text(), "not known: 2 losses were not looked at");
+}
+
+#[test]
+fn of_a_planned_document_it_is_said_what_would_be_once_all_is_done() {
+    let mut lab = with_memory(&[4096, 4096], &[("db", 2048), ("web", 2048)]);
+    assert!(lab.room_for_any().holds);
+    let (before, after) = ("value=\"2048\"", "value=\"4096\"");
+    let larger = lab.document.replace(before, after);
+    let told = lab.room_of(&larger).answer_first(|_| None, &mut || true);
+    let told = told.unwrap();
+    assert!(told.planned && !told.holds, "{told:?}");
+    assert_eq!((told.looked_at, told.not_looked_at), (2, 0));
+    let more = "one more assembly with memory 4096".to_owned();
+    assert!(remedies(&told.losses[0]).contains(&more), "{told:?}");
+    assert!(
+        told.losses[0].services[0]
+            .reason
+            .contains("not enough memory")
+    );
+    // A third assembly in the document is one more.
+    let third = format!(
+        r#"<assembly name="n3" address="unix:/run/n3">{}</assembly>"#,
+        has(4096)
+    );
+    let one_more = larger.replace("</assemblies>", &(third + "</assemblies>"));
+    let one_more = lab.room_of(&one_more).answer_first(|_| None, &mut || true);
+    let one_more = one_more.unwrap();
+    assert!(one_more.holds && one_more.looked_at == 3, "{one_more:?}");
+    // Nothing was changed by asking; and what was told comes to pass.
+    assert!(lab.room_for_any().holds);
+    lab.changes(before, after);
+    lab.wait(2);
+    let now = lab.room_for_any();
+    assert_eq!((now.text(), now.planned), (told.text(), false));
+}
+
+#[test]
+fn a_planned_document_for_which_the_time_runs_out_is_neither_yes_nor_no() {
+    let lab = with_memory(&[4096, 4096], &[("db", 4096), ("web", 2048)]);
+    let small = lab.document.replace("value=\"2048\"", "value=\"1024\"");
+    let input = lab.room_of(&small);
+    let mut most_steps = None;
+    for allowed in 0..100 {
+        let mut steps = 0;
+        let mut goes_on = || {
+            steps += 1;
+            steps <= allowed
+        };
+        let told = input.answer_first(|_| None, &mut goes_on).unwrap();
+        assert_eq!(told.looked_at + told.not_looked_at, 2, "{allowed}");
+        if told.not_looked_at == 0 {
+            most_steps.get_or_insert(allowed);
+        } else {
+            assert!(told.holds || told.looked_at > 0, "{allowed}: {told:?}");
+        }
+        if allowed == 0 {
+            assert_eq!(told.text(), "not known: 2 losses were not looked at");
+        }
+    }
+    assert!(most_steps.is_some_and(|steps| steps >= 2), "{most_steps:?}");
 }
 
 #[test]

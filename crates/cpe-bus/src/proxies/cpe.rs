@@ -27,6 +27,13 @@ pub trait CpeManager {
     fn validate_deployment(&self, document: &str) -> Result<(bool, Vec<ProblemRecord>)>;
     /// What would be done ([`cpe_status::Plan`] as JSON), without doing it.
     fn plan_deployment(&self, document: &str) -> Result<String>;
+    /// Whether there would be room for every service after a loss ([`cpe_status::RoomReport`] as
+    /// JSON), with that document in force.
+    fn check_room(&self, document: &str, options: Fields) -> Result<String>;
+    /// How the delivery of events stands ([`cpe_status::SinkList`] as JSON), as cpe-notify tells.
+    fn list_sinks(&self) -> Result<String>;
+    /// Has a dead letter (empty: all of the sink) tried once more; how many are.
+    fn redeliver(&self, sink: &str, id: &str) -> Result<u32>;
     /// Confirms that a host is down, with all assemblies whose documents name it: deployment,
     /// assembly and what came of it, for each.
     fn host_failed(&self, host: &str, options: Fields) -> Result<Vec<(String, String, String)>>;

@@ -6,7 +6,10 @@ use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use cpe_bus::fields::put;
+use cpe_bus::json::from_json;
 use cpe_bus::{Error, Fields};
+use cpe_status::RoomReport;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -26,6 +29,20 @@ pub(super) struct Stored {
     generation: u64,
     /// Events after this cursor tell what follows (`/v1/events/stream?from=CURSOR`).
     cursor: u64,
+    /// Losses of one assembly that would leave services out from now on, with what would make it fit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+/// Whether also what would be refused is done.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Force {
+    /// Also a document with which the loss of one assembly would leave services out, if the host
+    /// refuses those (`admission.room`).
+    #[param(inline, required = false)]
+    pub force: Option<bool>,
 }
 
 impl Stored {
@@ -38,13 +55,13 @@ impl Stored {
 #[utoipa::path(put, path = "/v1/deployments/{name}/document", operation_id = "store_document", tag = "documents",
     params(("name" = String, Path, description = "The deployment"),
         ("If-Match" = Option<String>, Header, pattern = "^\"g[1-9][0-9]{0,17}\"$", description = "The ETag of the document that the change was made from"),
-        ("If-None-Match" = Option<String>, Header, description = "`*`: there is no such deployment yet")),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: there is no such deployment yet"), Force),
     request_body(content = String, content_type = "application/xml", description = "The document"),
     responses(
         (status = 201, description = "The deployment is stored, and is being started", body = Stored),
         (status = 202, description = "The change is stored, and is being carried out", body = Stored),
         (status = 404, description = "There is no such deployment"),
-        (status = 409, description = "Something excludes it now"),
+        (status = 409, description = "Something excludes it now, or one loss would leave services out (`refused`)"),
         (status = 412, description = "It has changed meanwhile"),
         (status = 422, description = "The document is invalid"),
         (status = 428, description = "What was the change made from?")))]
@@ -52,13 +69,17 @@ pub(super) async fn store(
     _: AsJson,
     Caller(who): Caller,
     Place(name): Place<String>,
+    Asked(Force { force }): Asked<Force>,
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
     app.owned_by(&who, &name).await?;
     let from = precondition(request.headers())?;
     let Document(text, _sent) = Document::from_request(request, &app).await?;
-    let stored = store_from(&app, &who, &name, from, text).await?;
+    let force = force.unwrap_or(false);
+    let warnings = warnings(&app, &who, &text).await;
+    let stored = store_from(&app, &who, &name, from, text, force).await?;
+    let stored = Stored { warnings, ..stored };
     let status = match from {
         Precondition::Absent => StatusCode::CREATED,
         Precondition::Generation(_) => StatusCode::ACCEPTED,
@@ -76,6 +97,7 @@ pub(super) async fn store_from(
     name: &str,
     from: Precondition,
     text: String,
+    force: bool,
 ) -> Result<Stored, Problem> {
     if from == Precondition::Absent {
         is_of(name, &text).await?;
@@ -93,7 +115,7 @@ pub(super) async fn store_from(
             let manager = session.manager().await?;
             match from {
                 Precondition::Generation(generation) => {
-                    let options = Fields::new();
+                    let options = forced(force);
                     manager
                         .update_deployment(&name, generation, &text, options)
                         .await
@@ -105,7 +127,7 @@ pub(super) async fn store_from(
                             "deployment `{name}` exists, at generation {generation}"
                         )));
                     }
-                    let created = manager.create_deployment(&text, Fields::new()).await;
+                    let created = manager.create_deployment(&text, forced(force)).await;
                     created.map(|(_, generation)| generation)
                 }
             }
@@ -117,7 +139,35 @@ pub(super) async fn store_from(
         deployment: name.to_owned(),
         generation,
         cursor,
+        warnings: Vec::new(),
     })
+}
+
+fn forced(force: bool) -> Fields {
+    let mut options = Fields::new();
+    if force {
+        put(&mut options, "force", true);
+    }
+    options
+}
+
+/// What would follow from the loss of one assembly with a document. What cannot be found out is no
+/// reason to fail.
+async fn warnings(app: &App, who: &Principal, text: &str) -> Vec<String> {
+    let Ok(_place) = app.simulation(who) else {
+        return Vec::new();
+    };
+    let text = Arc::<str>::from(text);
+    let ask = app.sessions.ask(&who.name, |session| {
+        let text = Arc::clone(&text);
+        async move {
+            let manager = session.manager().await?;
+            manager.check_room(&text, Fields::new()).await
+        }
+    });
+    let report = ask.await.ok();
+    let report = report.and_then(|told| from_json::<RoomReport>(&told).ok());
+    report.map(|report| report.warnings()).unwrap_or_default()
 }
 
 /// A new document has to be of the deployment that the path names.
@@ -211,6 +261,7 @@ pub(super) async fn destroy(
         deployment: name,
         generation: from,
         cursor,
+        warnings: Vec::new(),
     };
     Ok((StatusCode::ACCEPTED, Json(stored)).into_response())
 }
@@ -232,6 +283,9 @@ pub(super) struct Back {
     /// The generation whose document becomes the next one.
     #[schema(minimum = 1)]
     generation: u64,
+    /// Also if one loss would leave services out, and the host refuses that.
+    #[serde(default)]
+    force: bool,
 }
 
 /// Stores an older document as the next generation; for owners.
@@ -242,7 +296,7 @@ pub(super) struct Back {
     responses(
         (status = 202, description = "It is stored, and is being carried out", body = Stored),
         (status = 404, description = "There is no such deployment, or the generation is not kept"),
-        (status = 409, description = "Something excludes it now"),
+        (status = 409, description = "Something excludes it now, or one loss would leave services out (`refused`)"),
         (status = 412, description = "It has changed meanwhile"),
         (status = 422, description = "This version does not accept that document any more"),
         (status = 428, description = "What was the change made from?")))]
@@ -260,7 +314,9 @@ pub(super) async fn rollback(
         return Err(Problem::bad_request("generations are counted from 1"));
     }
     let (text, _) = document(&app, &who, &name, back.generation).await?;
-    let stored = store_from(&app, &who, &name, from, text).await?;
+    let warnings = warnings(&app, &who, &text).await;
+    let stored = store_from(&app, &who, &name, from, text, back.force).await?;
+    let stored = Stored { warnings, ..stored };
     let tag = [(header::ETAG, etag(stored.generation))];
     Ok((StatusCode::ACCEPTED, tag, Json(stored)).into_response())
 }

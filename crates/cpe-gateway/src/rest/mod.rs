@@ -9,11 +9,13 @@ mod health;
 mod metrics;
 mod openapi;
 mod operations;
+mod overlay;
 mod plans;
 mod questions;
 mod room;
 mod root;
 mod session;
+mod sinks;
 mod stream;
 mod transitions;
 
@@ -54,6 +56,10 @@ fn resources() -> (Router<Arc<App>>, OpenApi) {
         .routes(routes!(questions::validate))
         .routes(routes!(operations::give))
         .routes(routes!(operations::one))
+        .routes(routes!(overlay::list))
+        .routes(routes!(overlay::end))
+        .routes(routes!(sinks::list))
+        .routes(routes!(sinks::redeliver))
         .routes(routes!(plans::make))
         .routes(routes!(plans::one))
         .routes(routes!(plans::apply))

@@ -17,11 +17,11 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::changes::{self, generation};
+use super::changes::{self, Force, generation};
 use super::documents::document;
 use crate::app::App;
 use crate::bus::Session;
-use crate::http::{self, AsJson, Caller, Document, Place, Precondition};
+use crate::http::{self, AsJson, Asked, Caller, Document, Place, Precondition};
 use crate::identity::Principal;
 use crate::plans::{LIFE, Order, Plan, Subject};
 use crate::problem::Problem;
@@ -53,7 +53,7 @@ pub(super) struct Proposal {
     lifetime: Option<String>,
     /// It ends after so many milliseconds (move, ban).
     for_ms: Option<u64>,
-    /// Also what would not hold.
+    /// Also what would not hold, and a document with which one loss would leave services out.
     force: Option<bool>,
 }
 
@@ -72,6 +72,8 @@ pub(super) struct Planned {
     expires_in: u64,
     /// It was applied.
     applied: bool,
+    /// It is also done if `plan.refused` says that it would not hold.
+    forced: bool,
     /// What would be done: the same as of `cpectl --json`.
     #[schema(value_type = Object)]
     plan: Value,
@@ -86,6 +88,7 @@ impl Planned {
             fingerprint: plan.fingerprint.clone(),
             expires_in: LIFE.saturating_sub(plan.made.elapsed()).as_secs(),
             applied: plan.applied.lock().await.is_some(),
+            forced: plan.subject.is_forced(),
             plan: plan.told.clone(),
         }
     }
@@ -93,6 +96,7 @@ impl Planned {
 
 /// Plans a document (XML), a rollback or an order (JSON); nothing is changed.
 #[utoipa::path(post, path = "/v1/plans", operation_id = "make_plan", tag = "plans",
+    params(Force),
     request_body(content((String = "application/xml"), (Proposal = "application/json")), description = "A document, or what else is to be planned"),
     responses(
         (status = 201, description = "The plan, kept for ten minutes", body = Planned),
@@ -102,6 +106,7 @@ impl Planned {
 pub(super) async fn make(
     _: AsJson,
     Caller(who): Caller,
+    Asked(Force { force }): Asked<Force>,
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -113,14 +118,17 @@ pub(super) async fn make(
     let is_json = http::is_sent_as(request.headers(), &["application/json"]).is_ok();
     let (deployment, subject) = match is_json {
         true => {
-            let http::Json(proposal) = http::Json::<Proposal>::from_request(request, &app).await?;
+            let http::Json(mut proposal) =
+                http::Json::<Proposal>::from_request(request, &app).await?;
+            proposal.force = proposal.force.or(force);
             app.seen_by(&who, &proposal.deployment).await?;
             let deployment = proposal.deployment.clone();
             (deployment, proposed(&app, &who, proposal).await?)
         }
         false => {
             let Document(text, _sent) = Document::from_request(request, &app).await?;
-            (String::new(), Subject::Document(text.into()))
+            let force = force.unwrap_or(false);
+            (String::new(), Subject::Document(text.into(), force))
         }
     };
     let plan = planned(&app, &who, &deployment, subject).await?;
@@ -139,7 +147,8 @@ async fn proposed(app: &App, who: &Principal, proposal: Proposal) -> Result<Subj
         (Some(0), None, _) => Err(Problem::unprocessable("generations are counted from 1")),
         (Some(generation), None, None) => {
             let (text, _) = document(app, who, &proposal.deployment, generation).await?;
-            Ok(Subject::Document(text.into()))
+            let force = proposal.force.unwrap_or(false);
+            Ok(Subject::Document(text.into(), force))
         }
         (None, Some(verb @ ("standby" | "unstandby")), None) => {
             Ok(Subject::Standby(proposal.assembly, verb == "standby"))
@@ -183,7 +192,7 @@ async fn planned(
     let generation = match (told["generation"].as_u64(), &subject) {
         // Read now, it could be a later one, that the plan knows nothing of.
         (Some(generation), _) => generation,
-        (None, Subject::Document(_)) => 0,
+        (None, Subject::Document(..)) => 0,
         (None, _) => {
             let from = app.sessions.ask(&who.name, |session| {
                 let deployment = deployment.clone();
@@ -212,7 +221,7 @@ async fn planned(
 
 async fn ask(session: &Session, deployment: &str, subject: &Subject) -> cpe_bus::Result<String> {
     match subject {
-        Subject::Document(text) => session.manager().await?.plan_deployment(text).await,
+        Subject::Document(text, _) => session.manager().await?.plan_deployment(text).await,
         Subject::Order(order) => {
             let deployment = session.deployment(deployment).await?;
             let (verb, service) = (&order.verb, &order.service);
@@ -332,13 +341,13 @@ async fn carry_out(app: &App, who: &Principal, plan: &Plan) -> Result<u64, Probl
         return Err(outdated(app, now).await);
     }
     match &plan.subject {
-        Subject::Document(text) => {
+        Subject::Document(text, force) => {
             let from = match plan.generation {
                 0 => Precondition::Absent,
                 generation => Precondition::Generation(generation),
             };
             let (name, text) = (&plan.deployment, text.to_string());
-            let stored = changes::store_from(app, who, name, from, text).await?;
+            let stored = changes::store_from(app, who, name, from, text, *force).await?;
             Ok(stored.generation())
         }
         Subject::Standby(assembly, on) => {

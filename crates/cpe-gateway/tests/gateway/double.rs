@@ -12,7 +12,8 @@ use cpe_bus::{
 };
 use cpe_status::{
     AssemblyState, AssemblyStatus, DeploymentState, DeploymentStatus, FailureStatus, FencingResult,
-    FencingStatus, Plan, PlanAction, PlanBasis, ServicePlan, ServiceState, ServiceStatus,
+    FencingStatus, OverlayStatus, Plan, PlanAction, PlanBasis, RefusedSink, RoomLoss, RoomOutcome,
+    RoomReport, RoomService, ServicePlan, ServiceState, ServiceStatus, SinkList, SinkStatus,
 };
 use zbus::Connection;
 use zbus::message::Header;
@@ -39,6 +40,12 @@ pub(crate) struct Known {
     pub is_old: bool,
     /// It takes nobody's word for who calls.
     pub is_wary: bool,
+    /// What is wanted beside the documents.
+    pub overlay: Vec<OverlayStatus>,
+    /// With any document, the loss of `web1` leaves `web` out; `true`: such a document is refused.
+    pub is_tight: Option<bool>,
+    /// The notifier is away.
+    pub is_silent: bool,
     /// Plans are made from this generation; `None`: from the present one.
     pub planned_from: Option<u64>,
 }
@@ -165,6 +172,7 @@ impl CpeDouble {
                 state: ServiceState::Started,
                 ..ServiceStatus::default()
             }],
+            overlay: known.overlay.clone(),
             ..DeploymentStatus::default()
         }
     }
@@ -183,6 +191,36 @@ impl CpeDouble {
         let known = self.lock();
         let present = known.documents.get(name).map_or(0, Vec::len) as u64;
         known.planned_from.unwrap_or(present)
+    }
+
+    fn room(&self, name: &str) -> RoomReport {
+        let lost = RoomLoss {
+            assemblies: vec!["web1".into()],
+            services: vec![RoomService {
+                service: "web".into(),
+                outcome: RoomOutcome::Down,
+                ..RoomService::default()
+            }],
+            ..RoomLoss::default()
+        };
+        let is_tight = self.lock().is_tight.is_some();
+        RoomReport {
+            deployment: name.to_owned(),
+            planned: true,
+            holds: !is_tight,
+            looked_at: 1,
+            losses: if is_tight { vec![lost] } else { Vec::new() },
+            ..RoomReport::default()
+        }
+    }
+
+    /// Refuses what leaves no room, if it does so, and it is not forced.
+    fn admit(&self, name: &str, options: &Fields) -> Result<()> {
+        let is_forced = Reader::new("options", options).boolean("force")?;
+        match self.lock().is_tight {
+            Some(true) if !is_forced => Err(Error::Refused(format!("no room in {name}"))),
+            _ => Ok(()),
+        }
     }
 
     fn plan(&self) -> Vec<PlanAction> {
@@ -266,12 +304,13 @@ impl Manager {
     async fn create_deployment(
         &self,
         document: &str,
-        _options: Fields,
+        options: Fields,
         #[zbus(header)] header: Header<'_>,
         #[zbus(object_server)] server: &zbus::ObjectServer,
     ) -> Result<(String, u64)> {
         let name = self.0.read(document)?;
         self.0.require("owner", &name, &header)?;
+        self.0.admit(&name, &options)?;
         let documents = vec![document.to_owned()];
         self.0.lock().documents.insert(name.clone(), documents);
         publish(&self.0, server, &name).await;
@@ -283,11 +322,12 @@ impl Manager {
         name: &str,
         expected_generation: u64,
         document: &str,
-        _options: Fields,
+        options: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u64> {
         self.0.require("owner", name, &header)?;
         self.0.read(document)?;
+        self.0.admit(name, &options)?;
         let mut known = self.0.lock();
         let Some(generations) = known.documents.get_mut(name) else {
             return Err(Error::NotFound(format!("no deployment {name}")));
@@ -328,13 +368,70 @@ impl Manager {
     ) -> Result<String> {
         let deployment = self.0.read(document)?;
         self.0.require("viewer", &deployment, &header)?;
+        let room = self.0.room(&deployment);
+        let is_refused = self.0.lock().is_tight == Some(true);
+        let (refused, warnings) = match is_refused {
+            true => (room.warnings(), Vec::new()),
+            false => (Vec::new(), room.warnings()),
+        };
         json::to_json(&Plan {
             generation: self.0.planned_from(&deployment),
             deployment,
             basis: PlanBasis::Live,
             actions: self.0.plan(),
+            refused,
+            warnings,
+            room: Some(Box::new(room)),
             ..Plan::default()
         })
+    }
+
+    async fn check_room(
+        &self,
+        document: &str,
+        _options: Fields,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let deployment = self.0.read(document)?;
+        self.0.require("owner", &deployment, &header)?;
+        json::to_json(&self.0.room(&deployment))
+    }
+
+    async fn list_sinks(&self, #[zbus(header)] header: Header<'_>) -> Result<String> {
+        self.0.require("admin", "*", &header)?;
+        if self.0.lock().is_silent {
+            return Err(Error::NotReady("the notifier is away".into()));
+        }
+        json::to_json(&SinkList {
+            sinks: vec![SinkStatus {
+                name: "pager".into(),
+                r#type: "http".into(),
+                state: "waiting".into(),
+                lag: Some(3),
+                dead: 1,
+                last_error: "503".into(),
+                last_error_time: 1_700_000_000_000_000,
+                ..SinkStatus::default()
+            }],
+            refused: vec![RefusedSink {
+                file: "/etc/cpe/sinks.d/odd.toml".into(),
+                reason: "1:1: no sink".into(),
+            }],
+            log: String::new(),
+        })
+    }
+
+    async fn redeliver(
+        &self,
+        sink: &str,
+        id: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<u32> {
+        self.0.require("admin", "*", &header)?;
+        match (sink, id) {
+            ("pager", "" | "event-1") => Ok(1),
+            _ => Err(Error::NotFound(format!("sink {sink} has no `{id}`"))),
+        }
     }
 }
 
@@ -457,7 +554,9 @@ impl Deployment {
         if fingerprint != format!("of {action}") || verb == "ban" {
             return Err(Error::Refused("it would not hold".into()));
         }
-        self.0.lock().orders.push(format!("{verb} {service}"));
+        let mut known = self.0.lock();
+        known.orders.push(format!("{verb} {service}"));
+        known.overlay.retain(|entry| entry.service != service);
         Ok("{}".to_owned())
     }
 

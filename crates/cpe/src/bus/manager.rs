@@ -1,7 +1,9 @@
 //! `org.cloudpolicy.Cpe1.Manager`: create, change, destroy, check and list deployments.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cpe_bus::fields::Reader;
 use cpe_bus::names::{check_deployment_name, deployment_path};
 use cpe_bus::records::{DeploymentEntry, ProblemRecord};
 use cpe_bus::{Error, Fields, Result};
@@ -10,8 +12,10 @@ use zbus::message::Header;
 
 use super::link::Permit;
 use super::objects::Objects;
-use super::{About, Link, assume, host_failure, no_options, not_found, store};
+use super::{About, Link, assume, host_failure, no_options, not_found, sinks, store};
+use crate::admission;
 use crate::audit::{self, Order};
+use crate::authorisation::Caller;
 use crate::conflicts;
 use crate::host::Host;
 use crate::reconciliation::{self, Orphan};
@@ -42,16 +46,19 @@ impl ManagerObject {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(String, u64)> {
         let permit = self.link.permit(&header, About::Any).await?;
-        no_options(&options)?;
+        let is_forced = is_forced(options)?;
         let Permit { host, caller, .. } = &permit;
         let who = &caller.who.principal;
         let accepted = host.core.documents.accept(who, document).await?;
         let name = accepted.name.clone();
         permit.narrow(&self.link, &header, &name).await?;
+        if !is_forced && host.core.registry.get(&name).is_none() {
+            admission::admit(host, who, &accepted).await?;
+        }
         reconciliation::before_create(host, &name).await?;
         reconciliation::before_claims(host, |name| permit.sees(name)).await?;
         let limit = host.core.config.limits.deployments;
-        let by = audit::details(host, caller).await;
+        let by = by(host, caller, is_forced).await;
         let created = {
             let _changes = host.core.changes.lock().await;
             // It may have been taken away, or given to somebody else, meanwhile.
@@ -99,7 +106,7 @@ impl ManagerObject {
     ) -> Result<u64> {
         check_deployment_name(&name)?;
         let permit = self.link.permit(&header, About::Deployment(&name)).await?;
-        no_options(&options)?;
+        let is_forced = is_forced(options)?;
         let Permit { host, caller, .. } = &permit;
         let who = &caller.who.principal;
         let accepted = host.core.documents.accept(who, document).await?;
@@ -110,8 +117,11 @@ impl ManagerObject {
             )));
         }
         reconciliation::before_claims(host, |name| permit.sees(name)).await?;
+        if !is_forced {
+            admission::admit(host, who, &accepted).await?;
+        }
         let keep = host.core.keep();
-        let by = audit::details(host, caller).await;
+        let by = by(host, caller, is_forced).await;
         let updated = {
             let _changes = host.core.changes.lock().await;
             let about = About::Deployment(&name);
@@ -210,7 +220,43 @@ impl ManagerObject {
         permit.narrow(&self.link, &header, &accepted.name).await?;
         reconciliation::before_claims(host, |name| permit.sees(name)).await?;
         conflicts::check(host, &accepted, |name| permit.sees(name)).await?;
-        crate::plan::plan(host, who, accepted).await
+        let mut plan = crate::plan::plan(host, who, accepted.clone()).await?;
+        let found = admission::room(host, who, &accepted).await;
+        admission::tell(host, &mut plan, found);
+        cpe_bus::json::to_json(&plan)
+    }
+
+    #[zbus(out_args("room_json"))]
+    async fn check_room(
+        &self,
+        document: String,
+        options: Fields,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let permit = self.link.permit(&header, About::Any).await?;
+        no_options(&options)?;
+        let Permit { host, caller, .. } = &permit;
+        let who = &caller.who.principal;
+        let accepted = host.core.documents.accept(who, document).await?;
+        permit.narrow(&self.link, &header, &accepted.name).await?;
+        cpe_bus::json::to_json(&admission::room(host, who, &accepted).await?)
+    }
+
+    #[zbus(out_args("sinks_json"))]
+    async fn list_sinks(&self, #[zbus(header)] header: Header<'_>) -> Result<String> {
+        let permit = self.link.permit(&header, About::All).await?;
+        sinks::list(&permit).await
+    }
+
+    #[zbus(out_args("count"))]
+    async fn redeliver(
+        &self,
+        sink: String,
+        id: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<u32> {
+        let permit = self.link.permit(&header, About::All).await?;
+        sinks::redeliver(&permit, &sink, &id).await
     }
 
     #[zbus(out_args("results"))]
@@ -285,6 +331,23 @@ impl ManagerObject {
             _ => Err(not_found(name)),
         }
     }
+}
+
+/// Whether a document is also taken that would be refused for what would follow from it.
+fn is_forced(mut options: Fields) -> Result<bool> {
+    let is_forced = Reader::new("options", &options).boolean("force")?;
+    options.remove("force");
+    no_options(&options)?;
+    Ok(is_forced)
+}
+
+/// Who stores a document, for the event of that.
+async fn by(host: &Host, caller: &Caller, is_forced: bool) -> BTreeMap<String, String> {
+    let mut by = audit::details(host, caller).await;
+    if is_forced {
+        by.insert("force".into(), "true".into());
+    }
+    by
 }
 
 fn being_destroyed(name: &str) -> Error {

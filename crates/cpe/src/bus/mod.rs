@@ -20,6 +20,7 @@ mod link;
 mod manager;
 mod objects;
 mod owner;
+mod sinks;
 
 use events::EventsObject;
 pub(crate) use given::{Left, carry_on, left as orders_left};
@@ -48,12 +49,12 @@ pub(crate) fn follow(host: &Arc<Host>, objects: Arc<Objects>) {
     host.spawn(events::follow(Arc::clone(host)));
 }
 
-/// No options exist yet; one that a caller relies on must not be ignored.
+/// No option is left; one that a caller relies on must not be ignored.
 fn no_options(options: &Fields) -> Result<()> {
     match options.keys().next() {
         None => Ok(()),
         Some(key) => Err(Error::InvalidArgument(format!(
-            "unknown option `{key}`: this version has none"
+            "unknown option `{key}`: this version does not know it"
         ))),
     }
 }

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod admission;
 mod claims;
 mod connections;
 mod disk;

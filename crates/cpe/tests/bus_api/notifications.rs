@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use cpe_bus::names::{NOTIFY_NAME, NOTIFY_PATH};
 use cpe_bus::proxies::NotifyProxy;
-use cpe_bus::{BusSelection, Event, EventKind, json};
+use cpe_bus::{BusSelection, Error, Event, EventKind, json};
 use cpe_notify::serve::{self, Settings};
 use cpe_status::{SinkList, SinkStatus};
 use tokio::task::JoinHandle;
@@ -95,6 +95,25 @@ async fn the_notifier_has_exactly_the_documented_members() {
     let cpe = bus.cpe().await;
     let _notifier = Notifier::start(&bus).await;
     compare(NOTIFY, &introspect(&cpe, NOTIFY_NAME, NOTIFY_PATH).await);
+}
+
+#[tokio::test]
+async fn the_daemon_passes_on_what_the_notifier_says_of_its_sinks() {
+    let bus = Bus::start();
+    let cpe = bus.cpe().await;
+    let manager = cpe.manager().await;
+    let away = manager.list_sinks().await;
+    assert!(
+        matches!(&away, Err(Error::NotReady(text)) if text.contains("cpe-notify is not there")),
+        "{away:?}"
+    );
+    let notifier = Notifier::start(&bus).await;
+    notifier.await_ids(record(&cpe, 1).await.len()).await;
+    let list: SinkList = json::from_json(&manager.list_sinks().await.unwrap()).unwrap();
+    assert_eq!((list.sinks.len(), list.sinks[0].name.as_str()), (1, "a"));
+    assert_eq!(manager.redeliver("a", "").await.unwrap(), 0);
+    let none = manager.redeliver("b", "").await;
+    assert!(matches!(&none, Err(Error::NotFound(_))), "{none:?}");
 }
 
 #[tokio::test]

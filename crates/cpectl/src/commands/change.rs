@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use cpe_bus::{Error, Fields};
+use cpe_bus::Error;
 use cpe_status::Plan;
 use serde_json::json;
 
@@ -70,7 +70,8 @@ impl Change<'_> {
             false => 0,
         };
         let manager = client.manager().await?;
-        let stored = manager.update_deployment(self.name, self.from, self.document, Fields::new());
+        let options = deploy::forced(self.how.force);
+        let stored = manager.update_deployment(self.name, self.from, self.document, options);
         let generation = stored.await?;
         if !output.json {
             output.line(format!(

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use cpe_bus::fields::put;
 use cpe_bus::{Error, Event, EventKind, Fields};
-use cpe_status::{DeploymentState, DeploymentStatus};
+use cpe_status::{DeploymentState, DeploymentStatus, RoomReport};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
@@ -25,6 +26,7 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let document = read_document(&arguments.file)?;
     validate::warn(&arguments.file, &document, output);
+    warn_of_room(client, &document, output).await;
     // From before the change, so that --wait shows everything that follows from it.
     let cursor = match arguments.wait {
         true => wait::newest_cursor(client).await?,
@@ -71,25 +73,55 @@ async fn store(
     document: &str,
 ) -> Result<(String, u64, &'static str), Error> {
     let manager = client.manager().await?;
+    let options = || forced(arguments.force);
     let name = name_of(document);
     if let (Some(expected), Some(name)) = (arguments.expect, &name) {
         let generation = manager
-            .update_deployment(name, expected, document, Fields::new())
+            .update_deployment(name, expected, document, options())
             .await?;
         return Ok((name.clone(), generation, "changed"));
     }
-    match (
-        manager.create_deployment(document, Fields::new()).await,
-        name,
-    ) {
+    match (manager.create_deployment(document, options()).await, name) {
         (Ok((name, generation)), _) => Ok((name, generation, "stored")),
         (Err(Error::Exists(_)), Some(name)) => {
             let generation = manager
-                .update_deployment(&name, 0, document, Fields::new())
+                .update_deployment(&name, 0, document, options())
                 .await?;
             Ok((name, generation, "changed"))
         }
         (Err(error), _) => Err(error),
+    }
+}
+
+/// The options of a document that is to be stored.
+pub(crate) fn forced(force: bool) -> Fields {
+    let mut options = Fields::new();
+    if force {
+        put(&mut options, "force", true);
+    }
+    options
+}
+
+/// Says on standard error which losses would leave services out. What cannot be found out is no
+/// reason to fail, and what is wrong with the document is said when it is stored.
+async fn warn_of_room(client: &Client, document: &str, output: &Output) {
+    let found = match client.manager().await {
+        Ok(manager) => manager.check_room(document, Fields::new()).await,
+        Err(error) => Err(error),
+    };
+    let report = found.and_then(|text| cpe_bus::json::from_json::<RoomReport>(&text));
+    match report {
+        Ok(report) => {
+            for warning in report.warnings() {
+                output.note(&format!("warning: {warning}"));
+            }
+        }
+        Err(Error::NotReady(reason) | Error::Busy(reason)) => {
+            output.note(&format!(
+                "whether there is room after a loss is not known: {reason}"
+            ));
+        }
+        Err(_) => {}
     }
 }
 

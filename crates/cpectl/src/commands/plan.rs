@@ -52,6 +52,10 @@ pub(crate) fn print_of(plan: &Plan, what: &str, output: &Output) {
     for configured in &plan.configured {
         output.line(configured.text());
     }
+    for reason in &plan.refused {
+        let line = Line::new().styled("refused unless it is forced:", BAD);
+        output.line(line.plain(" ").plain(reason));
+    }
     for warning in &plan.warnings {
         let line = Line::new().styled("warning:", BUSY);
         output.line(line.plain(" ").plain(warning));

@@ -59,6 +59,9 @@ pub(crate) struct Change {
     /// Does it without asking; needed where nobody can be asked
     #[arg(long, short)]
     pub yes: bool,
+    /// Also if the loss of one assembly would leave services out, and this host refuses that
+    #[arg(long)]
+    pub force: bool,
     /// Waits until the deployment is active at the new generation, and shows what happens
     #[arg(long)]
     pub wait: bool,

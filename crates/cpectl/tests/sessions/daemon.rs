@@ -417,6 +417,15 @@ impl Manager {
         json::to_json(&plan)
     }
 
+    async fn check_room(&self, document: &str, _options: Fields) -> Result<String> {
+        let world = self.0.lock();
+        let proposal = controller::Proposal::read(NAME, document.to_owned()).unwrap();
+        let controller = world.controller().unwrap();
+        let input = controller.plan_room_of(world.time(), &proposal).unwrap();
+        let report = input.answer_first(|_| None, &mut || true).unwrap();
+        json::to_json(&report)
+    }
+
     async fn destroy_deployment(&self, _name: &str, stop_services: bool) {
         self.0.ask(Request::Unload { stop_services });
     }

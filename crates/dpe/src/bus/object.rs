@@ -89,6 +89,18 @@ impl DpeObject {
         self.catalogue.check(&deployment, uses).await
     }
 
+    /// Whether there would be room with a document in force: one after another, off the loop.
+    async fn room_of(&self, document: String) -> Result<String> {
+        let turn = Arc::new(self.requests.turn_to_think().await?);
+        let name = self.requests.deployment().to_owned();
+        let read = move || Proposal::read(&name, document).map_err(refused);
+        let proposal = Box::new(off_the_loop(Arc::clone(&turn), read).await?);
+        let ask = |reply| BusRequest::RoomOf(proposal, reply);
+        let input = self.requests.ask(ask).await?.map_err(refused)?;
+        let answer = move || crate::room::answer_first(&input).map_err(refused);
+        json::to_json(&off_the_loop(turn, answer).await?)
+    }
+
     /// Has a question answered: one after another, off the loop.
     async fn answer(&self, inquiry: Inquiry) -> Result<Answer> {
         let turn = Arc::new(self.requests.turn_to_think().await?);
@@ -494,7 +506,16 @@ impl DpeObject {
 
     /// Whether there is room for every service after a loss, as JSON.
     #[zbus(out_args("room_json"))]
-    async fn check_room(&self, options: Fields) -> Result<String> {
+    async fn check_room(
+        &self,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        if let Some(document) = room::document(&options)? {
+            require_administrator(connection, &header).await?;
+            return self.room_of(document).await;
+        }
         let question = room::question(&options)?;
         let turn = Arc::new(self.requests.turn_to_think().await?);
         let ask = |reply| BusRequest::Room(question, reply);

@@ -71,7 +71,12 @@ pub(crate) enum BusRequest {
         RoomQuestion,
         oneshot::Sender<std::result::Result<RoomInput, Refusal>>,
     ),
-    /// The same of standby of an assembly (`None`: of all), or of its end.
+    /// The same with that document in force.
+    RoomOf(
+        Box<Proposal>,
+        oneshot::Sender<std::result::Result<RoomInput, Refusal>>,
+    ),
+    /// What a plan starts from of standby of an assembly (`None`: of all), or of its end.
     PlanStandby(
         Option<AssemblyId>,
         bool,

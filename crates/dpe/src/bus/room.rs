@@ -9,6 +9,26 @@ use super::object::LONGEST_NAME;
 /// Assemblies that a question names at most.
 const MOST_NAMED: usize = 1000;
 
+/// Bytes of a document: what the CPE takes at most is less.
+const LONGEST_DOCUMENT: usize = 128 << 20;
+
+/// The document that the question is about, if it is none that is in force.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] if something else is asked for too.
+pub(super) fn document(options: &Fields) -> Result<Option<String>> {
+    if !options.contains_key("document") {
+        return Ok(None);
+    }
+    if options.contains_key("scope") || options.contains_key("assemblies") {
+        return Err(Error::InvalidArgument(
+            "of a `document` only the loss of any one assembly is looked at: leave `scope` and `assemblies` out".to_owned(),
+        ));
+    }
+    let reader = Reader::new("options", options);
+    reader.required_text("document", LONGEST_DOCUMENT).map(Some)
+}
+
 /// A question of options.
 ///
 /// # Errors
@@ -44,6 +64,21 @@ mod tests {
     use cpe_bus::fields::put;
 
     use super::*;
+
+    #[test]
+    fn a_document_is_asked_about_alone() {
+        let mut options = Fields::new();
+        assert_eq!(document(&options).unwrap(), None);
+        put(&mut options, "document", "<deployable/>");
+        let found = document(&options).unwrap();
+        assert_eq!(found.as_deref(), Some("<deployable/>"));
+        put(&mut options, "scope", "two");
+        let error = document(&options).unwrap_err().message();
+        assert!(error.contains("leave `scope`"), "{error}");
+        options.remove("scope");
+        put(&mut options, "document", "");
+        assert!(document(&options).is_err());
+    }
 
     #[test]
     fn a_question_is_read_or_refused_with_what_would_be_right() {

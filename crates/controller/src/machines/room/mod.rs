@@ -12,11 +12,13 @@ use cpe_status::{RoomLoss, RoomOutcome, RoomReport, RoomService};
 use policy_engine::explain::Terms;
 
 pub(crate) use self::watch::{RoomTold, RoomWatch};
-use self::world::{Settled, World};
+use self::world::{Runs, Settled, World};
 use crate::vocabulary::{AssemblyId, Loss, Refusal, ServiceId, Zones, only_utc};
 
 /// Losses of which is said what would make them fit: each takes some further simulations.
 const MOST_ADVISED: usize = 16;
+/// The same where little time is given.
+const MOST_ADVISED_FIRST: usize = 3;
 
 /// The policy engine's input for the question whether there is room. As with
 /// [`EngineInput`](crate::EngineInput), a shell has it answered beside everything else.
@@ -68,20 +70,32 @@ impl RoomInput {
         detail: RoomDetail,
         goes_on: &mut dyn FnMut() -> bool,
     ) -> Result<RoomReport, Refusal> {
-        let world = World::parse(&self.cib, self.now_s, zones).map_err(Refusal::NotReady)?;
-        let before = world.clone().settle();
+        let mut world = World::parse(&self.cib, self.now_s, zones).map_err(Refusal::NotReady)?;
         let mut report = self.report.clone();
+        let Some(before) = self.settle(world.clone(), goes_on) else {
+            report.not_looked_at += self.losses.len();
+            return Ok(report);
+        };
         report.down_already = self.down_already(&before);
+        // A decision about a large deployment takes much memory: none is kept beside the next one.
+        let Settled {
+            world: settled,
+            runs: before,
+            ..
+        } = before;
+        if report.planned {
+            world = settled;
+        }
         let mut advised = 0;
         for (at, loss) in self.losses.iter().enumerate() {
-            if !goes_on() {
-                report.not_looked_at += self.losses.len() - at;
-                break;
-            }
-            report.looked_at += 1;
             let mut own = world.clone();
             own.lose(&loss.assemblies);
-            let after = own.clone().settle();
+            let after = goes_on().then(|| self.settle(own.clone(), goes_on));
+            let Some(after) = after.flatten() else {
+                report.not_looked_at += self.losses.len() - at;
+                break;
+            };
+            report.looked_at += 1;
             let mut told = self.compare(loss, &before, &after);
             if told.services.is_empty() {
                 continue;
@@ -100,6 +114,47 @@ impl RoomInput {
         Ok(report)
     }
 
+    /// Follows a world to its end. Of what is planned, whoever waits does not wait for all of it:
+    /// `None` if the time is over before.
+    fn settle(&self, world: World, goes_on: &mut dyn FnMut() -> bool) -> Option<Settled> {
+        match self.report.planned {
+            true => world.settle_while(goes_on),
+            false => Some(world.settle()),
+        }
+    }
+
+    /// As [`RoomInput::answer_in`], where little time is given: first all losses, then what is to
+    /// be said of the first of those that do not hold.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn answer_first(
+        &self,
+        zones: Zones,
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<RoomReport, Refusal> {
+        let mut report = self.answer_in(zones, RoomDetail::Services, goes_on)?;
+        let failing = report.failing().take(MOST_ADVISED_FIRST);
+        let failing: Vec<Vec<String>> = failing.map(|loss| loss.assemblies.clone()).collect();
+        if failing.is_empty() || !goes_on() {
+            return Ok(report);
+        }
+        let names = |loss: &Loss| loss.assemblies.iter().map(AssemblyId::to_string).collect();
+        let is_failing = |loss: &&Loss| failing.contains(&names(loss));
+        let again = RoomInput {
+            losses: self.losses.iter().filter(is_failing).cloned().collect(),
+            ..self.clone()
+        };
+        let advised = again.answer_in(zones, RoomDetail::Advice, goes_on)?;
+        for told in advised.losses {
+            let mut own = report.losses.iter_mut();
+            if let Some(own) = own.find(|own| own.assemblies == told.assemblies) {
+                *own = told;
+            }
+        }
+        Ok(report)
+    }
+
     /// Services that want to run and do not. Those that are not to run have no goal.
     fn down_already(&self, before: &Settled) -> Vec<String> {
         let goals = crate::vocabulary::goal(&before.schedule);
@@ -109,9 +164,15 @@ impl RoomInput {
         down.map(ServiceId::to_string).collect()
     }
 
-    fn compare(&self, loss: &Loss, before: &Settled, after: &Settled) -> RoomLoss {
+    fn compare(
+        &self,
+        loss: &Loss,
+        before: &BTreeMap<ServiceId, Runs>,
+        after: &Settled,
+    ) -> RoomLoss {
         let less = |service: &ServiceId| {
-            let (ran, runs) = (before.of(service), after.of(service));
+            let ran = before.get(service).copied().unwrap_or_default();
+            let runs = after.of(service);
             let outcome = if ran.instances > 0 && runs.instances == 0 {
                 RoomOutcome::Down
             } else if ran.promoted > 0 && runs.promoted == 0 {

@@ -153,14 +153,31 @@ impl World {
         self.follow(|_| {})
     }
 
+    /// As [`World::settle`], until `goes_on` says no before it has come to its end.
+    pub(super) fn settle_while(self, goes_on: &mut dyn FnMut() -> bool) -> Option<Settled> {
+        let mut is_over = false;
+        let settled = self.follow_while(|_| {
+            is_over = !goes_on();
+            !is_over
+        });
+        (!is_over).then_some(settled)
+    }
+
     /// As [`World::settle`]; `carried_out` sees each decision before it is carried out.
-    fn follow(mut self, mut carried_out: impl FnMut(&Schedule)) -> Settled {
+    fn follow(self, mut carried_out: impl FnMut(&Schedule)) -> Settled {
+        self.follow_while(|schedule| {
+            carried_out(schedule);
+            true
+        })
+    }
+
+    /// The same, until that says no.
+    fn follow_while(mut self, mut goes_on: impl FnMut(&Schedule) -> bool) -> Settled {
         let mut schedule = self.decide(false);
         for _ in 1..MOST_ROUNDS {
-            if does_nothing(&schedule.graph) {
+            if does_nothing(&schedule.graph) || !goes_on(&schedule) {
                 break;
             }
-            carried_out(&schedule);
             let Schedule { cluster, graph, .. } = &schedule;
             simulation::execute(&mut self.cib, cluster, graph, &[], self.now_s);
             schedule = self.decide(false);
