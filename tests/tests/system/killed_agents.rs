@@ -1,5 +1,6 @@
 //! Agents that are killed while they carry operations out: what these have come to is looked at, or
-//! done again, and nothing else in the guest notices.
+//! done again, and nothing else in the guest notices. Nor does anything when an agent is restarted
+//! that cannot ask on the bus why.
 
 use end_to_end::{Document, Event, Lab, System};
 
@@ -59,4 +60,24 @@ fn an_agent_that_is_killed_in_a_stop_or_a_start_has_nothing_fenced_or_banned() {
         let fenced = fenced.filter(|kind| kind.starts_with("assembly.fencing"));
         assert_eq!(fenced.count(), 0, "{action}");
     }
+    restarted_without_a_bus(&lab, "systemctl stop dbus.socket dbus.service");
+    restarted_without_a_bus(&lab, "systemctl kill -s STOP dbus.service");
+    assert_eq!(lab.sleepers(WEB), web, "the service runs on");
+}
+
+/// A restart of the agent while its guest's bus is away is a restart, and no end.
+fn restarted_without_a_bus(lab: &Lab, take_away: &str) {
+    let script = format!(
+        "{take_away}; systemctl restart cpe-agent.service; systemctl kill -s CONT dbus.service; systemctl start dbus.socket dbus.service"
+    );
+    lab.sh(&format!(
+        "nsenter -t $(machinectl show -p Leader --value a) -a -- /bin/bash -c '{script}'"
+    ))
+    .ok();
+    lab.wait("its agent is back", 60, || {
+        lab.status("shop").assembly_state("a") == "online" && lab.status("shop").is_settled()
+    });
+    let told = lab.events();
+    let left = told.iter().filter(|event| event.kind() == "assembly.left");
+    assert_eq!(left.count(), 0, "{take_away}");
 }
