@@ -11,7 +11,7 @@
 //! has told:
 //!
 //! - The assembly is heard, and neither in doubt nor to be made safe: its agent's history of this
-//!   boot is whole.
+//!   boot is whole. Nobody was to cut it off in it: that it was let in before is forgotten then.
 //! - By that nothing of the service may run there, or is under way, and no live migration may have
 //!   brought it.
 //! - Nobody has let this boot in, so nothing that requires it was ever begun in it; or the service
@@ -113,6 +113,7 @@ impl Controller {
             && facts.arrivals.is_empty()
             && self.document.names(name)
             && self.to_be_restarted(name).is_none()
+            && !self.is_cut_off(name)
     }
 
     /// It, or what it is one with (a group, a clone), may run in that assembly, or is to be looked
