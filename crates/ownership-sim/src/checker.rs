@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ownership::{Answer, Change, ChangeId, DeploymentId, HostId, Session};
+use ownership::{Answer, Change, ChangeId, DeploymentId, HostId, Order, Session};
 
 /// A client's change.
 #[derive(Clone, Debug)]
@@ -11,6 +11,16 @@ pub(crate) struct Asked {
     pub(crate) answers: Vec<Answer>,
     /// How often the store has done it.
     pub(crate) done: u32,
+}
+
+/// What an operator has ordered, which was not answered yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Ordered {
+    pub(crate) host: usize,
+    /// Of its cpe.
+    pub(crate) life: u64,
+    pub(crate) order: Order,
+    pub(crate) at_us: u64,
 }
 
 /// See above.
@@ -27,6 +37,9 @@ pub(crate) struct Checker {
     pub(crate) losses: u64,
     pub(crate) changes: Vec<Asked>,
     pub(crate) by_id: BTreeMap<ChangeId, usize>,
+    pub(crate) orders: Vec<Ordered>,
+    /// When each host has heard by its watch that another one is gone.
+    pub(crate) heard_us: BTreeMap<(usize, HostId), u64>,
     /// Whose each deployment was last.
     pub(crate) owners: BTreeMap<DeploymentId, HostId>,
     /// Records given away, and taken from lost sessions; claims and other starts.

@@ -1,15 +1,23 @@
 //! What must hold in the end: nothing that was acknowledged is lost, what a host leaves is spread,
 //! and little moves.
 
-use ownership::{Answer, Key, Value};
+use ownership::{Answer, Key, Value, timing};
 
 use crate::faults::Fault;
 use crate::scenario::Style;
 use crate::world::World;
 
+/// Ranks order hosts that hear of a loss within this time: a rank less the jitter, less what clocks
+/// differ in that. A real watch may be later: a member that is not the leader hears with the
+/// leader's next message what was taken, and a watcher that has fallen behind is served in turns.
+const IN_TIME_US: u64 = (timing::RANK_US - timing::JITTER_US) * 9 / 10;
+/// An order was answered after this, however the host's clock goes.
+const ANSWERED_US: u64 = timing::CHANGE_US * 11 / 10 + timing::RETRY_US;
+
 impl World {
     pub(crate) fn check_end(&mut self) {
         self.check_changes();
+        self.check_orders();
         match self.scenario.style {
             Style::Death => self.check_death(),
             Style::Join => self.check_join(),
@@ -18,6 +26,19 @@ impl World {
                 self.violation("something has moved although the store was only away".to_owned());
             }
             _ => {}
+        }
+    }
+
+    /// Orders are answered, if the process lives that has got them.
+    fn check_orders(&mut self) {
+        let owed = self.checker.orders.iter().find(|it| {
+            let host = &self.hosts[it.host];
+            let lives = host.life == it.life && host.cpe.is_some() && self.runs(it.host);
+            lives && it.at_us + ANSWERED_US < self.now_us
+        });
+        if let Some(owed) = owed.cloned() {
+            let (order, host) = (owed.order, owed.host);
+            self.violation(format!("host {host} has never answered {order:?}"));
         }
     }
 
@@ -63,16 +84,28 @@ impl World {
         let Some(dead) = self.hosts.iter().find(|it| !it.up) else {
             return;
         };
-        let before = self.checker.loads.get(&dead.name).copied().unwrap_or(0);
+        let dead = dead.name.clone();
+        let before = self.checker.loads.get(&dead).copied().unwrap_or(0);
         let (taken, handed) = (self.checker.taken, self.checker.handed);
         if taken != before || handed > 0 {
             let text = format!("{taken} of {before} deployments taken, {handed} others moved");
             self.violation(text);
         }
-        let up: Vec<_> = self.hosts.iter().filter(|it| it.up).collect();
-        let capacity: u64 = up.iter().map(|it| u64::from(it.capacity)).sum();
+        let heard_us = |host: usize| {
+            let heard = (host, dead.clone());
+            self.checker.heard_us.get(&heard).copied()
+        };
+        let all = 0..self.hosts.len();
+        let up: Vec<usize> = all.filter(|host| self.hosts[*host].up).collect();
+        let first_us = up.iter().filter_map(|host| heard_us(*host)).min();
+        // Who hears of it later than the others may find its part taken.
+        let in_time = up.iter().filter(|host| {
+            let late_us = heard_us(**host).zip(first_us).map(|(at, first)| at - first);
+            late_us.is_some_and(|late_us| late_us < IN_TIME_US)
+        });
+        let capacity: u64 = in_time.map(|it| u64::from(self.hosts[*it].capacity)).sum();
         let mut herds = Vec::new();
-        for host in up {
+        for host in up.iter().map(|it| &self.hosts[*it]) {
             let share = before as f64 * f64::from(host.capacity) / capacity as f64;
             let taken = self.checker.taken_by.get(&host.name).copied().unwrap_or(0);
             // Lots are drawn: four times the standard deviation, and a few.

@@ -164,9 +164,8 @@ impl World {
                 let to = self.hosts[host].name.clone();
                 for from in 0..self.hosts.len() {
                     if self.runs(from) && self.hosts[from].units.contains_key(&number) {
-                        let life = self.hosts[from].life;
                         let order = Order::Move(name.clone(), to.clone());
-                        self.reaches_host(from, life, Input::Order(order));
+                        self.order_at(from, order);
                     }
                 }
             }

@@ -1,7 +1,8 @@
 //! What must hold at all times: looked at where it could break, and every second.
 
 use ownership::{
-    Changed, DeploymentId, HostId, HostState, Key, Origin, OwnerRecord, Value, timing,
+    ChangeId, Changed, DeploymentId, HostId, HostState, Key, Origin, OwnerRecord, Value, What,
+    timing,
 };
 use sim_kit::{MS, SECOND};
 
@@ -118,6 +119,7 @@ impl World {
                 self.check_herd();
             }
             (Key::Host(_), _) => self.check_herd(),
+            (Key::Change(id), Some(Value::Change(None))) => self.check_refusal(*id),
             (Key::Deployment(name), None) => {
                 self.checker.ended.insert(name.clone());
             }
@@ -137,6 +139,30 @@ impl World {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A change is refused for ever: by what the store says, not by what somebody has seen.
+    fn check_refusal(&mut self, id: ChangeId) {
+        let Some(index) = self.checker.by_id.get(&id) else {
+            return;
+        };
+        let change = &self.checker.changes[*index].change;
+        let name = &change.deployment;
+        let there = match self.store.get(&Key::Deployment(name.clone())) {
+            Some((Value::Deployment(record), _)) => Some(record),
+            _ => None,
+        };
+        let is_due = match (&change.what, there) {
+            (What::Create(..), there) => there.is_some(),
+            (_, None) => true,
+            (_, Some(there)) if there.destroying => true,
+            (What::Update(seen), Some(there)) => *seen != there.generation,
+            (What::Destroy, Some(_)) => false,
+        };
+        if !is_due {
+            let text = format!("a change of {name} is refused by what is over: {change:?}");
+            self.violation(text);
         }
     }
 

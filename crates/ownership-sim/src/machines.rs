@@ -178,6 +178,7 @@ impl World {
                 self.queue.push(self.now_us + takes_ms * MS, event);
             }
             Effect::Answer(id, answer) => self.change_answered(id, answer),
+            Effect::Ordered(order, outcome) => self.order_answered(host, &order, outcome),
         }
     }
 

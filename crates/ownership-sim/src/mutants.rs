@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use ownership::{
     Answer, Changed, Compare, DeploymentId, Effect, Entry, Grant, Host, HostId, HostRecord, Input,
-    Kept, Key, LeaseId, Operation, Origin, OwnerRecord, Permit, Reply, Request, RequestId, Session,
-    Settings, Value, WatchEvent, timing,
+    Kept, Key, LeaseId, Operation, Origin, Outcome, OwnerRecord, Permit, Reply, Request, RequestId,
+    Session, Settings, Value, WatchEvent, timing,
 };
 
 /// A mistake.
@@ -49,6 +49,10 @@ pub enum Mutant {
     EarlyAnswer,
     /// A change is attempted again without a look at its id.
     Twice,
+    /// A change is refused by what was seen, whatever the store says.
+    OldRefusal,
+    /// An order that cannot be carried out is not answered.
+    Mute,
     /// It sees no other hosts when it claims.
     Greedy,
     /// It takes more than there is room for.
@@ -61,7 +65,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 21] = [
+    pub const ALL: [Mutant; 23] = [
         Mutant::NoPermitCheck,
         Mutant::AnySession,
         Mutant::WallClock,
@@ -79,6 +83,8 @@ impl Mutant {
         Mutant::IgnoreCompaction,
         Mutant::EarlyAnswer,
         Mutant::Twice,
+        Mutant::OldRefusal,
+        Mutant::Mute,
         Mutant::Greedy,
         Mutant::Overfull,
         Mutant::Restless,
@@ -105,6 +111,8 @@ impl Mutant {
             Mutant::IgnoreCompaction => "ignore-compaction",
             Mutant::EarlyAnswer => "early-answer",
             Mutant::Twice => "do-twice",
+            Mutant::OldRefusal => "old-refusal",
+            Mutant::Mute => "mute-host",
             Mutant::Greedy => "greedy-claims",
             Mutant::Overfull => "overfull-host",
             Mutant::Restless => "restless-host",
@@ -326,6 +334,11 @@ impl Subject {
                         self.run_again(txn);
                         continue;
                     }
+                    Effect::Ordered(_, outcome)
+                        if self.is(Mutant::Mute) && *outcome != Outcome::Done =>
+                    {
+                        continue;
+                    }
                     Effect::Send(_, Request::Txn(txn)) => {
                         self.spoil_txn(txn);
                         self.answer_early(&effect);
@@ -416,6 +429,10 @@ impl Subject {
                     }
                 }
             }
+        }
+        let buries = |it: &Operation| matches!(it, Operation::Put(_, Value::Change(None), _));
+        if self.is(Mutant::OldRefusal) && txn.then.iter().any(buries) {
+            txn.compare.truncate(1);
         }
         if self.is(Mutant::Twice) {
             let is_change = |it: &Compare| {

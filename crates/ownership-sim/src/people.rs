@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use ownership::{
-    Answer, Change, ChangeId, DeploymentId, DeploymentRecord, Input, Key, Needs, Order, Value, What,
+    Answer, Change, ChangeId, DeploymentId, DeploymentRecord, Input, Key, Needs, Order, Outcome,
+    Value, What,
 };
 use sim_kit::{MS, SECOND};
 
-use crate::checker::Asked;
+use crate::checker::{Asked, Ordered};
 use crate::clock::Clock;
 use crate::guest::Guest;
 use crate::world::{SimDeployment, SimEvent, World};
@@ -82,8 +83,35 @@ impl World {
             return;
         }
         let host = able[self.random.index(able.len())];
-        let life = self.hosts[host].life;
+        self.order_at(host, order);
+    }
+
+    /// Gives an order to that host.
+    pub(crate) fn order_at(&mut self, host: usize, order: Order) {
+        let (life, at_us) = (self.hosts[host].life, self.now_us);
+        if !matches!(order, Order::Change(_)) {
+            let order = order.clone();
+            self.checker.orders.push(Ordered {
+                host,
+                life,
+                order,
+                at_us,
+            });
+        }
         self.reaches_host(host, life, Input::Order(order));
+    }
+
+    /// An order was answered.
+    pub(crate) fn order_answered(&mut self, host: usize, order: &Order, outcome: Outcome) {
+        self.note(|| format!("host {host}: {order:?}: {outcome:?}"));
+        let (life, orders) = (self.hosts[host].life, &mut self.checker.orders);
+        let found = orders
+            .iter()
+            .position(|it| it.host == host && it.life == life && it.order == *order);
+        match found {
+            Some(found) => drop(orders.remove(found)),
+            None => self.violation(format!("{order:?} is answered, and nobody has asked")),
+        }
     }
 
     /// A client changes something.

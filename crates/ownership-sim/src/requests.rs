@@ -190,6 +190,7 @@ impl World {
             return;
         }
         self.streams[index].next = revision + 1;
+        self.note_heard(stream.host, &changes);
         let event = WatchEvent::Changes(revision, changes);
         if self.unruly > 0 && self.random.percent(self.unruly) {
             let again = Box::new(Input::Watched(stream.id, event.clone()));
@@ -198,6 +199,16 @@ impl World {
             self.queue.push(at_us, doubled);
         }
         self.reaches_host(stream.host, stream.life, Input::Watched(stream.id, event));
+    }
+
+    /// A host hears of others that are gone.
+    fn note_heard(&mut self, host: usize, changes: &[Changed]) {
+        for change in changes {
+            if let (Key::Alive(gone), None) = (&change.key, &change.value) {
+                let heard = (host, gone.clone());
+                self.checker.heard_us.insert(heard, self.now_us);
+            }
+        }
     }
 
     /// A stream carries nothing more, which its client sees later.

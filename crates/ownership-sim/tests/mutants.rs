@@ -106,6 +106,16 @@ fn a_change_that_is_done_again_without_a_look_is_found() {
 }
 
 #[test]
+fn a_refusal_by_what_is_over_is_found() {
+    finds(Mutant::OldRefusal, 95, "refused by what is over");
+}
+
+#[test]
+fn a_host_that_does_not_answer_orders_is_found() {
+    finds(Mutant::Mute, 13, "has never answered");
+}
+
+#[test]
 fn a_host_that_takes_everything_is_found() {
     finds(Mutant::Greedy, 37, "a herd");
 }

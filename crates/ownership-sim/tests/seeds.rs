@@ -25,6 +25,20 @@ fn many_seeds_hold() {
     );
 }
 
+/// A host that heard of a death later than another one, which took its part: no herd.
+#[test]
+fn who_hears_late_may_lose_its_part() {
+    let bad = violations([45_332], None);
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+/// A change that one host refused by what was over, which another one had answered to.
+#[test]
+fn a_refusal_goes_by_what_the_store_says() {
+    let bad = violations([95], None);
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
 /// A host on a slow way that sent one proof more for each late answer; hosts that started together
 /// and took everything at their ranks' end; a share that was counted before everything had an
 /// owner.

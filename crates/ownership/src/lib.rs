@@ -37,7 +37,7 @@ pub use host::{Host, Status};
 pub use vocabulary::{
     Answer, Change, ChangeId, Changed, Compare, DeploymentId, DeploymentRecord, Effect, Entry,
     Grant, HostId, HostRecord, HostState, Input, Kept, Key, LeaseId, MOST_OPERATIONS,
-    MOST_RESTARTS, Meta, Needs, Operation, Order, Origin, OwnerRecord, Permit, Refusal, Reply,
-    Request, RequestId, Session, Settings, StoreError, Txn, TxnReply, Value, WatchEvent, What,
-    timing,
+    MOST_RESTARTS, Meta, Needs, Operation, Order, Origin, Outcome, OwnerRecord, Permit, Refusal,
+    Reply, Request, RequestId, Session, Settings, StoreError, Txn, TxnReply, Value, WatchEvent,
+    What, timing,
 };

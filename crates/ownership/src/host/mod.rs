@@ -53,8 +53,12 @@ pub struct Status {
     pub guard_holds: bool,
     /// It is too old to join.
     pub too_old: bool,
-    /// Deployments that it runs, is about to run, or lets go of.
+    /// Deployments whose units it has started, and not stopped.
     pub running: usize,
+    /// Deployments that it has, and is about to run.
+    pub waiting: usize,
+    /// Deployments whose units it stops or has stopped, while it has their records.
+    pub leaving: usize,
 }
 
 impl Host {
@@ -128,12 +132,18 @@ impl Host {
 
     /// What it says of itself.
     pub fn status(&self, now_us: u64) -> Status {
+        let count = |is_it: fn(Unit) -> bool| {
+            let units = self.holdings.names().filter_map(|name| self.unit(name));
+            units.filter(|unit| is_it(*unit)).count()
+        };
         Status {
             session: self.membership.open(),
             may_act: self.membership.may_act(now_us),
             guard_holds: self.guard.holds(),
             too_old: self.is_too_old(),
-            running: self.holdings.names().count(),
+            running: count(|unit| matches!(unit, Unit::Running(_))),
+            waiting: count(|unit| matches!(unit, Unit::Waiting { .. })),
+            leaving: count(|unit| matches!(unit, Unit::Ending(_) | Unit::LetGo { .. })),
         }
     }
 

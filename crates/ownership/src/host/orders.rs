@@ -1,10 +1,12 @@
 //! What people want of hosts: it is tried until the store says so, for a while.
 
 use super::Host;
+use crate::machines::holdings::Unit;
 use crate::machines::pending::Purpose;
 use crate::vocabulary::timing::{CHANGE_US, RETRY_US};
 use crate::vocabulary::{
-    Compare, HostId, HostRecord, HostState, Key, Operation, Order, Request, Txn, Value,
+    Compare, DeploymentId, Effect, HostId, HostRecord, HostState, Key, Operation, Order, Outcome,
+    Request, Txn, Value,
 };
 
 /// One that is not done yet.
@@ -15,17 +17,21 @@ pub(super) struct Ongoing {
     next_us: u64,
 }
 
+/// What an order needs now.
+enum Next {
+    /// That is sent.
+    Send(Txn),
+    /// Nothing can be said before everything was listed.
+    Wait,
+    /// Nothing more.
+    End(Outcome),
+}
+
 impl Host {
     pub(super) fn ordered(&mut self, now_us: u64, order: Order) {
-        if let Order::Move(name, to) = order {
-            let suits = self.view.deployment(&name).is_some_and(|known| {
-                let takers = &mut self.view.takers();
-                let taker = takers.find(|(host, _)| **host == to);
-                taker.is_some_and(|(host, it)| self.can_take(host, it, &known.value.needs))
-            });
-            if suits && to != *self.me() && self.membership.open().is_some() {
-                self.let_go_to(&name, to);
-            }
+        if let Order::Move(name, to) = &order {
+            let outcome = self.begin_move(name, to);
+            self.effects.push_back(Effect::Ordered(order, outcome));
             return;
         }
         let (until_us, next_us) = (now_us + CHANGE_US, now_us);
@@ -36,6 +42,28 @@ impl Host {
         });
     }
 
+    /// Has a deployment handed over, if this host runs it and that one can take it.
+    fn begin_move(&mut self, name: &DeploymentId, to: &HostId) -> Outcome {
+        let Some(known) = self.view.deployment(name) else {
+            return Outcome::Missing;
+        };
+        let needs = &known.value.needs;
+        let taker = self.view.takers().find(|(host, _)| *host == to);
+        let suits = taker.is_some_and(|(host, it)| self.can_take(host, it, needs));
+        let runs = matches!(self.unit(name), Some(Unit::Running(_)));
+        if !runs || self.membership.open().is_none() {
+            return Outcome::NotHere;
+        }
+        if to == self.me() {
+            return Outcome::Done;
+        }
+        if !suits {
+            return Outcome::Unsuitable;
+        }
+        self.let_go_to(name, to.clone());
+        Outcome::Done
+    }
+
     pub(super) fn orders_deadline(&self) -> Option<u64> {
         self.orders.iter().map(|order| order.next_us).min()
     }
@@ -44,8 +72,20 @@ impl Host {
         let orders = std::mem::take(&mut self.orders);
         for mut ongoing in orders {
             if ongoing.next_us <= now_us {
-                if now_us > ongoing.until_us || !self.attempt_order(now_us, &ongoing.order) {
-                    continue;
+                let next = match self.next_of(&ongoing.order) {
+                    Next::Send(_) | Next::Wait if now_us > ongoing.until_us => {
+                        Next::End(Outcome::Unknown)
+                    }
+                    next => next,
+                };
+                match next {
+                    Next::Send(txn) => self.send(now_us, Purpose::Order, Request::Txn(txn)),
+                    Next::Wait => {}
+                    Next::End(outcome) => {
+                        let ordered = Effect::Ordered(ongoing.order, outcome);
+                        self.effects.push_back(ordered);
+                        continue;
+                    }
                 }
                 ongoing.next_us = now_us + RETRY_US;
             }
@@ -53,51 +93,38 @@ impl Host {
         }
     }
 
-    /// Sends what an order needs. False: there is nothing to do.
-    fn attempt_order(&mut self, now_us: u64, order: &Order) -> bool {
-        let (host, change): (&HostId, HostRecord) = match order {
-            Order::Drain(host) | Order::Activate(host) => {
-                let Some(known) = self.view.host(host) else {
-                    return false;
-                };
-                let state = match order {
-                    Order::Drain(_) => HostState::Draining,
-                    _ => HostState::Active,
-                };
-                let record = HostRecord::clone(&known.value);
-                (host, HostRecord { state, ..record })
-            }
-            Order::ConfirmLost(host) => {
-                let session = self.guard.session(host);
-                let (Some(known), Some(_)) = (self.view.host(host), session) else {
-                    return false;
-                };
-                let record = HostRecord::clone(&known.value);
-                let confirmed_lost = session;
-                (
-                    host,
-                    HostRecord {
-                        confirmed_lost,
-                        ..record
-                    },
-                )
-            }
-            Order::Move(..) | Order::Change(_) => return false,
+    /// What an order needs.
+    fn next_of(&self, order: &Order) -> Next {
+        let (Order::Drain(host) | Order::Activate(host) | Order::ConfirmLost(host)) = order else {
+            return Next::End(Outcome::Missing);
         };
-        let Some(known) = self.view.host(host).filter(|known| *known.value != change) else {
-            return false;
+        if !self.view.is_synced() {
+            return Next::Wait;
+        }
+        let Some(known) = self.view.host(host) else {
+            return Next::End(Outcome::Missing);
         };
+        let mut record = HostRecord::clone(&known.value);
         let key = Key::Host(host.clone());
         let mut compare = vec![Compare::Revision(key.clone(), known.revision)];
-        if matches!(order, Order::ConfirmLost(_)) {
-            compare.push(Compare::Absent(Key::Alive(host.clone())));
+        match order {
+            Order::Drain(_) => record.state = HostState::Draining,
+            Order::Activate(_) => record.state = HostState::Active,
+            _ if self.view.alive(host).is_some() => return Next::End(Outcome::Alive),
+            _ => {
+                // The guard may know of one that did not get as far as to write it there.
+                let session = self.guard.session(host).unwrap_or(record.session);
+                record.confirmed_lost = Some(session);
+                compare.push(Compare::Absent(Key::Alive(host.clone())));
+            }
         }
-        let txn = Txn {
+        if record == *known.value {
+            return Next::End(Outcome::Done);
+        }
+        Next::Send(Txn {
             compare,
-            then: vec![Operation::Put(key, Value::Host(change.into()), None)],
+            then: vec![Operation::Put(key, Value::Host(record.into()), None)],
             otherwise: Vec::new(),
-        };
-        self.send(now_us, Purpose::Order, Request::Txn(txn));
-        true
+        })
     }
 }

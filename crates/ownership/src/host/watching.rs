@@ -62,10 +62,8 @@ impl Host {
         self.view.listed(revision, entries);
         self.watch.watch_at(now_us);
         for (host, session) in sessions {
-            let is_alive = self.view.alive(&host).is_some();
-            if !is_alive && self.view.host(&host).is_some() {
-                self.guard
-                    .lose(now_us, &host, session, self.view.hosts().count());
+            if self.view.alive(&host).is_none() {
+                self.is_lost(now_us, &host, session);
             }
         }
         self.count_the_missing(now_us);
@@ -88,19 +86,27 @@ impl Host {
     /// Hosts that should be there and are not: they count as gone now.
     fn count_the_missing(&mut self, now_us: u64) {
         let is_missing = |(host, record): &(&HostId, &HostRecord)| {
-            record.state == HostState::Active
-                && record.confirmed_lost != Some(record.session)
+            record.confirmed_lost != Some(record.session)
                 && self.view.alive(host).is_none()
                 && self.guard.session(host).is_none()
-                && *host != self.me()
         };
         let missing = self.view.hosts().filter(is_missing);
         let missing: Vec<(HostId, Session)> = missing
             .map(|(host, record)| (host.clone(), record.session))
             .collect();
         for (host, session) in missing {
-            self.guard
-                .lose(now_us, &host, session, self.view.hosts().count());
+            self.is_lost(now_us, &host, session);
+        }
+    }
+
+    /// Another host that takes deployments is gone. One that drains may go, and of this one only a
+    /// proof tells.
+    fn is_lost(&mut self, now_us: u64, host: &HostId, session: Session) {
+        let known = self.view.host(host);
+        let is_active = known.is_some_and(|known| known.value.state == HostState::Active);
+        if is_active && host != self.me() {
+            let hosts = self.view.hosts().count();
+            self.guard.lose(now_us, host, session, hosts);
         }
     }
 
@@ -155,14 +161,7 @@ impl Host {
         let is_over = before.is_some() && now != before;
         match before {
             Some(session) if now.is_none() && self.view.host(host).is_some() => {
-                let is_active = self
-                    .view
-                    .host(host)
-                    .is_some_and(|known| known.value.state == HostState::Active);
-                if is_active && host != self.me() {
-                    let hosts = self.view.hosts().count();
-                    self.guard.lose(now_us, host, session, hosts);
-                }
+                self.is_lost(now_us, host, session);
             }
             _ => self.settle(host),
         }

@@ -1,17 +1,29 @@
 //! Changes of documents that are not answered yet.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::vocabulary::{Change, ChangeId, Refusal};
+use super::view::Known;
+use crate::vocabulary::{Change, ChangeId, Compare, DeploymentRecord, Refusal};
 
 /// How far one is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// It is to be done.
     Try,
     /// It cannot be done. Before its caller hears that, the store notes it: an attempt that is
-    /// still under way must fail.
-    Refuse(Refusal),
+    /// still under way must fail. It does so only where the reason holds in the store itself: what
+    /// this host has seen may be older than what another one has acknowledged.
+    Refuse(Refusal, Compare),
+}
+
+/// What the store itself has said of a deployment.
+#[derive(Clone, Debug)]
+pub(crate) struct Read {
+    /// When.
+    pub(crate) revision: u64,
+    /// `None`: there is none.
+    pub(crate) record: Option<Known<Arc<DeploymentRecord>>>,
 }
 
 /// One of them.
@@ -19,6 +31,8 @@ pub(crate) enum Step {
 pub(crate) struct Ongoing {
     pub(crate) change: Change,
     pub(crate) step: Step,
+    /// What it goes by, if what is seen by the watch is older.
+    pub(crate) read: Option<Read>,
     /// Then its caller has waited for long enough.
     pub(crate) until_us: u64,
     /// When the next attempt is made; `None`: one is under way.

@@ -2,6 +2,7 @@
 
 use super::grant::Grant;
 use super::ids::{ChangeId, DeploymentId, RequestId, Session};
+use super::input::Order;
 use super::store::Request;
 
 /// Something to do.
@@ -19,6 +20,26 @@ pub enum Effect {
     Stop(DeploymentId, u64),
     /// Answer the caller of a change.
     Answer(ChangeId, Answer),
+    /// Answer who has given an order that is no change. Each of them is answered once.
+    Ordered(Order, Outcome),
+}
+
+/// What came of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The store says so: of [`Order::Move`], the hand-over has begun.
+    Done,
+    /// There is no such host, or no such deployment.
+    Missing,
+    /// The host is alive: only of one that is gone it can be said that it is lost.
+    Alive,
+    /// This host does not run the deployment, or lets go of it already: ask its owner.
+    NotHere,
+    /// The other host cannot take it: it is gone, drains, is full, or does not have what it needs.
+    Unsuitable,
+    /// The store does not answer, or others change the same: it may have been done, or be done
+    /// later. Look, and ask again.
+    Unknown,
 }
 
 /// The right to send, of all DPEs with grants of one session.

@@ -45,8 +45,9 @@ pub enum Input {
     Tick,
 }
 
-/// What people want.
-#[derive(Clone, Debug)]
+/// What people want. A change is answered by [`Effect::Answer`](crate::Effect::Answer), the others
+/// by [`Effect::Ordered`](crate::Effect::Ordered).
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// The host takes no deployments and hands over its own.
     Drain(HostId),

@@ -8,7 +8,7 @@ mod records;
 mod store;
 pub mod timing;
 
-pub use effect::{Answer, Effect, Permit, Refusal};
+pub use effect::{Answer, Effect, Outcome, Permit, Refusal};
 pub use grant::{Grant, MOST_RESTARTS};
 pub use ids::{ChangeId, DeploymentId, HostId, LeaseId, RequestId, Session};
 pub(crate) use ids::{STEP, mixed};

@@ -1,0 +1,239 @@
+//! A host hears of others, and is told what people want of them.
+
+use ownership::{
+    Changed, DeploymentId, Effect, Entry, Host, HostId, HostRecord, HostState, Input, Kept, Key,
+    Order, Outcome, Reply, Request, RequestId, Session, Settings, Txn, Value, WatchEvent,
+};
+
+const SECOND: u64 = 1_000_000;
+
+/// The host `a`, and what it has asked the store for.
+struct World {
+    host: Host,
+    now_us: u64,
+    lists: Vec<RequestId>,
+    watches: Vec<RequestId>,
+    txns: Vec<Txn>,
+    outcomes: Vec<Outcome>,
+}
+
+fn record(state: HostState) -> HostRecord {
+    HostRecord {
+        version: 1,
+        capacity: 10,
+        labels: Default::default(),
+        state,
+        session: session(),
+        confirmed_lost: None,
+    }
+}
+
+fn session() -> Session {
+    Session { boot: 1, number: 1 }
+}
+
+fn entry(key: Key, value: Value) -> Entry {
+    Entry {
+        key,
+        value,
+        revision: 1,
+        lease: None,
+    }
+}
+
+/// What the store says of hosts; those with `true` are alive.
+fn hosts(all: &[(&str, HostState, bool)]) -> Vec<Entry> {
+    let entries = all.iter().flat_map(|(name, state, is_alive)| {
+        let name = HostId::new(name);
+        let own = entry(Key::Host(name.clone()), Value::Host(record(*state).into()));
+        let alive = is_alive.then(|| entry(Key::Alive(name), Value::Alive(session())));
+        std::iter::once(own).chain(alive)
+    });
+    entries.collect()
+}
+
+impl World {
+    fn new() -> World {
+        let settings = Settings {
+            host: HostId::new("a"),
+            record: record(HostState::Active),
+            boot: 2,
+            entropy: 7,
+        };
+        let mut world = World {
+            host: Host::new(settings, Kept::default(), SECOND),
+            now_us: SECOND,
+            lists: Vec::new(),
+            watches: Vec::new(),
+            txns: Vec::new(),
+            outcomes: Vec::new(),
+        };
+        world.collect();
+        world
+    }
+
+    fn listed(revision: u64, all: &[(&str, HostState, bool)]) -> World {
+        let mut world = World::new();
+        world.list(revision, all);
+        world
+    }
+
+    /// The store answers with everything.
+    fn list(&mut self, revision: u64, all: &[(&str, HostState, bool)]) {
+        let id = self.lists.pop().expect("it has asked for a list");
+        self.give(Input::Answer(id, Ok(Reply::Listed(revision, hosts(all)))));
+    }
+
+    /// The watch says something.
+    fn watched(&mut self, event: WatchEvent) {
+        let id = *self.watches.last().expect("it watches");
+        self.give(Input::Watched(id, event));
+    }
+
+    fn order(&mut self, order: Order) {
+        self.give(Input::Order(order));
+    }
+
+    fn give(&mut self, input: Input) {
+        self.now_us += 1_000;
+        self.host.handle(self.now_us, input);
+        self.collect();
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        for _ in 0..seconds * 10 {
+            self.now_us += SECOND / 10;
+            self.host.handle(self.now_us, Input::Tick);
+            self.collect();
+        }
+    }
+
+    fn collect(&mut self) {
+        while let Some(effect) = self.host.poll_effect() {
+            match effect {
+                Effect::Send(id, Request::List) => self.lists.push(id),
+                Effect::Send(id, Request::Watch(_)) => self.watches.push(id),
+                Effect::Send(_, Request::Txn(txn)) => self.txns.push(txn),
+                Effect::Ordered(_, outcome) => self.outcomes.push(outcome),
+                _ => {}
+            }
+        }
+    }
+
+    fn guard_holds(&self) -> bool {
+        self.host.status(self.now_us).guard_holds
+    }
+}
+
+#[test]
+fn a_list_tells_the_guard_of_others_that_take_deployments_only() {
+    use HostState::{Active, Draining};
+    let mut world = World::listed(
+        5,
+        &[
+            ("a", Active, true),
+            ("b", Draining, true),
+            ("c", Active, true),
+        ],
+    );
+    world.watched(WatchEvent::Compacted);
+    world.list(
+        9,
+        &[
+            ("a", Active, false),
+            ("b", Draining, false),
+            ("c", Active, true),
+        ],
+    );
+    assert!(
+        !world.guard_holds(),
+        "it is there itself, and one that drains may go"
+    );
+    world.watched(WatchEvent::Compacted);
+    world.list(
+        11,
+        &[
+            ("a", Active, false),
+            ("b", Draining, false),
+            ("c", Active, false),
+        ],
+    );
+    assert!(!world.guard_holds(), "one is gone");
+    let all = [
+        ("a", Active, true),
+        ("b", Active, true),
+        ("c", Active, true),
+    ];
+    let mut world = World::listed(5, &all);
+    world.watched(WatchEvent::Compacted);
+    world.list(
+        9,
+        &[
+            ("a", Active, true),
+            ("b", Active, false),
+            ("c", Active, false),
+        ],
+    );
+    assert!(world.guard_holds(), "two of three are");
+}
+
+#[test]
+fn an_order_waits_until_everything_was_listed() {
+    let mut world = World::new();
+    world.order(Order::Drain(HostId::new("b")));
+    assert_eq!((world.outcomes.len(), world.txns.len()), (0, 0));
+    world.list(5, &[("b", HostState::Active, true)]);
+    world.wait(1);
+    let drained = Value::Host(record(HostState::Draining).into());
+    let is_sent = |txn: &Txn| format!("{:?}", txn.then).contains(&format!("{drained:?}"));
+    assert!(world.txns.iter().any(is_sent), "{:?}", world.txns);
+    assert_eq!(world.outcomes, [], "the store has not said so");
+    let key = Key::Host(HostId::new("b"));
+    world.watched(WatchEvent::Changes(
+        6,
+        vec![Changed {
+            key,
+            value: Some(drained),
+            revision: 6,
+            lease: None,
+        }],
+    ));
+    world.wait(1);
+    assert_eq!(world.outcomes, [Outcome::Done]);
+}
+
+#[test]
+fn an_order_that_cannot_be_carried_out_is_answered() {
+    let all = [("b", HostState::Active, true)];
+    let (b, nobody) = (HostId::new("b"), HostId::new("nobody"));
+    let shop = DeploymentId::new("shop");
+    for (order, outcome) in [
+        (Order::Activate(b.clone()), Outcome::Done),
+        (Order::Drain(nobody.clone()), Outcome::Missing),
+        (Order::ConfirmLost(nobody), Outcome::Missing),
+        (Order::ConfirmLost(b.clone()), Outcome::Alive),
+        (Order::Move(shop, b.clone()), Outcome::Missing),
+    ] {
+        let mut world = World::listed(5, &all);
+        world.order(order.clone());
+        assert_eq!(world.outcomes, [outcome], "{order:?}");
+    }
+    // Nothing comes of it, however often it is tried.
+    let mut world = World::listed(5, &all);
+    world.order(Order::Drain(b));
+    world.wait(12);
+    assert_eq!(world.outcomes, [Outcome::Unknown]);
+}
+
+#[test]
+fn one_that_drains_and_is_gone_can_be_confirmed_to_be_lost() {
+    let mut world = World::listed(5, &[("b", HostState::Draining, false)]);
+    world.order(Order::ConfirmLost(HostId::new("b")));
+    let confirmed = HostRecord {
+        confirmed_lost: Some(session()),
+        ..record(HostState::Draining)
+    };
+    let confirmed = format!("{confirmed:?}");
+    let is_sent = |txn: &Txn| format!("{:?}", txn.then).contains(&confirmed);
+    assert!(world.txns.iter().any(is_sent), "{:?}", world.txns);
+}
