@@ -13,6 +13,8 @@ pub struct Cib {
     document: Arc<xml::Document>,
     /// What the upgrade of its configuration changed.
     changes: Vec<Change>,
+    /// Its configuration follows a later version of the format than it names.
+    follows_later: bool,
 }
 
 /// Why a CIB cannot be scheduled.
@@ -93,9 +95,23 @@ impl Cib {
     pub fn parse_valid(text: &str) -> Result<Cib, Error> {
         let mut cib = Cib::parse_accepted(text)?;
         let followed = schema::followed(&cib.document)?;
+        cib.follows_later = match schema::named(&cib.document) {
+            Named::Version(version) => followed != Some(version),
+            _ => false,
+        };
         cib.upgrade(followed);
         expansion::check(&cib.document)?;
         Ok(cib)
+    }
+
+    /// What `crm_simulate` writes to standard error about a configuration that does not follow the
+    /// version that it names, but a later one: what each version does not allow. Nothing for what
+    /// is refused.
+    pub fn complaints(text: &str) -> Vec<String> {
+        match xml::parse(text) {
+            Ok(document) => schema::complaints(&document),
+            Err(_) => Vec::new(),
+        }
     }
 
     /// [`Cib::parse`] without [`Error::TooLarge`], for a configuration that was accepted before:
@@ -126,6 +142,7 @@ impl Cib {
         Ok(Cib {
             document: Arc::new(document),
             changes: Vec::new(),
+            follows_later: false,
         })
     }
 
@@ -140,6 +157,12 @@ impl Cib {
     /// What the upgrade of its configuration changed, in the order in which it was done.
     pub fn changes(&self) -> &[Change] {
         &self.changes
+    }
+
+    /// Whether its configuration does not follow the version of the format that it names, but a
+    /// later one, as far as that was checked ([`Cib::parse_valid`]).
+    pub fn follows_later(&self) -> bool {
+        self.follows_later
     }
 
     /// The document.

@@ -64,6 +64,11 @@ pub(crate) fn read_stored(file: Option<&Path>, streams: &mut Streams<'_>) -> Res
 
 fn parse(name: &str, text: &str, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
     let cib = refused(name, Cib::parse_valid(text))?;
+    if cib.follows_later() {
+        for line in Cib::complaints(text) {
+            streams.warn(&line);
+        }
+    }
     if cib.document().root().get("validate-with") == Some("none") {
         streams.warn(NOT_VALIDATED);
     }

@@ -70,7 +70,8 @@ fn old_configurations_are_decided_as_recorded() {
         exp: 150,
         dot: 150,
         scores: 150,
-        summary: 132,
+        // Of one case libxml2 lists the unknown ids in another order, which is by chance.
+        summary: 149,
     };
     check("corpus-legacy", &floor);
 }

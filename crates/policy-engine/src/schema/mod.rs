@@ -5,6 +5,7 @@
 //! it has (scheduler-spec/01 §19). `configuration.grammar` says what each version allows.
 
 mod check;
+mod complaints;
 mod grammar;
 mod pattern;
 mod references;
@@ -12,6 +13,8 @@ mod values;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use complaints::complaints;
 
 use crate::xml::Document;
 
