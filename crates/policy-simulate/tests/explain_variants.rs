@@ -295,3 +295,48 @@ fn what_is_not_critical_stops_alone() {
         "critical=false is set for b, so a stays where it is and does not move for its sake.",
     );
 }
+
+#[test]
+fn a_promotion_that_is_not_possible_is_not_called_a_start() {
+    let input = Input {
+        resources: with_meta("ip", STOPPED, "") + &promotable(&[]),
+        constraints: r#"<rsc_order id="o" first="ip" then="c" then-action="promote"/>"#,
+        attribute: Some(("master-d", "10")),
+        histories: [runs("d"), runs("d")],
+        ..Input::default()
+    };
+    holds(
+        &input.answer("d:0"),
+        "it should be promoted on n1, but cannot be, because ip has to be started first, which is not possible now (order constraint o): target-role=Stopped is set for ip (meta_attributes ip-meta).",
+    );
+}
+
+#[test]
+fn a_ban_of_a_role_that_was_left_behind_is_called_that() {
+    let input = Input {
+        resources: promotable(&[]),
+        constraints: r#"<rsc_location id="cli-ban-c-on-n1" rsc="c" role="Promoted" node="n1" score="-INFINITY"/>"#,
+        attribute: Some(("master-d", "10")),
+        histories: [runs("d"), runs("d")],
+        ..Input::default()
+    };
+    let answer = input.answer("d:0");
+    holds(
+        &answer,
+        "-INFINITY from location constraint cli-ban-c-on-n1 (role Promoted), which a move or ban has left behind.",
+    );
+    holds(&answer, "crm_resource --clear --resource c");
+}
+
+#[test]
+fn a_remote_node_is_not_said_to_be_connected_before_it_is() {
+    let remote = r#"<primitive id="rem" class="ocf" provider="pacemaker" type="remote"/>"#;
+    let input = Input {
+        resources: remote.to_owned() + &with_meta("w", &[], ""),
+        ..Input::default()
+    };
+    holds(
+        &input.about_node("rem"),
+        "rem is not connected yet: it takes resources once its connection rem has been started on n1.",
+    );
+}

@@ -15,6 +15,7 @@ impl<'s> Explainer<'s> {
     /// Everything about a node.
     pub(super) fn node(&self, id: NodeId) -> Explanation {
         let mut told = self.node_verdict(id);
+        told.remarks.extend(self.lost_without_fencing(id));
         told.remarks.extend(self.without_quorum());
         let all = self.cluster.top_level.iter();
         let leaves = all
@@ -107,27 +108,40 @@ impl<'s> Explainer<'s> {
         if let Some(unhealthy) = self.unhealthy(id) {
             return explain(unhealthy);
         }
-        if let Some(coming) = self.guest_to_come(id) {
+        if let Some(coming) = self.to_be_connected(id) {
             return explain(coming);
         }
         explain(self.say(&codes::NODE_ONLINE, vec![("node", name.as_str().into())]))
     }
 
-    /// That a guest will be a node once it runs.
-    fn guest_to_come(&self, id: NodeId) -> Option<Statement> {
-        let guest = self.cluster.guest_launcher(id)?;
-        let connection = self.cluster.resource(self.cluster.node(id).connection?);
-        let place = connection
+    /// That a guest or a remote node will take something once it is connected to.
+    fn to_be_connected(&self, id: NodeId) -> Option<Statement> {
+        let connection = self.cluster.node(id).connection?;
+        let resource = self.cluster.resource(connection);
+        let place = resource
             .assigned
-            .filter(|_| connection.active_on.is_empty())?;
-        Some(self.say(
-            &codes::NODE_GUEST_TO_COME,
-            vec![
-                ("node", self.node_name(id).into()),
-                ("guest", self.name(guest).into()),
-                ("place", self.node_name(place).into()),
-            ],
-        ))
+            .filter(|_| resource.active_on.is_empty())?;
+        let mut parameters = vec![
+            ("node", Value::from(self.node_name(id))),
+            ("place", self.node_name(place).into()),
+        ];
+        let Some(guest) = resource.launcher else {
+            parameters.push(("connection", self.name(connection).into()));
+            return Some(self.say(&codes::NODE_TO_BE_CONNECTED, parameters));
+        };
+        parameters.push(("guest", self.name(guest).into()));
+        Some(self.say(&codes::NODE_GUEST_TO_COME, parameters))
+    }
+
+    /// That nobody knows what still runs on a node that was lost, and nobody will find out.
+    fn lost_without_fencing(&self, id: NodeId) -> Option<Statement> {
+        let node = self.cluster.node(id);
+        let is_member = node.kind != NodeKind::Remote && !node.online && !node.unclean;
+        let state = self.node_states(id).next()?;
+        let expected = state.get("expected") == Some("member");
+        let lost = is_member && expected && !self.cluster.options.fencing_enabled;
+        let name = Value::from(self.node_name(id));
+        lost.then(|| self.say(&codes::NODE_LOST_WITHOUT_FENCING, vec![("node", name)]))
     }
 
     /// Why a node takes no resources now; `None` if it does.

@@ -3,7 +3,9 @@
 use super::answer::{Statement, Value, constraint};
 use super::managed::ticket_parameters;
 use super::{Explainer, codes};
-use crate::model::{NodeId, PromotionCause, PromotionPart, ResourceId, Role, Score};
+use crate::model::{
+    NodeId, PromotionCause, PromotionPart, ResourceId, Role, Score, is_of_ban, is_of_move,
+};
 
 impl<'s> Explainer<'s> {
     /// Why the instance that a primitive is (part of) is promoted, or is not.
@@ -153,8 +155,13 @@ impl<'s> Explainer<'s> {
             }
             PromotionCause::Location(location) => {
                 let location = self.cluster.location(location);
+                let owner = &self.cluster.resource(location.resource).config_id;
                 parameters.push(("constraint", constraint(&location.id)));
-                &codes::PART_LOCATION
+                parameters.push(("owner", (&**owner).into()));
+                match is_of_ban(&location.id) || is_of_move(&location.id) {
+                    true => &codes::PART_LEFTOVER,
+                    false => &codes::PART_LOCATION,
+                }
             }
             PromotionCause::Primary(colocation) => {
                 let colocation = self.cluster.colocation(colocation);

@@ -105,11 +105,13 @@ impl<'s> Explainer<'s> {
         };
         let promoted = change.next_role == Role::Promoted;
         let code = match (change.verb, change.blocked) {
+            ("Promote", true) if change.role > Role::Stopped => &codes::CANNOT_PROMOTE,
             ("Start" | "Promote", true) => &codes::CANNOT_START,
             ("Start", false) if promoted => &codes::STARTS_PROMOTED,
             ("Promote", false) if change.role <= Role::Stopped => &codes::STARTS_PROMOTED,
             ("Start", false) if !self.nodes_first(id).is_empty() => &codes::STARTS_AFTER,
             ("Start", false) => &codes::STARTS,
+            ("Promote", false) if resource.failed && self.is_demoted(id) => &codes::REPROMOTES,
             ("Promote", false) => &codes::PROMOTES,
             ("Stop" | "Move" | "Restart" | "Recover" | "Demote", true) => &codes::CANNOT_STOP,
             ("Stop", false) => &codes::STOPS,
@@ -207,7 +209,9 @@ impl<'s> Explainer<'s> {
         }
         let resource = self.cluster.resource(id);
         match code {
-            code if code == &codes::CANNOT_START => Some(self.cannot_start(id)),
+            code if code == &codes::CANNOT_START || code == &codes::CANNOT_PROMOTE => {
+                Some(self.cannot_start(id))
+            }
             code if code == &codes::STOPS || code == &codes::CANNOT_STOP => {
                 Some(self.why_stopped(id, code == &codes::CANNOT_STOP))
             }
@@ -253,6 +257,15 @@ impl<'s> Explainer<'s> {
         }
     }
 
+    /// Whether it is demoted in the transition.
+    fn is_demoted(&self, id: ResourceId) -> bool {
+        let mut actions = self.cluster.resource(id).actions.iter();
+        actions.any(|action| {
+            let action = self.cluster.action(*action);
+            action.task == Task::Demote && action.in_graph
+        })
+    }
+
     fn find(&self, id: ResourceId, task: Task, node: Option<NodeId>) -> Option<ActionId> {
         actions::find_first(self.cluster, id, &OperationKey::once(task), node)
     }
@@ -262,9 +275,9 @@ impl<'s> Explainer<'s> {
             return missing;
         }
         let assigned = self.cluster.resource(id).assigned;
-        let start = self.find(id, Task::Start, assigned);
-        let start = start.or_else(|| self.find(id, Task::Promote, assigned));
-        let why = start.and_then(|start| self.impossible(start));
+        let tasks = [Task::Start, Task::Promote].into_iter();
+        let mut wanted = tasks.filter_map(|task| self.find(id, task, assigned));
+        let why = wanted.find_map(|wanted| self.impossible(wanted));
         why.unwrap_or_else(|| self.plain(&codes::STATE))
     }
 

@@ -9,6 +9,13 @@ codes! {
     NODE_GUEST_TO_COME "node-guest-to-come": "{node} is not up yet: it takes {RESOURCES} once {guest} runs on {place} and is connected to";
         "A guest is a node while it runs and its connection is made.";
         ""; ""
+    NODE_TO_BE_CONNECTED "node-to-be-connected": "{node} is not connected yet: it takes {RESOURCES} once its connection {connection} has been started on {place}";
+        "A remote node can be used while its connection runs.";
+        ""; ""
+    NODE_LOST_WITHOUT_FENCING "node-lost-without-fencing": "it left the {CLUSTER} without being shut down; fencing is disabled (stonith-enabled=false), so what ran there is taken for stopped, but it may still run";
+        "Without fencing a lost node is believed to be down. If it is not, a resource can run twice.";
+        "make sure that {node} is off; to have this done without you, configure fencing and set stonith-enabled=true";
+        "make sure that {node} is off; remove stonith-enabled from the crm_config of the document's <configuration>"
     NODE_OFFLINE "node-offline": "{node} is offline";
         "The node is down, or not a member.";
         "start the cluster services on {node}";

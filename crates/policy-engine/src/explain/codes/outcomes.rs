@@ -27,6 +27,9 @@ codes! {
     CANNOT_START "cannot-start": "{name} {now}; it should be started on {to}, but cannot be";
         "It has a place, but its start is not possible now.";
         ""; ""
+    CANNOT_PROMOTE "cannot-promote": "{name} {now}; it should be promoted on {to}, but cannot be";
+        "It runs, and its promotion is not possible now.";
+        ""; ""
     STOPS "stops": "{name} {now} and will be stopped";
         "It is to be stopped and not to be started again.";
         ""; ""

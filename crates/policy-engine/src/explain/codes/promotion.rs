@@ -41,6 +41,10 @@ codes! {
     PART_LOCATION "promotion-location": "{score} from location constraint {constraint} (role Promoted)";
         "A location constraint with role=Promoted adds to the promotion score on its node.";
         ""; ""
+    PART_LEFTOVER "promotion-leftover": "{score} from location constraint {constraint} (role Promoted), which a move or ban has left behind";
+        "`crm_resource --ban --promoted` and its like work by a constraint called `cli-ban-…`. It stays until it is cleared.";
+        "crm_resource --clear --resource {owner} (or: pcs resource clear {owner}; crm resource clear {owner})";
+        "remove the constraint {constraint} from the document"
     PART_PRIMARY "promotion-colocation": "{score} from colocation {constraint}: promoted, it is to be {relation} {primary}, which is {places}";
         "A colocation with rsc-role=Promoted raises the score where its primary is, and lowers it elsewhere.";
         ""; ""
