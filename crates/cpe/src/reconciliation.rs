@@ -177,13 +177,16 @@ pub(crate) async fn before_claims(host: &Arc<Host>, sees: impl Fn(&str) -> bool)
 
 /// A deployment is to be destroyed: one of that name may run without being stored. It is taken over
 /// first, so that it ends as any other; where that is not possible its unit is stopped.
+/// `is_expected`: only if it is at some generation.
 ///
 /// # Errors
 /// [`Error::NotReady`] if its services are to be stopped, and its DPE does not answer.
+/// [`Error::GenerationConflict`] if it has no document, and a generation is expected.
 pub(crate) async fn before_destroy(
     host: &Arc<Host>,
     name: &str,
     how: Destroying,
+    is_expected: bool,
 ) -> Result<Orphan> {
     if !is_orphan(host, name).await {
         return Ok(Orphan::None);
@@ -191,6 +194,11 @@ pub(crate) async fn before_destroy(
     let unit = dpe_unit(name);
     match adopt(host, &unit).await {
         Ok(()) => return Ok(Orphan::None),
+        Err(reason) if is_expected => {
+            return Err(Error::GenerationConflict(format!(
+                "a DPE of `{name}` runs whose generation is not known: {reason}; look again, or end it at any generation"
+            )));
+        }
         Err(NotAdopted::NoDocument | NotAdopted::Name) => {}
         Err(_) if how == Destroying::LeaveServices => {}
         Err(reason) => {

@@ -143,6 +143,7 @@ async fn retention(core: Arc<Core>) {
             .store
             .run(move |store| {
                 store.prune_orders()?;
+                store.cut_log_again();
                 store.prune_events(keep_for, keep_count)
             })
             .await;

@@ -772,6 +772,9 @@ pub(crate) struct Destroy {
     /// Leaves its services running, unmanaged
     #[arg(long)]
     pub keep_services: bool,
+    /// Refuses unless it is at this generation
+    #[arg(long, value_name = "GENERATION", value_parser = clap::value_parser!(u64).range(1..))]
+    pub expect: Option<u64>,
     /// Waits until it is gone, and shows what happens
     #[arg(long)]
     pub wait: bool,

@@ -1,6 +1,6 @@
 //! Clients in other languages, as `examples/` has them, on a real `cpe`.
 
-use std::process::Command;
+use std::process::{Command, Output};
 
 use end_to_end::{Document, Lab, System, layer, project_dir};
 use serde_json::{Value, json};
@@ -9,21 +9,26 @@ use serde_json::{Value, json};
 /// lab, and the bus sees who calls.
 #[track_caller]
 fn beside(lab: &Lab, arguments: &[&str]) -> String {
-    let pid = lab.pid1().to_string();
-    let output = Command::new("nsenter")
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .args([
-            "--target", &pid, "--pid", "--ipc", "--uts", "--net", "timeout", "90",
-        ])
-        .args(arguments)
-        .output()
-        .expect("nsenter can be run");
+    let output = run_beside(lab, arguments);
     let (said, error) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
     );
     assert!(output.status.success(), "{arguments:?}: {said}{error}");
     said.into_owned()
+}
+
+/// The same of what may fail.
+fn run_beside(lab: &Lab, arguments: &[&str]) -> Output {
+    let pid = lab.pid1().to_string();
+    Command::new("nsenter")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .args([
+            "--target", &pid, "--pid", "--ipc", "--uts", "--net", "timeout", "90",
+        ])
+        .args(arguments)
+        .output()
+        .expect("nsenter can be run")
 }
 
 #[test]
@@ -87,7 +92,8 @@ fn ansible(lab: &Lab, arguments: &Value) -> Value {
     let all = json!({ "ANSIBLE_MODULE_ARGS": arguments });
     std::fs::write(&file, all.to_string()).expect("a file can be written");
     let path = format!("PATH={}:/usr/bin:/bin", layer().join("usr/bin").display());
-    let said = beside(
+    // What it refuses is JSON, too.
+    let output = run_beside(
         lab,
         &[
             "env",
@@ -97,6 +103,7 @@ fn ansible(lab: &Lab, arguments: &Value) -> Value {
             &file.to_string_lossy(),
         ],
     );
+    let said = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
 }
 
@@ -133,7 +140,15 @@ fn the_ansible_module_plans_deploys_once_and_destroys() {
     assert_eq!(ansible(&lab, &wanted)["changed"], false);
     assert_eq!(lab.sleepers(100_902), services);
 
-    let mut gone = json!({ "name": "shop", "state": "absent", "wait": true });
+    let mut gone = json!({ "name": "shop", "state": "absent", "wait": true, "expect": 7 });
+    for check in [true, false] {
+        gone["_ansible_check_mode"] = check.into();
+        let refused = ansible(&lab, &gone);
+        let why = refused["msg"].as_str().unwrap_or_default();
+        assert!(why.contains("not at generation 7"), "{refused}");
+        assert_eq!(lab.sleepers(100_902), services);
+    }
+    gone["expect"] = 1.into();
     assert_eq!(ansible(&lab, &gone)["changed"], true);
     assert!(lab.sleepers(100_902).is_empty());
     gone["_ansible_check_mode"] = true.into();

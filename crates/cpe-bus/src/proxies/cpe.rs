@@ -23,6 +23,13 @@ pub trait CpeManager {
     ) -> Result<u64>;
     /// Destroys a deployment; returns when that is durably marked.
     fn destroy_deployment(&self, name: &str, stop_services: bool) -> Result<()>;
+    /// The same, if it is at that generation.
+    fn destroy_deployment_at(
+        &self,
+        name: &str,
+        expected_generation: u64,
+        stop_services: bool,
+    ) -> Result<()>;
     /// Checks a document.
     fn validate_deployment(&self, document: &str) -> Result<(bool, Vec<ProblemRecord>)>;
     /// What would be done ([`cpe_status::Plan`] as JSON), without doing it.

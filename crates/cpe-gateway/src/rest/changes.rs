@@ -240,19 +240,8 @@ pub(super) async fn destroy(
     let ask = app.sessions.ask(&who.name, |session| {
         let name = asked.clone();
         async move {
-            let now = generation(&session, &name).await?;
-            let now =
-                now.ok_or_else(|| Error::NotFound(format!("there is no deployment `{name}`")))?;
-            if now != from {
-                return Err(Error::GenerationConflict(format!(
-                    "deployment `{name}` is at generation {now}, not {from}: nothing was ended"
-                )));
-            }
-            session
-                .manager()
-                .await?
-                .destroy_deployment(&name, stop)
-                .await
+            let manager = session.manager().await?;
+            manager.destroy_deployment_at(&name, from, stop).await
         }
     });
     ask.await?;

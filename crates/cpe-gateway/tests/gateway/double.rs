@@ -268,7 +268,7 @@ impl OldManager {
     }
 
     /// It does as it is told by anybody, to show that nobody tells it.
-    async fn destroy_deployment(&self, name: &str, _stop_services: bool) {
+    async fn destroy_deployment_at(&self, name: &str, _generation: u64, _stop_services: bool) {
         self.0.lock().documents.remove(name);
     }
 }
@@ -340,14 +340,23 @@ impl Manager {
         Ok(now + 1)
     }
 
-    async fn destroy_deployment(
+    async fn destroy_deployment_at(
         &self,
         name: &str,
+        expected_generation: u64,
         _stop_services: bool,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
         self.0.require("owner", name, &header)?;
-        self.0.lock().documents.remove(name);
+        let mut known = self.0.lock();
+        let Some(generations) = known.documents.get(name) else {
+            return Err(Error::NotFound(format!("no deployment {name}")));
+        };
+        let now = generations.len() as u64;
+        if now != expected_generation {
+            return Err(Error::GenerationConflict(format!("it is at {now}")));
+        }
+        known.documents.remove(name);
         Ok(())
     }
 
@@ -557,7 +566,10 @@ impl Deployment {
         let mut known = self.0.lock();
         known.orders.push(format!("{verb} {service}"));
         known.overlay.retain(|entry| entry.service != service);
-        Ok("{}".to_owned())
+        match service {
+            "mute" => Err(Error::OutcomeUnknown("its DPE has not answered".into())),
+            _ => Ok("{}".to_owned()),
+        }
     }
 
     async fn plan_standby(

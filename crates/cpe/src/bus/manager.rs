@@ -20,7 +20,7 @@ use crate::conflicts;
 use crate::host::Host;
 use crate::reconciliation::{self, Orphan};
 use crate::rights::Interface;
-use crate::store::{Created, Destroying, Text, Updated};
+use crate::store::{Created, Destroying, Marked, Text, Updated};
 
 pub(super) struct ManagerObject {
     link: Link,
@@ -172,27 +172,23 @@ impl ManagerObject {
         stop_services: bool,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        check_deployment_name(&name)?;
-        let permit = self.link.permit(&header, About::Deployment(&name)).await?;
-        let Permit { host, caller, .. } = permit;
-        let how = if stop_services {
-            Destroying::StopServices
-        } else {
-            Destroying::LeaveServices
-        };
-        let outcome = self.destroy(&header, &host, &name, how).await;
-        let services = match how {
-            Destroying::StopServices => "stop services",
-            Destroying::LeaveServices => "keep services",
-        };
-        let order = Order {
-            action: "destroy",
-            deployment: &name,
-            more: &[("services", services)],
-            ..Order::default()
-        };
-        audit::record(&host, &caller, order, &outcome).await;
-        outcome
+        self.end(&header, &name, 0, stop_services).await
+    }
+
+    async fn destroy_deployment_at(
+        &self,
+        name: String,
+        expected_generation: u64,
+        stop_services: bool,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        if expected_generation == 0 {
+            return Err(Error::InvalidArgument(
+                "generations are counted from 1: DestroyDeployment takes any".into(),
+            ));
+        }
+        self.end(&header, &name, expected_generation, stop_services)
+            .await
     }
 
     #[zbus(out_args("valid", "problems"))]
@@ -309,25 +305,57 @@ impl ManagerObject {
 }
 
 impl ManagerObject {
+    /// Destroys a deployment that is at the expected generation (0: at any), and has the event log
+    /// tell of it.
+    async fn end(
+        &self,
+        header: &Header<'_>,
+        name: &str,
+        expected: u64,
+        stop_services: bool,
+    ) -> Result<()> {
+        check_deployment_name(name)?;
+        let permit = self.link.permit(header, About::Deployment(name)).await?;
+        let Permit { host, caller, .. } = permit;
+        let (how, services) = match stop_services {
+            true => (Destroying::StopServices, "stop services"),
+            false => (Destroying::LeaveServices, "keep services"),
+        };
+        let outcome = self.destroy(header, &host, name, (expected, how)).await;
+        let order = Order {
+            action: "destroy",
+            deployment: name,
+            more: &[("services", services)],
+            ..Order::default()
+        };
+        audit::record(&host, &caller, order, &outcome).await;
+        outcome
+    }
+
     async fn destroy(
         &self,
         header: &Header<'_>,
         host: &Arc<Host>,
         name: &str,
-        how: Destroying,
+        (expected, how): (u64, Destroying),
     ) -> Result<()> {
-        if reconciliation::before_destroy(host, name, how).await? == Orphan::Stopped {
+        let is_expected = expected != 0;
+        if reconciliation::before_destroy(host, name, how, is_expected).await? == Orphan::Stopped {
             return Ok(());
         }
         let _changes = host.core.changes.lock().await;
         self.link.permit(header, About::Deployment(name)).await?;
         let stored = name.to_owned();
-        let row = store(host, move |store| store.destroy(&stored, how)).await?;
-        match (row, host.core.registry.get(name)) {
-            (Some(row), Some(deployment)) => {
+        let marked = store(host, move |store| store.destroy(&stored, expected, how)).await?;
+        match (marked, host.core.registry.get(name)) {
+            (Marked::Now(row), Some(deployment)) => {
                 deployment.set_row(row);
                 Ok(())
             }
+            (Marked::Conflict(generation), _) => Err(Error::GenerationConflict(format!(
+                "deployment `{name}` is at generation {generation}, expected {expected}: \
+                 somebody changed it in between; nothing was ended"
+            ))),
             _ => Err(not_found(name)),
         }
     }

@@ -39,6 +39,7 @@ pub(crate) const METHODS: &[(Interface, &str, Needs)] = &[
     (Manager, "CreateDeployment", OWNER),
     (Manager, "UpdateDeployment", OWNER),
     (Manager, "DestroyDeployment", OWNER),
+    (Manager, "DestroyDeploymentAt", OWNER),
     (Manager, "ValidateDeployment", VIEWER),
     (Manager, "PlanDeployment", OWNER),
     (Manager, "CheckRoom", OWNER),

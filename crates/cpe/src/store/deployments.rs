@@ -70,6 +70,15 @@ pub(crate) enum Updated {
     NotFound,
 }
 
+/// What came of marking a deployment as to be destroyed.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Marked {
+    Now(Row),
+    /// The current generation is not the expected one.
+    Conflict(u64),
+    NotFound,
+}
+
 /// What systemd says of the unit, as far as the event log cares.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Run {
@@ -321,19 +330,29 @@ impl Store {
         Ok(Some(row))
     }
 
-    /// Marks a deployment as to be destroyed, durably. Asked again, the later answer counts while
+    /// Marks a deployment as to be destroyed, durably, if it is at the expected generation (0: at
+    /// any). Asked again, the later answer counts while
     /// its DPE has not finished: that is how an administrator gives up waiting for services that
     /// cannot be stopped. Who asks to stop after all may come too late, which is remembered: then
     /// services may still run.
-    pub(crate) fn destroy(&mut self, name: &str, how: Destroying) -> Result<Option<Row>> {
+    pub(crate) fn destroy(&mut self, name: &str, expected: u64, how: Destroying) -> Result<Marked> {
+        let transaction = self.connection.transaction()?;
+        let Some(existing) = find(&transaction, name)? else {
+            return Ok(Marked::NotFound);
+        };
+        if expected != 0 && expected != existing.generation {
+            return Ok(Marked::Conflict(existing.generation));
+        }
         let update = match how {
             Destroying::StopServices => {
                 "UPDATE deployment SET destroying = CASE WHEN destroying >= 2 THEN 3 ELSE 1 END WHERE name = ?1"
             }
             Destroying::LeaveServices => "UPDATE deployment SET destroying = 2 WHERE name = ?1",
         };
-        self.connection.execute(update, [name])?;
-        self.deployment(name)
+        transaction.execute(update, [name])?;
+        let marked = find(&transaction, name)?;
+        transaction.commit()?;
+        Ok(marked.map_or(Marked::NotFound, Marked::Now))
     }
 
     /// Gives a deployment to somebody, durably.
@@ -405,12 +424,25 @@ impl Store {
 
     /// Empties the write-ahead log. What is deleted is overwritten in the database, and its last
     /// pages are still in the log.
-    fn cut_log_back(&self) {
-        let done = self
-            .connection
-            .pragma_update(None, "wal_checkpoint", "TRUNCATE");
-        if let Err(error) = done {
-            tracing::warn!("what was deleted may still be in the log of the database: {error}");
+    fn cut_log_back(&mut self) {
+        let cut = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let why = match self.connection.query_row(cut, [], |row| row.get(0)) {
+            Ok(0_i64) => None,
+            Ok(_) => Some("somebody reads it".to_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(why) = &why {
+            tracing::warn!(
+                "what was deleted may still be in the log of the database ({why}); it is tried again"
+            );
+        }
+        self.is_log_uncut = why.is_some();
+    }
+
+    /// Does so now if it could not be done before.
+    pub(crate) fn cut_log_again(&mut self) {
+        if self.is_log_uncut {
+            self.cut_log_back();
         }
     }
 
@@ -534,6 +566,8 @@ fn require(connection: &rusqlite::Connection, name: &str) -> Result<Row> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::store::Filter;
 
@@ -669,7 +703,7 @@ mod tests {
         let destroy = |store: &mut Store, loaded: u64, how, guests: &[String]| {
             store.create("shop", "u1", "<a/>", 10, &by).unwrap();
             store.loaded("shop", loaded).unwrap();
-            store.destroy("shop", how).unwrap();
+            store.destroy("shop", 0, how).unwrap();
             assert!(store.forget("shop", guests).unwrap());
         };
         destroy(&mut store, 0, Destroying::LeaveServices, &guests);
@@ -681,10 +715,12 @@ mod tests {
         // Whoever wants them to be stopped after all may be too late.
         store.create("shop", "u1", "<a/>", 10, &by).unwrap();
         store.loaded("shop", 1).unwrap();
-        store.destroy("shop", Destroying::LeaveServices).unwrap();
-        let row = store.destroy("shop", Destroying::StopServices).unwrap();
-        let destroying = row.and_then(|row| row.destroying);
-        assert_eq!(destroying, Some(Destroying::StopServices));
+        store.destroy("shop", 0, Destroying::LeaveServices).unwrap();
+        let marked = store.destroy("shop", 0, Destroying::StopServices).unwrap();
+        let Marked::Now(row) = marked else {
+            panic!("{marked:?}");
+        };
+        assert_eq!(row.destroying, Some(Destroying::StopServices));
         assert!(store.forget("shop", &guests).unwrap());
         assert_eq!(store.left_behind(&guests).unwrap(), guests);
     }
@@ -697,7 +733,7 @@ mod tests {
             store
                 .create("shop", "u1", text, 20_000, &Details::new())
                 .unwrap();
-            store.destroy("shop", Destroying::StopServices).unwrap();
+            store.destroy("shop", 0, Destroying::StopServices).unwrap();
             assert!(store.forget("shop", &[]).unwrap());
         }
         for entry in std::fs::read_dir(directory.path()).unwrap().flatten() {
@@ -705,6 +741,32 @@ mod tests {
             let found = bytes.windows(6).any(|it| it == b"canary");
             assert!(!found, "{}", entry.path().display());
         }
+    }
+
+    #[test]
+    fn a_log_that_somebody_reads_is_cut_back_later() {
+        let (directory, mut store) = store();
+        store.connection.busy_timeout(Duration::ZERO).unwrap();
+        let text = "canary ".repeat(2_000);
+        store
+            .create("shop", "u1", text.as_str(), 20_000, &Details::new())
+            .unwrap();
+        let reader = store.reader().unwrap();
+        reader
+            .execute_batch("BEGIN; SELECT count(*) FROM deployment")
+            .unwrap();
+        store.destroy("shop", 0, Destroying::StopServices).unwrap();
+        assert!(store.forget("shop", &[]).unwrap());
+        let is_there = || {
+            let log = std::fs::read(directory.path().join("cpe.db-wal")).unwrap_or_default();
+            log.windows(6).any(|it| it == b"canary")
+        };
+        assert!(is_there(), "it is read");
+        store.cut_log_again();
+        assert!(is_there(), "still");
+        reader.execute_batch("COMMIT").unwrap();
+        store.cut_log_again();
+        assert!(!is_there());
     }
 
     #[test]
@@ -717,7 +779,7 @@ mod tests {
             !store.forget("shop", &[]).unwrap(),
             "only what was marked may be forgotten"
         );
-        store.destroy("shop", Destroying::StopServices).unwrap();
+        store.destroy("shop", 0, Destroying::StopServices).unwrap();
         assert_eq!(
             store
                 .create("shop", "u1", "<a/>", 10, &Details::new())
@@ -730,11 +792,15 @@ mod tests {
                 .unwrap(),
             Updated::BeingDestroyed
         );
-        let row = store
-            .destroy("shop", Destroying::LeaveServices)
-            .unwrap()
-            .unwrap();
+        let other = store.destroy("shop", 2, Destroying::LeaveServices);
+        assert_eq!(other.unwrap(), Marked::Conflict(1));
+        let marked = store.destroy("shop", 1, Destroying::LeaveServices);
+        let Marked::Now(row) = marked.unwrap() else {
+            panic!("it is at generation 1");
+        };
         assert_eq!(row.destroying, Some(Destroying::LeaveServices));
+        let none = store.destroy("mail", 1, Destroying::LeaveServices);
+        assert_eq!(none.unwrap(), Marked::NotFound);
         assert!(store.forget("shop", &[]).unwrap());
         assert!(!store.forget("shop", &[]).unwrap());
         assert!(

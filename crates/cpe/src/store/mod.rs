@@ -19,7 +19,7 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinError;
 
-pub(crate) use deployments::{Created, Destroying, Row, Run, Updated};
+pub(crate) use deployments::{Created, Destroying, Marked, Row, Run, Updated};
 pub(crate) use documents::{CALLER_PRINCIPAL, Generation, Keep, Text};
 pub(crate) use events::{Filter, Page};
 pub(crate) use open::KeptAside;
@@ -56,6 +56,8 @@ pub(crate) struct Store {
     head: watch::Sender<u64>,
     /// What is too old to be kept.
     ages: Ages,
+    /// What was deleted may still be in the write-ahead log.
+    is_log_uncut: bool,
     /// Held for the life of the process, so that two daemons cannot share a state directory.
     _lock: std::fs::File,
 }

@@ -183,6 +183,7 @@ impl Store {
             log,
             head,
             ages: Ages::new(newest),
+            is_log_uncut: false,
             _lock: lock,
         })
     }

@@ -172,6 +172,34 @@ async fn a_destroyed_deployment_leaves_nothing_and_its_name_is_free() {
 }
 
 #[tokio::test]
+async fn a_deployment_ends_at_the_generation_that_was_seen() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop", "ghost"]).await;
+    systemd.run("ghost").await;
+    let cpe = bus.cpe().await;
+    let manager = cpe.manager().await;
+    cpe.create("shop").await.unwrap();
+    await_state(&cpe, "shop", "active").await;
+    for (name, seen) in [("shop", 2), ("ghost", 1)] {
+        let other = manager.destroy_deployment_at(name, seen, true).await;
+        assert!(
+            matches!(other, Err(Error::GenerationConflict(_))),
+            "{name}: {other:?}"
+        );
+    }
+    assert_eq!(systemd.active("ghost"), "active");
+    let none = manager.destroy_deployment_at("shop", 0, true).await;
+    assert!(matches!(none, Err(Error::InvalidArgument(_))), "{none:?}");
+    let mail = manager.destroy_deployment_at("mail", 1, true).await;
+    assert!(matches!(mail, Err(Error::NotFound(_))), "{mail:?}");
+    let state = cpe.deployment("shop").await.state().await.unwrap();
+    assert_eq!(state, "active", "nothing has ended");
+    let ended = manager.destroy_deployment_at("shop", 1, true).await;
+    ended.unwrap();
+    cpe.await_event("deployment.destroyed", "shop").await;
+}
+
+#[tokio::test]
 async fn a_dpe_without_state_is_told_where_services_may_run_already() {
     let bus = Bus::start();
     let systemd = FakeSystemd::start(&bus, &["shop"]).await;

@@ -94,13 +94,13 @@ async fn call_all(stranger: &zbus::Connection) -> Answers {
     let create = manager.create_deployment(&evil, Fields::new());
     let failed = manager.host_failed("compute-7", Fields::new());
     let update = manager.update_deployment("shop", 0, &evil, Fields::new());
+    let destroy = manager.destroy_deployment("shop", true);
+    let destroy_at = manager.destroy_deployment_at("shop", 1, true);
     let mut answers = vec![
         ("CreateDeployment", create.await.map(drop)),
         ("UpdateDeployment", update.await.map(drop)),
-        (
-            "DestroyDeployment",
-            manager.destroy_deployment("shop", true).await,
-        ),
+        ("DestroyDeployment", destroy.await),
+        ("DestroyDeploymentAt", destroy_at.await),
         (
             "ValidateDeployment",
             manager.validate_deployment(&evil).await.map(drop),
@@ -221,13 +221,17 @@ async fn another_user_without_the_right_may_only_look() {
     cpe.create("shop").await.unwrap();
     let text = document("evil", "");
     let event = ["2", "id", "s", "x", "kind", "s", "a.b"];
-    let refused: [([&str; 2], &[&str]); 28] = [
+    let refused: [([&str; 2], &[&str]); 29] = [
         (MANAGER, &["CreateDeployment", "sa{sv}", &text, "0"]),
         (
             MANAGER,
             &["UpdateDeployment", "stsa{sv}", "shop", "0", &text, "0"],
         ),
         (MANAGER, &["DestroyDeployment", "sb", "shop", "true"]),
+        (
+            MANAGER,
+            &["DestroyDeploymentAt", "stb", "shop", "1", "true"],
+        ),
         (MANAGER, &["ValidateDeployment", "s", &text]),
         (MANAGER, &["PlanDeployment", "s", &text]),
         (EVENTS, &[&["Record", "a{sv}"][..], &event[..]].concat()),

@@ -19,11 +19,15 @@ pub(crate) async fn run(
     let name = &arguments.name;
     // From before the call, so that its end cannot be missed.
     let cursor = wait::newest_cursor(client).await?;
-    client
-        .manager()
-        .await?
-        .destroy_deployment(name, !arguments.keep_services)
-        .await?;
+    let (manager, stop) = (client.manager().await?, !arguments.keep_services);
+    match arguments.expect {
+        None => manager.destroy_deployment(name, stop).await?,
+        Some(generation) => {
+            manager
+                .destroy_deployment_at(name, generation, stop)
+                .await?;
+        }
+    }
     let services = if arguments.keep_services {
         "left running"
     } else {

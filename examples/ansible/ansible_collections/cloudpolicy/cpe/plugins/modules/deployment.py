@@ -13,7 +13,7 @@ options:
   name: {description: The deployment., type: str, required: true}
   state: {description: Whether it is to be there., type: str, choices: [present, absent], default: present}
   document: {description: Its document., type: str}
-  expect: {description: Of present; refused unless it is at this generation., type: int}
+  expect: {description: Refused unless it is at this generation., type: int}
   wait: {description: Until it is active or gone., type: bool, default: false}
   timeout: {description: How long that may take., type: str, default: 10m}
   keep_services: {description: Its services run on when it goes., type: bool, default: false}
@@ -59,13 +59,20 @@ def present(module, name, stored):
         "plan": plan,
         "diff": {"before": stored or "", "after": document, "before_header": name, "after_header": name},
     }
-    expect = module.params["expect"]
-    if expect is not None and generation(module, name) != expect:
-        module.fail_json(msg=f"{name} is not at generation {expect} any more")
+    expected = expecting(module, name)
     if result["changed"] and not module.check_mode:
-        expected = ["--expect", str(expect)] if expect is not None else []
         cpectl(module, "deploy", *waiting(module), *expected, "-", document=document)
     return result
+
+
+def expecting(module, name):
+    """What has cpectl refuse another generation; check mode refuses it here."""
+    expect = module.params["expect"]
+    if expect is None:
+        return []
+    if generation(module, name) != expect:
+        module.fail_json(msg=f"{name} is not at generation {expect} any more")
+    return ["--expect", str(expect)]
 
 
 def generation(module, name):
@@ -74,9 +81,11 @@ def generation(module, name):
 
 
 def absent(module, name, stored):
-    if stored is not None and not module.check_mode:
-        keep = ["--keep-services"] if module.params["keep_services"] else []
-        cpectl(module, "destroy", *waiting(module), *keep, name)
+    if stored is not None:
+        expected = expecting(module, name)
+        if not module.check_mode:
+            keep = ["--keep-services"] if module.params["keep_services"] else []
+            cpectl(module, "destroy", *waiting(module), *keep, *expected, name)
     return {"changed": stored is not None, "diff": {"before": stored or "", "after": ""}}
 
 
