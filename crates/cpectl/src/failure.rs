@@ -18,8 +18,10 @@ Exit status:
      debug: it would not hold, or a service might run twice
   6  permission denied
   7  the daemon or the deployment's DPE cannot be reached, or does something else now: try again
+     (of a daemon that was told and did not answer: look before that)
   8  --wait, wait: not done within --timeout; check: not all losses could be looked at in time
-  9  status --check: not all is well; check: a loss would leave services down";
+  9  status --check: not all is well; check: a loss would leave services down
+  10  it was begun, and nobody knows whether it was done: look before you try again";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -32,6 +34,7 @@ pub(crate) enum Kind {
     Unreachable = 7,
     Timeout = 8,
     NotWell = 9,
+    Unknown = 10,
 }
 
 /// Why a command failed.
@@ -66,7 +69,8 @@ impl From<Error> for Failure {
             Error::NotFound(_) => Kind::NotFound,
             Error::Exists(_) | Error::GenerationConflict(_) | Error::Refused(_) => Kind::Conflict,
             Error::AccessDenied(_) => Kind::Denied,
-            Error::NotReady(_) | Error::Busy(_) | Error::OutcomeUnknown(_) => Kind::Unreachable,
+            Error::NotReady(_) | Error::Busy(_) => Kind::Unreachable,
+            Error::OutcomeUnknown(_) => Kind::Unknown,
             Error::InvalidArgument(_) => Kind::Usage,
             Error::ZBus(zbus::Error::InputOutput(error)) if error.kind() == ErrorKind::TimedOut => {
                 return Failure::new(
@@ -86,6 +90,12 @@ impl From<Error> for Failure {
                     return Failure::new(
                         Kind::NotFound,
                         "there is no such deployment on this host",
+                    );
+                }
+                _ if foreign.leaves_it_open() && foreign.is_temporary() => {
+                    return Failure::new(
+                        Kind::Unreachable,
+                        "cpe has ended before it answered (`systemctl status cpe`); what was asked may have been done nevertheless: `cpectl status` and `cpectl history` tell",
                     );
                 }
                 _ if foreign.is_temporary() => {
@@ -129,6 +139,7 @@ mod tests {
             Kind::Unreachable,
             Kind::Timeout,
             Kind::NotWell,
+            Kind::Unknown,
         ];
         for (at, kind) in kinds.into_iter().enumerate() {
             assert_eq!(kind as usize, at + 1);
@@ -152,6 +163,23 @@ mod tests {
         assert_eq!(
             Failure::from(Error::Busy(String::new())).kind,
             Kind::Unreachable
+        );
+        assert_eq!(
+            Failure::from(Error::OutcomeUnknown(String::new())).kind,
+            Kind::Unknown
+        );
+        let of = |error: zbus::fdo::Error| Failure::from(zbus::Error::FDO(Box::new(error)));
+        let ended = of(zbus::fdo::Error::NoReply("gone".into()));
+        assert!(
+            ended.message.contains("may have been done"),
+            "{}",
+            ended.message
+        );
+        let absent = of(zbus::fdo::Error::ServiceUnknown("none".into()));
+        assert!(
+            absent.message.contains("is cpe.service running"),
+            "{}",
+            absent.message
         );
         assert_eq!(
             Failure::from(Error::InvalidDocument(String::new())).kind,

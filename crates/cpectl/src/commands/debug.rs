@@ -96,7 +96,7 @@ fn lost(report: &DebugReport, error: &Error) -> Failure {
         ),
     };
     Failure::new(
-        Kind::Unreachable,
+        Kind::Unknown,
         format!(
             "what became of {verb} of {service} on {assembly} is unknown ({}): {again}",
             error.message()
@@ -194,7 +194,7 @@ fn judged(report: &DebugReport) -> Result<(), Failure> {
             format!("{what} was not run: {}", report.remark),
         )),
         DebugState::Lost => Err(Failure::new(
-            Kind::Unreachable,
+            Kind::Unknown,
             format!("what became of {what} is unknown: {}", report.remark),
         )),
         _ if well => Ok(()),

@@ -429,6 +429,22 @@ impl Manager {
     async fn destroy_deployment(&self, _name: &str, stop_services: bool) {
         self.0.ask(Request::Unload { stop_services });
     }
+
+    async fn destroy_deployment_at(
+        &self,
+        _name: &str,
+        expected_generation: u64,
+        stop_services: bool,
+    ) -> Result<()> {
+        let generation = self.0.lock().scenario.generation;
+        if generation != expected_generation {
+            return Err(Error::GenerationConflict(format!(
+                "it is at generation {generation}"
+            )));
+        }
+        self.0.ask(Request::Unload { stop_services });
+        Ok(())
+    }
 }
 
 /// The agent of the simulation's services.

@@ -17,6 +17,7 @@ const ADVICE: &[&str] = &[
     "Try again. If it stays so: `systemctl status cpe`, `cpectl status NAME`",
     "It goes on all the same: `cpectl status NAME`, `cpectl explain NAME`; wait longer with `--timeout`",
     "`cpectl explain NAME` names each cause and its remedy; of `check`: do what it proposes",
+    "`cpectl status NAME`, `cpectl events -d NAME`: was it done? If not, do it again",
 ];
 
 pub(super) fn table() -> Table {
