@@ -8,6 +8,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::problem::Problem;
+
 /// A plan is kept for so long.
 pub(crate) const LIFE: Duration = Duration::from_secs(600);
 /// Plans of one principal.
@@ -67,8 +69,8 @@ pub(crate) struct Plan {
     /// What that takes in memory, in bytes.
     pub told_bytes: usize,
     pub made: Instant,
-    /// What came of it, if it was applied: it is done once.
-    pub applied: tokio::sync::Mutex<Option<Value>>,
+    /// What came of it, if it was applied: it is done once. A problem: nobody knows.
+    pub applied: tokio::sync::Mutex<Option<Result<Value, Problem>>>,
 }
 
 impl Plan {

@@ -163,6 +163,11 @@ impl Problem {
         Problem::new(StatusCode::CONFLICT, "unknown-outcome", title, detail)
     }
 
+    /// Whether it says that.
+    pub fn is_outcome_unknown(&self) -> bool {
+        self.kind.ends_with("/unknown-outcome")
+    }
+
     /// Whether an error says that there is no such deployment.
     pub fn is_absence(error: &Error) -> bool {
         let absent = Some("org.freedesktop.DBus.Error.UnknownObject");

@@ -15,20 +15,27 @@ const VERBS: [&str; 8] = [
     "move", "ban", "clear", "disable", "enable", "unmanage", "manage", "restart",
 ];
 
-/// What something is called: not empty, without control characters, at most 255 bytes.
+/// What something is called: not empty, without control characters, at most 255 bytes in UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(
     feature = "schema",
-    schema(min_length = 1, max_length = 255, pattern = "^[!-~]+$")
+    schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[^\u0000-\u001F\u007F-\u009F]+$"
+    )
 )]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 
-/// The value of an attribute: at most 4096 bytes, none of them zero.
+/// The value of an attribute: at most 4096 bytes in UTF-8, none of them zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "schema", schema(max_length = 4096, pattern = "^[ -~]*$"))]
+#[cfg_attr(
+    feature = "schema",
+    schema(max_length = 4096, pattern = r"^[^\u0000]*$")
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct AttributeValue(String);
 

@@ -154,8 +154,8 @@ impl Sessions {
         opened.map(Arc::clone)
     }
 
-    /// Has something done as a principal. It is done again, once, if the cpe that was told who this
-    /// is was gone before it was asked.
+    /// Asks something as a principal, or has done what may be done twice. It is done again, once,
+    /// if the cpe that was told who this is was gone before it was asked.
     ///
     /// # Errors
     /// What cpe answers.
@@ -167,7 +167,30 @@ impl Sessions {
     where
         F: Future<Output = Result<T>>,
     {
-        let session = self.of(principal).await?;
+        Ok(self.call(principal, call).await?)
+    }
+
+    /// [`Sessions::ask`], to have something done that must not be done twice: whoever hears no
+    /// answer is not told to try again.
+    ///
+    /// # Errors
+    /// What cpe answers; that nobody knows whether it was done.
+    pub async fn change<T, F>(
+        &self,
+        principal: &str,
+        call: impl Fn(Arc<Session>) -> F,
+    ) -> std::result::Result<T, Problem>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        self.call(principal, call).await.map_err(of_change)
+    }
+
+    async fn call<T, F>(&self, principal: &str, call: impl Fn(Arc<Session>) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let session = self.of(principal).await.map_err(not_begun)?;
         let error = match call(Arc::clone(&session)).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
@@ -183,10 +206,10 @@ impl Sessions {
             self.forget(principal, &session);
         }
         if !is_gone {
-            return Err(error.into());
+            return Err(error);
         }
-        let session = self.of(principal).await?;
-        Ok(call(session).await?)
+        let session = self.of(principal).await.map_err(not_begun)?;
+        call(session).await
     }
 
     async fn open(&self, principal: &str) -> Result<Arc<Session>> {
@@ -242,6 +265,25 @@ impl Sessions {
     }
 }
 
+/// Nobody was told anything yet.
+fn not_begun(error: Error) -> Error {
+    match error.is_temporary() || error.leaves_it_open() {
+        true => Error::NotReady(format!("cpe does not answer ({})", error.message())),
+        false => error,
+    }
+}
+
+/// Why a change is not known to be done.
+fn of_change(error: Error) -> Problem {
+    match error {
+        known @ Error::OutcomeUnknown(_) => known.into(),
+        error if error.leaves_it_open() => Problem::outcome_unknown(
+            "cpe was told, and has not answered: look whether it was done before you try again",
+        ),
+        error => error.into(),
+    }
+}
+
 /// What is shown to somebody of whom cpe cannot be told, since it knows no rights: to users of this
 /// host what the bus would tell them, to others nothing.
 fn without_assume(principal: &str) -> Rights {
@@ -254,6 +296,20 @@ fn without_assume(principal: &str) -> Rights {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_hears_no_answer_to_a_change_is_not_told_to_try_again() {
+        let standard = |error: zbus::fdo::Error| Error::ZBus(zbus::Error::FDO(Box::new(error)));
+        let ended = || standard(zbus::fdo::Error::NoReply("gone".into()));
+        let open = of_change(ended());
+        assert_eq!((open.status, open.retry_after), (409, None));
+        assert!(open.kind.ends_with("/unknown-outcome"), "{}", open.kind);
+        let before = of_change(not_begun(ended()));
+        assert_eq!(before.status, 503, "nobody was told");
+        assert_eq!(of_change(Error::Busy("later".into())).status, 409);
+        let absent = standard(zbus::fdo::Error::ServiceUnknown("none".into()));
+        assert_eq!(of_change(absent).status, 503);
+    }
 
     #[test]
     fn without_assume_only_users_of_this_host_see_anything() {

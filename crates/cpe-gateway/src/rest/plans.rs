@@ -87,7 +87,7 @@ impl Planned {
             generation: plan.generation,
             fingerprint: plan.fingerprint.clone(),
             expires_in: LIFE.saturating_sub(plan.made.elapsed()).as_secs(),
-            applied: plan.applied.lock().await.is_some(),
+            applied: matches!(*plan.applied.lock().await, Some(Ok(_))),
             forced: plan.subject.is_forced(),
             plan: plan.told.clone(),
         }
@@ -299,13 +299,14 @@ pub(super) struct Applied {
 
 /// Does what a plan says, if that is still what would be done.
 ///
-/// A plan is applied once: a repeat is answered as before.
+/// A plan is applied once: a repeat is answered as before, also if nobody knows whether it was
+/// done.
 #[utoipa::path(post, path = "/v1/plans/{id}/apply", operation_id = "apply_plan", tag = "plans",
     params(("id" = String, Path, description = "The plan")),
     responses(
         (status = 202, description = "It is stored, and is being carried out", body = Applied),
         (status = 404, description = "There is no such plan"),
-        (status = 409, description = "Something else would be done now (`plan-outdated`, with the new plan), it would not hold (`refused`), or something excludes it"),
+        (status = 409, description = "Something else would be done now (`plan-outdated`, with the new plan), it would not hold (`refused`), something excludes it, or nobody knows whether it was done (`unknown-outcome`)"),
         (status = 412, description = "The document has changed meanwhile"),
         (status = 422, description = "The document is invalid")))]
 pub(super) async fn apply(
@@ -317,17 +318,23 @@ pub(super) async fn apply(
     let plan = find(&app, &who, &id)?;
     app.seen_by(&who, &plan.deployment).await?;
     let mut applied = plan.applied.lock().await;
-    if let Some(before) = applied.as_ref() {
-        return Ok((StatusCode::ACCEPTED, Json(before.clone())).into_response());
+    if let Some(before) = applied.clone() {
+        return Ok((StatusCode::ACCEPTED, Json(before?)).into_response());
     }
     let cursor = app.mirror.with_ring(crate::mirror::Ring::end);
-    let generation = carry_out(&app, &who, &plan).await?;
+    let carried_out = carry_out(&app, &who, &plan).await;
+    if let Err(problem) = &carried_out
+        && problem.is_outcome_unknown()
+    {
+        *applied = Some(Err(problem.clone()));
+    }
+    let generation = carried_out?;
     let told = json!(Applied {
         deployment: plan.deployment.clone(),
         generation,
         cursor,
     });
-    *applied = Some(told.clone());
+    *applied = Some(Ok(told.clone()));
     Ok((StatusCode::ACCEPTED, Json(told)).into_response())
 }
 
@@ -351,7 +358,7 @@ async fn carry_out(app: &App, who: &Principal, plan: &Plan) -> Result<u64, Probl
             Ok(stored.generation())
         }
         Subject::Standby(assembly, on) => {
-            let ask = app.sessions.ask(&who.name, |session| {
+            let ask = app.sessions.change(&who.name, |session| {
                 let (name, assembly, on) = (plan.deployment.clone(), assembly.clone(), *on);
                 async move {
                     let deployment = session.deployment(&name).await?;
@@ -374,7 +381,7 @@ async fn give(app: &App, who: &Principal, plan: &Plan, order: &Order) -> Result<
     if order.force {
         put(&mut options, "force", true);
     }
-    let ask = app.sessions.ask(&who.name, |session| {
+    let ask = app.sessions.change(&who.name, |session| {
         let (name, options) = (plan.deployment.clone(), options.clone());
         let (verb, service) = (order.verb.clone(), order.service.clone());
         async move {

@@ -75,6 +75,21 @@ async fn a_plan_that_is_not_so_any_more_is_not_applied() {
 }
 
 #[tokio::test]
+async fn what_may_have_been_done_is_not_done_again_by_the_same_plan() {
+    let setting = Setting::new().await;
+    let proposal = json!({"deployment": "shop", "verb": "restart", "service": "mute"});
+    let plan = planned(&setting, "operator", &proposal).await;
+    assert_eq!(plan.status, 201, "{plan:?}");
+    for _ in 0..2 {
+        let told = apply(&setting, "operator", &plan).await;
+        told.is_problem(409, "unknown-outcome");
+    }
+    assert_eq!(setting.double.lock().orders, ["restart mute"]);
+    let shown = setting.get("operator", plan.header("location"));
+    assert_eq!(shown.send(&setting).await.json()["applied"], false);
+}
+
+#[tokio::test]
 async fn orders_are_given_as_they_were_planned() {
     let setting = Setting::new().await;
     let proposal = json!({"deployment": "shop", "verb": "restart", "service": "web"});

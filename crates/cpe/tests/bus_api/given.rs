@@ -264,7 +264,7 @@ async fn one_principal_has_so_many_orders_under_way_and_each_has_one_answer() {
     );
     let none = get(&shop, TWO).await;
     assert!(matches!(none, Err(Error::NotFound(_))), "{none:?}");
-    // What it has given it is told of, as if there were room.
+    // It hears of what it has given, as if there were room.
     let same = give(&shop, &ids[0], FENCE_MUTE).await.unwrap();
     assert_eq!(same.state, OrderState::Running);
     for known in [ids[0].as_str(), ONE] {
