@@ -29,6 +29,11 @@ bashdir     := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 zshdir      := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir     := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
+# Documents keep their folders, so that links between them lead to their targets. Those to what is not installed lead to the repository.
+SOURCES     := https://github.com/cloudpolicy/cloud-policy-engine/blob/main
+OUTSIDE     := -e 's,\]\((\.\./)*(crates|tests|systemd|mk|\.ci)([/)\#]),]($(SOURCES)/\2\3,g' \
+               -e 's,\]\((\.\./)*(LICENSE|CHANGELOG\.md|CODE_OF_CONDUCT\.md|CONTRIBUTING\.md|SECURITY\.md)([)\#]),]($(SOURCES)/\2\3,g'
+
 # Files of systemd/ with the mode they get; the units name /usr/bin, which install rewrites for another PREFIX.
 UNIT_FILES  := $(shell cd systemd && find usr etc -type f)
 
@@ -51,8 +56,10 @@ install-files:
 	for f in docs/bus/*.xml; do [ ! -e $$f ] || install -m 0644 $$f $(busdir)/ || exit 1; done
 	install -D -m 0644 docs/deployment.rng $(DESTDIR)$(PREFIX)/share/cpe/deployment.rng
 	install -D -m 0644 docs/openapi.json $(DESTDIR)$(PREFIX)/share/cpe/openapi.json
-	for f in README.md LICENSE docs/*.md; do [ ! -e $$f ] || install -m 0644 $$f $(docdir)/ || exit 1; done
-	cp -R examples $(docdir)/
+	for f in README.md LICENSE; do install -m 0644 $$f $(docdir)/ || exit 1; done
+	rm -rf $(docdir)/docs $(docdir)/examples
+	cp -R docs examples $(docdir)/
+	find $(docdir) -name '*.md' -exec sed -E -i $(OUTSIDE) {} +
 
 # Each program writes its own man pages and completions, so that they cannot disagree with its options.
 install-texts:

@@ -48,7 +48,9 @@ pub(crate) fn page(page: &Page) -> String {
     roff.text([roman(page.see)]);
     for file in linked {
         roff.control("br", []);
-        roff.text([italic(breakable(&format!("/usr/share/doc/cpe/{file}")))]);
+        roff.text([italic(breakable(&format!(
+            "/usr/share/doc/cpe/docs/{file}"
+        )))]);
     }
     roff.render().replace(MAY_BREAK, BREAK)
 }
