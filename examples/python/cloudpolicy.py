@@ -35,6 +35,10 @@ class Exists(Error):
     """org.cloudpolicy.Error.Exists"""
 
 
+class Failed(Error):
+    """org.cloudpolicy.Error.Failed"""
+
+
 class GenerationConflict(Error):
     """org.cloudpolicy.Error.GenerationConflict"""
 
@@ -57,6 +61,10 @@ class NotReady(Error):
 
 class OtherLog(Error):
     """org.cloudpolicy.Error.OtherLog"""
+
+
+class OutcomeUnknown(Error):
+    """org.cloudpolicy.Error.OutcomeUnknown"""
 
 
 class Refused(Error):
@@ -127,6 +135,10 @@ class Manager(Proxy):
     def destroy_deployment(self, name: str, stop_services: bool) -> None:
         """Replies when the deployment is durably marked for destruction, which continues over all restarts."""
         return self._call(self.interface, "DestroyDeployment", "(sb)", name, stop_services)
+
+    def destroy_deployment_at(self, name: str, expected_generation: int, stop_services: bool) -> None:
+        """As DestroyDeployment, if the deployment is at that generation at the moment in which it is marked: nobody has changed it since."""
+        return self._call(self.interface, "DestroyDeploymentAt", "(stb)", name, expected_generation, stop_services)
 
     def validate_deployment(self, document: str) -> tuple[bool, list]:
         """Checks a document; nothing is stored."""

@@ -57,9 +57,7 @@ fn outdated(stage: &Stage, findings: &mut Findings) {
             !now.is_empty() && now != lost
         },
     );
-    let apply = format!(
-        "-X POST -H 'Idempotency-Key: 16fd2706-8baf-433b-82eb-8c7fada847da' http://localhost/v1/plans/{id}/apply"
-    );
+    let apply = format!("-X POST http://localhost/v1/plans/{id}/apply");
     let (status, body) = stage.ask("alice", &apply);
     findings.equal("applied then", &status, "409");
     let told: Value = serde_json::from_str(&body).unwrap_or_default();
