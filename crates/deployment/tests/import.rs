@@ -220,6 +220,20 @@ fn what_a_cluster_is_becomes_a_document_and_the_rest_is_commented() {
 }
 
 #[test]
+fn an_import_names_the_secrets_that_are_withheld_elsewhere() {
+    let nodes = r#"<node id="a" uname="a"/>"#;
+    let names = ["community", "db_pwd", "ssh_private_key", "password_file"];
+    let pairs = names.map(|name| format!(r#"<nvpair id="i-{name}" name="{name}" value="x"/>"#));
+    let resource = format!(
+        r#"<primitive id="p" class="ocf" provider="heartbeat" type="Dummy"><instance_attributes id="i">{}</instance_attributes></primitive>"#,
+        pairs.concat()
+    );
+    let made = imported(&cib(nodes, &resource));
+    let told = "it has secrets in it ('community', 'db_pwd', 'ssh_private_key')";
+    assert!(made.document.contains(told), "{}", made.document);
+}
+
+#[test]
 fn what_a_document_must_not_say_is_left_out_and_commented() {
     let nodes = r#"<node id="a" uname="a"><instance_attributes id="s"><nvpair id="s1" name="terminate" value="true"/>
         <nvpair id="s2" name="fail-count-p" value="3"/><nvpair id="s3" name="rack" value="1"/></instance_attributes></node>"#;
