@@ -11,8 +11,8 @@ fn project() -> PathBuf {
 
 /// All files below a folder.
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
         match path.is_dir() {
             true => files(&path, found),
             false => found.push(path),
