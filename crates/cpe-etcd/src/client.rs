@@ -71,7 +71,8 @@ impl Client {
     /// # Errors
     /// [`Error::Compacted`] if that took too long: try again.
     pub async fn list(&self, prefix: &str, within: Duration) -> Result<Listed> {
-        let all = self.pages(prefix);
+        // Pages are larger than other answers.
+        let all = self.pages(prefix, self.call.max(within / 4));
         let late = |_| {
             let ms = within.as_millis();
             Error::Unknown(format!("the list of {prefix} took more than {ms} ms"))
@@ -79,7 +80,7 @@ impl Client {
         timeout(within, all).await.map_err(late)?
     }
 
-    async fn pages(&self, prefix: &str) -> Result<Listed> {
+    async fn pages(&self, prefix: &str, each: Duration) -> Result<Listed> {
         let end = after(prefix);
         let mut from = prefix.as_bytes().to_vec();
         let mut entries: Vec<Entry> = Vec::new();
@@ -89,7 +90,7 @@ impl Client {
             if let Some(revision) = at {
                 options = options.with_revision(u64::cast_signed(revision));
             }
-            let page = self.members.ask(self.call, |client| {
+            let page = self.members.ask(each, |client| {
                 let mut kv = client.kv_client().max_decoding_message_size(MOST_ANSWERED);
                 let (from, options) = (from.clone(), options.clone());
                 async move { kv.get(from, Some(options)).await }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cpe_etcd::{Change, Client, Compare, Error, MOST_OPERATIONS, Operation, Txn};
+use cpe_etcd::{Change, Client, Compare, Error, MOST_OPERATIONS, Operation, Settings, Txn};
 use etcd_lab::{Lab, Rights};
 
 const RIGHTS: Rights<'_> = Rights {
@@ -23,6 +23,13 @@ fn put(key: &str, value: &str) -> Txn {
     }
 }
 
+/// One that waits longer: machines that test are busy, and their disks too.
+async fn patient(lab: &Lab, user: &str) -> Client {
+    let mut settings = lab.settings(user).expect("settings");
+    settings.call = Duration::from_secs(10);
+    Client::new(&settings).await.expect("a client")
+}
+
 /// Until it is done: an election takes its time.
 async fn put_at_last(client: &Client, key: &str, value: &str) -> Duration {
     let begin = Instant::now();
@@ -36,7 +43,7 @@ async fn put_at_last(client: &Client, key: &str, value: &str) -> Duration {
 #[tokio::test]
 async fn transactions_lists_leases_and_watches_work() {
     let lab = Lab::start(3, &["a", "b"], RIGHTS).await.expect("a store");
-    let a = lab.client("a").await.expect("a client");
+    let a = patient(&lab, "a").await;
     a_transaction_is_done_as_a_whole_or_not(&a).await;
     everything_is_listed_in_pages(&a).await;
     what_is_bound_to_a_lease_ends_with_it(&a).await;
@@ -150,7 +157,7 @@ async fn changes_come_in_order(a: &Client) {
 async fn a_host_writes_only_what_is_its_own(a: &Client, lab: &Lab) {
     let refused = a.txn(put("/t/own/b", "mine")).await;
     assert!(matches!(refused, Err(Error::Denied(_))), "{refused:?}");
-    let b = lab.client("b").await.expect("a client");
+    let b = patient(lab, "b").await;
     b.txn(put("/t/own/b", "mine")).await.expect("done");
     let read = a.list("/t/own/", LIST).await.expect("listed");
     assert_eq!(read.entries.len(), 1);
@@ -182,16 +189,21 @@ async fn what_is_too_large_is_not_sent(a: &Client) {
 
 async fn a_stranger_is_refused(lab: &Lab) {
     // A certificate of the authority, whose name is no user.
-    let stranger = lab.client("stranger").await.expect("a client");
+    let stranger = patient(lab, "stranger").await;
     let refused = stranger.txn(put("/t/all/x", "1")).await;
     assert!(matches!(refused, Err(Error::Denied(_))), "{refused:?}");
     // One of another authority.
     let other = Lab::start(1, &["a"], RIGHTS).await.expect("a store");
     let mut settings = other.settings("a").expect("settings");
+    settings.call = Duration::from_secs(10);
     settings.endpoints = lab.endpoints();
     let client = Client::new(&settings).await.expect("a client");
     let refused = client.txn(put("/t/all/x", "1")).await;
-    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    let Err(Error::Unavailable(text)) = refused else {
+        unreachable!("{refused:?}");
+    };
+    println!("{text}");
+    assert!(text.contains("certificate"), "{text}");
 }
 
 #[tokio::test]
@@ -221,7 +233,8 @@ async fn without_a_quorum_every_call_ends_in_time_and_a_watch_ends() {
     let mut lab = Lab::start(3, &["a"], RIGHTS).await.expect("a store");
     let a = lab.client("a").await.expect("a client");
     put_at_last(&a, "/t/all/x", "0").await;
-    let mut watch = a.watch("/t/all/", 1).await.expect("a watch");
+    let watcher = patient(&lab, "a").await;
+    let mut watch = watcher.watch("/t/all/", 1).await.expect("a watch");
     watch.next().await.expect("what has happened");
     lab.kill(0).expect("killed");
     lab.kill(1).expect("killed");
@@ -262,7 +275,7 @@ async fn who_is_cut_off_hears_so_in_time() {
     ways.cut_answers();
     let silent = a.txn(put("/t/all/x", "3")).await;
     assert!(matches!(silent, Err(Error::Unknown(_))), "{silent:?}");
-    let root = lab.client("root").await.expect("a client");
+    let root = patient(&lab, "root").await;
     let found = root.list("/t/all/x", LIST).await.expect("listed");
     assert_eq!(found.entries[0].value, b"3");
 }
@@ -270,7 +283,7 @@ async fn who_is_cut_off_hears_so_in_time() {
 #[tokio::test]
 async fn a_watch_that_begins_before_what_is_remembered_says_so() {
     let lab = Lab::start(1, &["a"], RIGHTS).await.expect("a store");
-    let a = lab.client("a").await.expect("a client");
+    let a = patient(&lab, "a").await;
     let first = a.txn(put("/t/all/x", "0")).await.expect("done").revision;
     let last = a.txn(put("/t/all/x", "1")).await.expect("done").revision;
     lab.compact(last).await.expect("compacted");
@@ -290,4 +303,70 @@ async fn nothing_outlives_a_lab() {
     drop(lab);
     let refused = std::net::TcpStream::connect(&address);
     assert!(refused.is_err(), "it listens still");
+}
+
+#[tokio::test]
+async fn a_watch_that_has_nothing_to_tell_stays() {
+    let lab = Lab::start(1, &["a"], RIGHTS).await.expect("a store");
+    let a = patient(&lab, "a").await;
+    let first = a.txn(put("/t/all/x", "0")).await.expect("done").revision;
+    let mut watch = a.watch("/t/all/", first + 1).await.expect("a watch");
+    // It is asked every second whether it lives: etcd calls that too often for some connections.
+    let idle = tokio::time::timeout(Duration::from_secs(6), watch.next()).await;
+    assert!(idle.is_err(), "{idle:?}");
+    a.txn(put("/t/all/x", "1")).await.expect("done");
+    watch.next().await.expect("it tells");
+}
+
+#[tokio::test]
+async fn a_full_store_says_so_and_deletes_still() {
+    let quota = Some(16 << 20);
+    let lab = Lab::start_small(1, &["a"], RIGHTS, quota).await;
+    let lab = lab.expect("a store");
+    let a = patient(&lab, "a").await;
+    let text = "x".repeat(1_000_000);
+    let mut last = Ok(());
+    for number in 0..40 {
+        last = a
+            .txn(put(&format!("/t/all/{number}"), &text))
+            .await
+            .map(drop);
+        if last.is_err() {
+            break;
+        }
+    }
+    assert_eq!(last, Err(Error::Full));
+    let delete = Txn {
+        then: vec![Operation::DeleteAll("/t/all/".into())],
+        ..Txn::default()
+    };
+    a.txn(delete).await.expect("deleted");
+}
+
+#[tokio::test]
+async fn errors_say_what_is_wrong_and_where() {
+    let lab = Lab::start(1, &["a"], RIGHTS).await.expect("a store");
+    let endpoint = lab.endpoints().remove(0);
+    let said = async |settings: &Settings| {
+        let client = Client::new(settings).await.expect("a client");
+        let refused = client.txn(put("/t/own/b", "1")).await;
+        refused.expect_err("refused").to_string()
+    };
+    let mut settings = lab.settings("a").expect("settings");
+    settings.call = Duration::from_secs(10);
+    let denied = "the store refuses it: permission denied. Look at the user and the role of this \
+                  host's certificate";
+    assert_eq!(said(&settings).await, denied);
+    let mut stranger = lab.settings("stranger").expect("settings");
+    stranger.call = settings.call;
+    assert!(said(&stranger).await.starts_with("the store refuses it: "));
+    let mut other = settings.clone();
+    let port = endpoint.rsplit(':').next().expect("a port");
+    other.endpoints = vec![endpoint.replace(port, "1")];
+    let text = said(&other).await;
+    let begin = format!("the store cannot be reached: {}: ", other.endpoints[0]);
+    assert!(
+        text.starts_with(&begin) && text.contains("refused"),
+        "{text}"
+    );
 }

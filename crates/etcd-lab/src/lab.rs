@@ -40,6 +40,19 @@ impl Lab {
     /// # Errors
     /// If etcd is not installed, or does not come up; its log is shown.
     pub async fn start(members: usize, hosts: &[&str], rights: Rights<'_>) -> Result<Lab> {
+        Lab::start_small(members, hosts, rights, None).await
+    }
+
+    /// The same, with so many bytes for the database of each member.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn start_small(
+        members: usize,
+        hosts: &[&str],
+        rights: Rights<'_>,
+        quota: Option<u64>,
+    ) -> Result<Lab> {
         let folder = tempfile::tempdir()?;
         let address = free_address()?;
         let authority = Authority::new()?;
@@ -48,7 +61,7 @@ impl Lab {
         std::fs::write(file("ca.pem"), &authority.certificate)?;
         std::fs::write(file("member.pem"), identity.certificate)?;
         std::fs::write(file("member.key"), identity.key)?;
-        let member = |number| Member::new(folder.path(), address, number, members);
+        let member = |number| Member::new(folder.path(), address, (number, members), quota);
         let mut lab = Lab {
             members: (0..members).map(member).collect(),
             address,

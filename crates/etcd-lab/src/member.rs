@@ -20,8 +20,13 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// Of so many members.
-    pub(crate) fn new(folder: &Path, address: IpAddr, number: usize, count: usize) -> Member {
+    /// This one of so many members.
+    pub(crate) fn new(
+        folder: &Path,
+        address: IpAddr,
+        (number, count): (usize, usize),
+        quota: Option<u64>,
+    ) -> Member {
         let peer = |it: usize| format!("m{it}=https://{address}:{}", ports(it).1);
         let all: Vec<String> = (0..count).map(peer).collect();
         let (client, peer) = ports(number);
@@ -43,10 +48,10 @@ impl Member {
             "--client-cert-auth".to_owned(),
             "--peer-client-cert-auth".to_owned(),
             "--enable-grpc-gateway=false".to_owned(),
-            named("grpc-keepalive-min-time", "500ms"),
             named("log-level", "warn"),
             named("logger", "zap"),
         ];
+        arguments.extend(quota.map(|bytes| named("quota-backend-bytes", &bytes.to_string())));
         for kind in ["", "peer-"] {
             arguments.push(named(&format!("{kind}trusted-ca-file"), &file("ca.pem")));
             arguments.push(named(&format!("{kind}cert-file"), &file("member.pem")));
