@@ -124,7 +124,7 @@ async fn a_leader_that_dies_moves_nothing(world: &mut World) {
     let holders = world.holders();
     let leader = world.lab.leader().await.expect("a leader");
     world.lab.kill(leader).expect("killed");
-    world.pause(Duration::from_secs(8));
+    world.pause(Duration::from_secs(6));
     world.until_all_act(world.count(), TAKEN_OVER).await;
     assert_eq!(world.holders(), holders);
     assert_eq!(world.said_since(from_us, "stops"), 0);
@@ -133,7 +133,7 @@ async fn a_leader_that_dies_moves_nothing(world: &mut World) {
         world.longest_silence(from_us)
     );
     world.lab.restart(leader).expect("started");
-    world.pause(Duration::from_secs(3));
+    world.pause(Duration::from_secs(2));
 }
 
 async fn without_a_quorum_nothing_is_stopped(world: &mut World) {
@@ -143,7 +143,7 @@ async fn without_a_quorum_nothing_is_stopped(world: &mut World) {
     world.lab.kill(1).expect("killed");
     // Permits are over after 3 s: nobody acts.
     world.until(Duration::from_secs(10), |world| world.held().is_empty());
-    world.pause(Duration::from_secs(9));
+    world.pause(Duration::from_secs(8));
     assert!(world.held().is_empty());
     world.lab.restart(0).expect("started");
     world
@@ -198,7 +198,7 @@ async fn what_is_destroyed_ends(world: &mut World) {
 }
 
 async fn a_record_that_cannot_be_read_is_left_alone(world: &mut World) {
-    let root = world.lab.client("root").await.expect("a client");
+    let root = world.root().await;
     let key = "/cpe/v1/cluster/own/n99".to_owned();
     let then = |operation| Txn {
         then: vec![operation],
