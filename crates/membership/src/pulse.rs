@@ -2,8 +2,8 @@
 //! by whichever host finds that the watch is silent: the machine begins a watch again that does not
 //! reach what a transaction has seen.
 //!
-//! etcd can be asked how far a watch is, but before 3.4.25 and 3.5.8 it names a revision that the
-//! watch has not told of yet.
+//! etcd can be asked how far a watch is, but versions that are in use may name a revision that the
+//! watch has not told of yet (etcd #15220).
 
 use std::time::Duration;
 
