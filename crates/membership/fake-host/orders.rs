@@ -24,7 +24,13 @@ pub(crate) async fn take(handle: Handle) {
                 let trouble = status.trouble.map(|trouble| trouble.text);
                 format!("{:?} {trouble:?}", status.host)
             }
-            ["drain", host] => format!("{:?}", handle.order(Order::Drain(HostId::new(host))).await),
+            ["drain", host] => order(&handle, Order::Drain(HostId::new(host))).await,
+            ["activate", host] => order(&handle, Order::Activate(HostId::new(host))).await,
+            ["lost", host] => order(&handle, Order::ConfirmLost(HostId::new(host))).await,
+            ["move", name, host] => {
+                let (name, host) = (DeploymentId::new(name), HostId::new(host));
+                order(&handle, Order::Move(name, host)).await
+            }
             ["create", name, id] => {
                 let what = What::Create(Needs::default(), LEASE_MS);
                 change(&handle, name, id, what).await
@@ -33,6 +39,13 @@ pub(crate) async fn take(handle: Handle) {
             _ => "what?".to_owned(),
         };
         println!("{answer}");
+    }
+}
+
+async fn order(handle: &Handle, order: Order) -> String {
+    match handle.order(order).await {
+        Some(outcome) => format!("{outcome:?}"),
+        None => "nothing".to_owned(),
     }
 }
 

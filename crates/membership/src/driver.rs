@@ -9,7 +9,7 @@ use std::time::Duration;
 use cpe_etcd::Client;
 use ownership::{
     Answer, ChangeId, DeploymentId, Effect, Grant, Host, HostId, HostRecord, HostState, Input,
-    Order, Session, Settings,
+    Order, Outcome, Session, Settings,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
@@ -61,6 +61,8 @@ pub struct Driver<R> {
     events: mpsc::Receiver<Event>,
     asked: mpsc::Receiver<Asked>,
     answers: BTreeMap<ChangeId, oneshot::Sender<Answer>>,
+    /// Each is answered once, so that there are no more than were asked.
+    outcomes: Vec<(Order, oneshot::Sender<Outcome>)>,
     status: watch::Sender<Status>,
     pulse: AbortHandle,
 }
@@ -105,6 +107,7 @@ impl<R: Runner> Driver<R> {
             events: ends,
             asked,
             answers: BTreeMap::new(),
+            outcomes: Vec::new(),
             status,
             pulse,
         };
@@ -163,6 +166,13 @@ impl<R: Runner> Driver<R> {
                     let _ = asked.send(answer);
                 }
             }
+            Effect::Ordered(order, outcome) => {
+                let found = self.outcomes.iter().position(|(it, _)| *it == order);
+                if let Some(found) = found {
+                    let (_, asked) = self.outcomes.remove(found);
+                    let _ = asked.send(outcome);
+                }
+            }
         }
         Ok(())
     }
@@ -182,7 +192,10 @@ impl<R: Runner> Driver<R> {
 
     fn asked(&mut self, asked: Asked) {
         let order = match asked {
-            Asked::Order(order) => order,
+            Asked::Order(order, outcome) => {
+                self.outcomes.push((order.clone(), outcome));
+                order
+            }
             Asked::Change(change, answer) => {
                 // Two at a time with one id are one change: the later one hears of it.
                 self.answers.insert(change.id, answer);

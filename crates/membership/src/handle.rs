@@ -1,6 +1,6 @@
 //! What others have of a driver.
 
-use ownership::{Answer, Change, Order};
+use ownership::{Answer, Change, Order, Outcome};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::store::Trouble;
@@ -17,7 +17,7 @@ pub struct Status {
 /// What somebody asks of a driver.
 #[derive(Debug)]
 pub(crate) enum Asked {
-    Order(Order),
+    Order(Order, oneshot::Sender<Outcome>),
     Change(Change, oneshot::Sender<Answer>),
 }
 
@@ -29,10 +29,15 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Wants something of a host, which is tried until it is done. Changes have a call of their
-    /// own. Whether the driver still runs.
-    pub async fn order(&self, order: Order) -> bool {
-        self.asked.send(Asked::Order(order)).await.is_ok()
+    /// Wants something of a host. `None`: the driver has ended, or it is a change, which has a call
+    /// of its own.
+    pub async fn order(&self, order: Order) -> Option<Outcome> {
+        if matches!(order, Order::Change(_)) {
+            return None;
+        }
+        let (answer, answered) = oneshot::channel();
+        self.asked.send(Asked::Order(order, answer)).await.ok()?;
+        answered.await.ok()
     }
 
     /// Changes a document's record. `None`: the driver has ended, or somebody else asks the same.

@@ -182,11 +182,22 @@ async fn a_host_that_drains_gives_away_what_it_has(world: &mut World) {
         .max_by_key(|host| world.held_by(host).len());
     let host = host.expect("there are three");
     let other = if host == "a" { "b" } else { "a" };
-    assert_eq!(world.say(other, &format!("drain {host}")).await, "true");
+    // Asked of anybody, and answered.
+    assert_eq!(world.say(other, &format!("lost {host}")).await, "Alive");
+    assert_eq!(world.say(other, "drain nobody").await, "Missing");
+    assert_eq!(world.say(other, &format!("drain {host}")).await, "Done");
     let count = world.count();
     world.until(TAKEN_OVER, |world| {
         world.held_by(host).is_empty() && world.held().len() == count
     });
+    assert_eq!(world.say(host, &format!("activate {host}")).await, "Done");
+    // One is asked of its owner.
+    let has = world.held_by(other);
+    let name = has.first().expect("it has something");
+    let line = format!("move {name} {host}");
+    assert_eq!(world.say(host, &line).await, "NotHere");
+    assert_eq!(world.say(other, &line).await, "Done");
+    world.until(TAKEN_OVER, |world| world.held_by(host).contains(name));
 }
 
 async fn what_is_destroyed_ends(world: &mut World) {
