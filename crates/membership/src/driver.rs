@@ -9,7 +9,7 @@ use std::time::Duration;
 use cpe_etcd::Client;
 use ownership::{
     Answer, ChangeId, DeploymentId, Effect, Grant, Host, HostId, HostRecord, HostState, Input,
-    Order, Outcome, Session, Settings,
+    Order, Outcome, Permit, Session, Settings,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
@@ -87,6 +87,11 @@ impl<R: Runner> Driver<R> {
         let client = Client::new(&cluster.store).await?;
         let folder = Folder::open(&cluster.folder)?;
         let kept = found(&folder, &runner).await?;
+        if let Some(session) = kept.session.filter(|session| session.boot != cluster.boot) {
+            // CLOCK_BOOTTIME has begun anew: what it says would be right again some time.
+            let until_us = 0;
+            folder.publish(Permit { session, until_us })?;
+        }
         let host = Host::new(settings(&cluster), kept, now_us());
         let (to_inputs, inputs) = mpsc::channel(WAITING);
         let (to_asked, asked) = mpsc::channel(WAITING);

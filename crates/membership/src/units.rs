@@ -105,3 +105,111 @@ async fn wait_for(before: Option<Job>) {
         let _ = job.task.await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
+
+    use ownership::Session;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Does nothing but write down what it is asked, and fails as often as it is told to.
+    #[derive(Debug, Default)]
+    struct FakeRunner {
+        said: Mutex<Vec<String>>,
+        failures: Mutex<VecDeque<&'static str>>,
+    }
+
+    impl FakeRunner {
+        fn answer(&self, what: String) -> Result<(), String> {
+            self.said.lock().expect("no panic").push(what);
+            match self.failures.lock().expect("no panic").pop_front() {
+                Some(failure) => Err(failure.to_owned()),
+                None => Ok(()),
+            }
+        }
+    }
+
+    impl Runner for FakeRunner {
+        async fn running(&self) -> Result<Vec<DeploymentId>, String> {
+            Ok(Vec::new())
+        }
+
+        async fn start(&self, deployment: &DeploymentId, grant: Grant) -> Result<(), String> {
+            self.answer(format!("start {deployment} {}", grant.revision))
+        }
+
+        async fn stop(&self, deployment: &DeploymentId) -> Result<(), String> {
+            self.answer(format!("stop {deployment}"))
+        }
+    }
+
+    fn grant(revision: u64) -> Grant {
+        Grant {
+            session: Session { boot: 1, number: 1 },
+            incarnation: 1,
+            revision,
+        }
+    }
+
+    fn units(failures: &[&'static str]) -> (Units<FakeRunner>, mpsc::Receiver<Event>) {
+        let (to_events, events) = mpsc::channel(10);
+        let runner = FakeRunner {
+            failures: Mutex::new(failures.iter().copied().collect()),
+            ..FakeRunner::default()
+        };
+        (Units::new(Arc::new(runner), to_events), events)
+    }
+
+    async fn ends(events: &mut mpsc::Receiver<Event>, revision: u64) {
+        let event = timeout(Duration::from_secs(20), events.recv()).await;
+        let ended = Event::Ended(DeploymentId::new("n"), revision);
+        assert_eq!(event.expect("in time"), Some(ended));
+    }
+
+    fn said(units: &Units<FakeRunner>) -> Vec<String> {
+        units.runner.said.lock().expect("no panic").clone()
+    }
+
+    #[tokio::test]
+    async fn one_thing_after_another_is_done_until_it_is() {
+        let (mut units, mut events) = units(&["it cannot", "it cannot"]);
+        units.start(DeploymentId::new("n"), grant(7));
+        tokio::time::sleep(AGAIN * 5).await;
+        assert_eq!(said(&units), ["start n 7"; 3]);
+        units.failures_are(&["it will not"]);
+        units.stop(DeploymentId::new("n"), 7);
+        ends(&mut events, 7).await;
+        assert_eq!(said(&units)[3..], ["stop n", "stop n"]);
+        units.start(DeploymentId::new("n"), grant(8));
+        tokio::time::sleep(AGAIN).await;
+        assert_eq!(said(&units)[5..], ["start n 8"]);
+    }
+
+    #[tokio::test]
+    async fn a_start_that_fails_is_given_up_for_what_comes_next() {
+        let always = ["it cannot"; 1_000];
+        let (mut units, mut events) = units(&always);
+        units.start(DeploymentId::new("n"), grant(7));
+        tokio::time::sleep(AGAIN / 2).await;
+        units.start(DeploymentId::new("n"), grant(8));
+        tokio::time::sleep(AGAIN * 2).await;
+        let said_now = said(&units);
+        assert_eq!(said_now.iter().filter(|it| *it == "start n 7").count(), 1);
+        assert!(said_now.contains(&"start n 8".to_owned()), "{said_now:?}");
+        units.stop(DeploymentId::new("n"), 8);
+        units.failures_are(&[]);
+        ends(&mut events, 8).await;
+        assert_eq!(said(&units).last().map(String::as_str), Some("stop n"));
+    }
+
+    impl Units<FakeRunner> {
+        fn failures_are(&self, failures: &[&'static str]) {
+            let failures = failures.iter().copied().collect();
+            *self.runner.failures.lock().expect("no panic") = failures;
+        }
+    }
+}
