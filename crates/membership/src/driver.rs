@@ -88,7 +88,7 @@ impl<R: Runner> Driver<R> {
         let folder = Folder::open(&cluster.folder)?;
         let kept = found(&folder, &runner).await?;
         if let Some(session) = kept.session.filter(|session| session.boot != cluster.boot) {
-            // CLOCK_BOOTTIME has begun anew: what it says would be right again some time.
+            // CLOCK_BOOTTIME has begun again: some time what it says would be right.
             let until_us = 0;
             folder.publish(Permit { session, until_us })?;
         }

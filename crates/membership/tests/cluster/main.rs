@@ -3,6 +3,7 @@
 //! judged.
 
 mod hosts;
+mod many;
 mod marks;
 mod world;
 
