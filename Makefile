@@ -35,6 +35,7 @@ lab: packages ## build what the end-to-end tests boot: four Debian roots and the
 	$(SUDO) ./tests/lab/fetch-alerts.sh $(CPE_LAB)/alerts
 	$(SUDO) ./tests/lab/browser.sh $(CPE_LAB)/browser || [ $$? = 77 ]
 	$(SUDO) ./tests/lab/fetch-prometheus.sh $(CPE_LAB)/prometheus
+	$(SUDO) ./tests/lab/fetch-etcd.sh $(CPE_LAB)/etcd
 	$(SUDO) rm -rf --one-file-system "$(LAYER).new"
 	$(SUDO) $(MAKE) --no-print-directory install PROFILE=debug DESTDIR=$(LAYER).new
 	$(SUDO) rm -rf --one-file-system "$(LAYER)" && $(SUDO) mv "$(LAYER).new" "$(LAYER)"

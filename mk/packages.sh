@@ -7,7 +7,7 @@ set -euo pipefail
 needs="cc:gcc make:make dbus-daemon:dbus-daemon busctl:systemd mmdebstrap:mmdebstrap xmllint:libxml2-utils unshare:util-linux
        nsenter:util-linux ip:iproute2 python3:python3-minimal curl:curl pgrep:procps ssh:openssh-client
        node:nodejs npm:npm dh:debhelper lintian:lintian rpmbuild:rpm rpmlint:rpmlint cpio:cpio man:man-db
-       etcd:etcd-server protoc:protobuf-compiler setpriv:util-linux"
+       protoc:protobuf-compiler setpriv:util-linux"
 # Ubuntu's chromium is a snap, which cannot look into the tests' networks: there the page is not tested in a browser.
 grep -qs '^ID=ubuntu$' /etc/os-release || needs+=" chromium:chromium"
 packages=()
@@ -30,9 +30,5 @@ if ! command -v apt-get > /dev/null; then
 fi
 echo "installing system packages: ${packages[*]}"
 export DEBIAN_FRONTEND=noninteractive
-# Tests start an etcd of their own: the package's one does not start.
-case " ${packages[*]} " in *" etcd-server "*)
-  [ -e /etc/systemd/system/etcd.service ] || { ${SUDO:-} mkdir -p /etc/systemd/system; ${SUDO:-} ln -s /dev/null /etc/systemd/system/etcd.service; } ;;
-esac
 ${SUDO:-} apt-get update -q
 ${SUDO:-} apt-get install -q -y --no-install-recommends "${packages[@]}"

@@ -71,13 +71,14 @@ impl Member {
             .open(self.folder.join(format!("m{number}.log")))?;
         // It ends with the thread that starts it, also if that is killed.
         let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--", "etcd"])
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(program())
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
-            .context("cannot start etcd: mk/packages.sh installs it")?;
+            .context("cannot start etcd: `make lab` fetches it")?;
         self.child = Some(child);
         Ok(())
     }
@@ -112,5 +113,17 @@ impl Drop for Member {
     fn drop(&mut self) {
         // Also one that is frozen ends.
         let _ = self.kill();
+    }
+}
+
+/// The one that `make lab` has fetched, or else one that is installed.
+fn program() -> PathBuf {
+    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/lab");
+    let lab = std::env::var_os("CPE_LAB").map_or_else(built, PathBuf::from);
+    let fetched = lab.join("etcd/etcd");
+    if fetched.exists() {
+        fetched
+    } else {
+        "etcd".into()
     }
 }
