@@ -136,6 +136,42 @@ async fn a_message_that_is_too_long_is_refused_on_its_header() {
     peer.abort();
 }
 
+/// A peer that answers a handshake with these bytes again and again, and never ends it.
+async fn endless(listener: UnixListener, bytes: &'static [u8], pause: Duration) {
+    use tokio::io::AsyncWriteExt;
+    let (mut stream, _) = listener.accept().await.unwrap();
+    while stream.write_all(bytes).await.is_ok() {
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// How long a connection to it is tried, and why it is given up.
+async fn given_up(bytes: &'static [u8], pause: Duration) -> (Duration, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(dir.path().join("agent.sock")).unwrap();
+    let peer = tokio::spawn(endless(listener, bytes, pause));
+    let begin = std::time::Instant::now();
+    let given_up = connect(&address(&dir), &Meter::default()).await;
+    peer.abort();
+    (begin.elapsed(), given_up.unwrap_err().message().to_string())
+}
+
+#[tokio::test]
+async fn a_handshake_is_bounded_in_bytes_and_in_time() {
+    let (much, little) = tokio::join!(
+        given_up(&[b'x'; 1000], Duration::from_millis(1)),
+        given_up(b"x", Duration::from_millis(200)),
+    );
+    assert!(much.0 < HANDSHAKE_TIMEOUT, "{much:?}");
+    assert!(much.1.contains("longer than 4096 bytes"), "{much:?}");
+    let patience = HANDSHAKE_TIMEOUT + Duration::from_secs(3);
+    assert!(
+        little.0 >= HANDSHAKE_TIMEOUT && little.0 < patience,
+        "{little:?}"
+    );
+    assert!(little.1.contains("did not answer within"), "{little:?}");
+}
+
 #[tokio::test]
 async fn it_says_that_no_agent_listens() {
     let dir = tempfile::tempdir().unwrap();

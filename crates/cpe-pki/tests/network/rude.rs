@@ -43,6 +43,34 @@ async fn who_says_nothing_is_cut_off_in_time() {
 }
 
 #[tokio::test]
+async fn who_sends_a_handshake_byte_by_byte_is_cut_off_in_time() {
+    let (_world, agent, _dpe) = World::with_both().await;
+    let (mut reading, mut writing) = stranger(&agent).await.into_split();
+    let begin = Instant::now();
+    // The beginning of a record of a handshake, and so on.
+    let dripping = tokio::spawn(async move {
+        for byte in [22, 3, 1, 0x3e, 0x80, 1].into_iter().chain([0; 1000]) {
+            if writing.write_all(&[byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    });
+    let mut said = Vec::new();
+    let ended = reading.read_to_end(&mut said);
+    let _ = tokio::time::timeout(HANDSHAKE_TIMEOUT * 2, ended)
+        .await
+        .expect("it is still connected");
+    dripping.abort();
+    let after = begin.elapsed();
+    assert!(
+        after <= HANDSHAKE_TIMEOUT + Duration::from_secs(2),
+        "{after:?}"
+    );
+    agent.refuses("too slow").await;
+}
+
+#[tokio::test]
 async fn who_speaks_no_tls_is_cut_off_at_once() {
     let (_world, agent, _dpe) = World::with_both().await;
     let mut plain = stranger(&agent).await;
