@@ -189,6 +189,52 @@ async fn it_gives_up_a_start_at_its_timeout_and_takes_the_job_back() {
     );
 }
 
+/// More jobs than zbus keeps for somebody who does not read them: 64.
+const JOBS: usize = 80;
+
+#[tokio::test]
+#[ignore = "needs a user's service manager: `make test` runs it under a private one"]
+async fn jobs_of_others_hold_nothing_up_while_a_unit_waits_for_its_restart() {
+    let flapping = Unit::new(
+        "flapping",
+        "ExecStart=/bin/false\nRestart=always\nRestartSec=1h",
+    )
+    .await;
+    let quick = Unit::new("quick", "Type=oneshot\nExecStart=/bin/true").await;
+    let guest = Guest::start_with_bus(Some("user"));
+    let mut dpe = guest.dpe(1).await;
+    let start = Operation {
+        timeout_ms: 60_000,
+        ..unit_operation(&flapping.name, "systemd", "start")
+    };
+    dpe.execute(&start).await.unwrap();
+    let unit = |name: &str| format!("{name}.service");
+    let systemctl = |arguments: &[&str]| {
+        let output = std::process::Command::new("systemctl")
+            .arg("--user")
+            .args(arguments)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    until("it waits for its restart", || {
+        let shown = systemctl(&["show", "--value", "-p", "SubState", &unit(&flapping.name)]);
+        (shown.trim() == "auto-restart").then_some(())
+    })
+    .await;
+    for _ in 0..JOBS {
+        systemctl(&["start", &unit(&quick.name)]);
+    }
+    let other = Operation {
+        resource: "other".into(),
+        timeout_ms: 10_000,
+        ..unit_operation(&quick.name, "systemd", "monitor")
+    };
+    let record = dpe.run(&other).await;
+    assert_eq!((record.status, record.rc), (OperationStatus::Done, 7));
+    systemctl(&["stop", &unit(&flapping.name)]);
+}
+
 #[tokio::test]
 #[ignore = "needs a user's service manager: `make test` runs it under a private one"]
 async fn it_says_that_a_unit_is_not_installed() {
