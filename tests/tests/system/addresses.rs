@@ -25,6 +25,39 @@ const SERVICES: [(&str, &str, u32); 4] = [
     ("plain", "<value>none</value>", 300_204),
 ];
 
+/// A service that takes another peer over while it runs.
+const RELOADS: &str = r#"#!/bin/sh
+runs() { kill -0 "$(cat /run/reloads.pid 2> /dev/null)" 2> /dev/null; }
+case $1 in
+  start)
+    echo "$OCF_RESKEY_peer" > /run/reloads.peer
+    runs || { setsid /usr/bin/sleep 300205 > /dev/null 2>&1 < /dev/null & echo $! > /run/reloads.pid; } ;;
+  stop) ! runs || kill "$(cat /run/reloads.pid)"; rm -f /run/reloads.pid ;;
+  monitor) runs || exit 7 ;;
+  reload-agent) echo "$OCF_RESKEY_peer" > /run/reloads.peer ;;
+  meta-data) echo '<resource-agent name="Reloads" version="1"><version>1.1</version><parameters>
+    <parameter name="peer" reloadable="1"><content type="string"/></parameter></parameters><actions>
+    <action name="start" timeout="20s"/><action name="stop" timeout="20s"/><action name="monitor" interval="1s" timeout="20s"/>
+    <action name="reload-agent" timeout="20s"/><action name="meta-data" timeout="5s"/></actions></resource-agent>' ;;
+  *) exit 3 ;;
+esac
+"#;
+const RELOADING: u32 = 300_205;
+
+/// Of the agent above, in `a`.
+fn reloading(lab: &Lab, document: Document) -> Document {
+    let agents = "/var/lib/machines/a/usr/lib/ocf/resource.d/own";
+    lab.sh(&format!("mkdir -p {agents}")).ok();
+    lab.write(&format!("{agents}/Reloads"), RELOADS);
+    lab.sh(&format!("chmod +x {agents}/Reloads")).ok();
+    document
+        .service(
+            r#"<service name="reloads" class="ocf" provider="own" type="Reloads" monitor_interval="1s"><parameters>
+      <parameter name="peer"><reference assembly="b" parameter="ipaddress" on_change="reload"/></parameter></parameters></service>"#,
+        )
+        .constraint(r#"<location service="reloads" assembly="a" score="INFINITY"/>"#)
+}
+
 fn document() -> Document {
     let all = SERVICES.iter();
     all.fold(
@@ -75,7 +108,7 @@ pub(crate) fn readdress(lab: &Lab, old: &str, new: &str) {
 #[test]
 fn a_changed_address_of_a_guest_restarts_what_depends_on_it_and_nothing_else() {
     let lab = Lab::boot("addresses").with_guests(&["a", "b"]);
-    lab.deploy(&document());
+    lab.deploy(&reloading(&lab, document()));
     lab.wait("what is known is followed", 60, || {
         reference(&lab, "client")["value"] == "10.77.0.12"
             && ["client", "named", "plain"].map(|name| processes(&lab, name).len()) == [1, 1, 1]
@@ -99,6 +132,8 @@ fn a_changed_address_of_a_guest_restarts_what_depends_on_it_and_nothing_else() {
     assert_eq!(lab.status("shop").state(), "active");
 
     let before = SERVICES.map(|(name, ..)| processes(&lab, name));
+    let reloading = lab.sleepers(RELOADING);
+    assert_eq!(reloading.len(), 1);
     readdress(&lab, "10.77.0.12", "10.77.0.99");
     lab.wait("what depends on the address is restarted", 60, || {
         let now = processes(&lab, "client");
@@ -107,6 +142,11 @@ fn a_changed_address_of_a_guest_restarts_what_depends_on_it_and_nothing_else() {
     assert_eq!(reference(&lab, "client")["value"], "10.77.0.99");
     assert_eq!(processes(&lab, "named"), before[1]);
     assert_eq!(processes(&lab, "plain"), before[3]);
+    // What can take it over while it runs has done so, in the same process.
+    lab.wait("the address is reloaded", 30, || {
+        lab.in_guest("a", "cat /run/reloads.peer").stdout.trim() == "10.77.0.99"
+    });
+    assert_eq!(lab.sleepers(RELOADING), reloading);
 
     // An address that comes and goes, and a name that is ignored, restart nothing.
     let before = SERVICES.map(|(name, ..)| processes(&lab, name));

@@ -115,4 +115,41 @@ fn a_guest_runs_what_the_document_says_once_per_boot_and_change_before_a_service
     assert!(status.contains(digest.stdout.trim()), "{status}");
     assert!(status.contains("RUN BEFORE IT STARTS"), "{status}");
     fails_as_the_start(&lab, document);
+    by_path(&lab);
+}
+
+/// A program of the guest, in place of a script of the document.
+fn by_path(lab: &Lab) {
+    let program = "/usr/local/bin/set-up-db";
+    let write = |more: &str| {
+        let path = format!("/var/lib/machines/a{program}");
+        lab.write(
+            &path,
+            &format!("#!/bin/sh\necho \"$OCF_RESKEY_logfile\" by-path >> {RAN}\n{more}\n"),
+        );
+        lab.sh(&format!("chmod 755 {path}")).ok();
+    };
+    let document = |marker: &str| {
+        let path = format!(r#"<configure path="{program}"/>"#);
+        let service = service(marker, "").replace("<configure></configure>", &path);
+        Document::new("shop", &["a"]).service(&service)
+    };
+    write("");
+    lab.deploy(&document("four"));
+    let first = runs(lab).unwrap();
+    lab.sh(&format!("kill -9 {first}")).ok();
+    again(lab, "the service runs again", first);
+    // `ran` holds that it was not run twice.
+    assert_eq!(ran(lab).last().unwrap(), "/run/four.log");
+    let status = lab.cpectl(&["status", "shop"]).stdout;
+    assert!(status.contains(program), "{status}");
+    // Its failure is the start's.
+    write("echo no disk >&2; exit 4");
+    lab.write("/srv/document.xml", &document("five").xml());
+    lab.cpectl(&["deploy", "/srv/document.xml"]).ok();
+    let reason = format!("configure executable {program}: exit code 4: no disk");
+    lab.wait("the failure is shown", 40, || {
+        lab.cpectl(&["status", "shop"]).stdout.contains(&reason)
+    });
+    assert_eq!(lab.sleepers(SLEEPER), []);
 }

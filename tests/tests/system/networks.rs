@@ -342,20 +342,69 @@ fn a_revoked_guest_is_refused_and_told_once_until_it_is_let_in_again() {
 }
 
 #[test]
-fn an_agent_with_another_assemblys_certificate_is_not_taken_for_this_one() {
-    let lab = boot("network-wrong");
-    // a shows that of b, as after a disk was copied.
-    lab.sh("cp /var/lib/machines/b/etc/cpe/agent/identity.pem /var/lib/machines/a/etc/cpe/agent/")
-        .ok();
-    lab.write("/srv/document.xml", &document().xml());
-    lab.cpectl(&["deploy", "/srv/document.xml"]).ok();
-    lab.wait("it is told", 30, || {
-        count(&lab, "assembly.identity-refused", "a") == 1
-    });
-    online(&lab, "b");
-    assert_ne!(lab.status("shop").assembly_state("a"), "online");
-    issue(&lab, "issue", "a");
-    online(&lab, "a");
+fn each_certificate_that_is_not_believed_is_told_once_until_the_guest_is_let_in() {
+    let lab = boot("network-refused");
+    lab.write("/srv/forge.py", FORGE);
+    lab.deploy(&document());
+    let told = || count(&lab, "assembly.identity-refused", "a");
+    let forge = |kind: &str| format!("python3 /srv/forge.py {kind}");
+    for (why, with, said) in [
+        ("another CA", forge("stranger"), "not believed"),
+        ("expired", forge("expired"), "has expired"),
+        (
+            "that of another assembly, as after a disk was copied",
+            "cp /var/lib/machines/b/etc/cpe/agent/identity.pem /var/lib/machines/a/etc/cpe/agent/"
+                .to_owned(),
+            "assembly b of shop",
+        ),
+        ("revoked", "cpectl pki revoke shop a".to_owned(), "revoked"),
+    ] {
+        let before = told();
+        lab.sh(&with).ok();
+        // It shows its certificate again.
+        lab.in_guest("a", "systemctl restart cpe-agent.service")
+            .ok();
+        lab.wait(why, 30, || told() > before);
+        std::thread::sleep(Duration::from_secs(5));
+        let events = lab.events().into_iter();
+        let own = events.filter(|event| event.kind() == "assembly.identity-refused");
+        let reasons: Vec<String> = own.skip(before).map(|own| own.field("reason")).collect();
+        assert_eq!(reasons.len(), 1, "{why}: {reasons:?}");
+        assert!(reasons[0].contains(said), "{why}: {reasons:?}");
+        assert_ne!(lab.status("shop").assembly_state("a"), "online");
+        issue(&lab, "issue", "a");
+        online(&lab, "a");
+    }
+    assert_eq!(count(&lab, "assembly.identity-refused", "b"), 0);
+/// Makes a certificate of assembly `a` for its guest that nobody is to believe: of another CA, or of
+/// ours and not valid any more. `$1`: which.
+const FORGE: &str = r#"
+import datetime, sys
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+key = ec.generate_private_key(ec.SECP256R1())
+ca = x509.load_pem_x509_certificate(open('/var/lib/cpe-pki/ca.pem', 'rb').read())
+signs = serialization.load_pem_private_key(open('/var/lib/cpe-pki/ca.key', 'rb').read(), None)
+if sys.argv[1] == 'stranger':
+    signs = ec.generate_private_key(ec.SECP256R1())
+days = lambda count: datetime.datetime.utcnow() + datetime.timedelta(days=count)
+names = [x509.UniformResourceIdentifier('cpe:agent:shop/a'), x509.DNSName('a.shop.cpe.internal')]
+of_ca = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+made = (x509.CertificateBuilder()
+    .subject_name(x509.Name([])).issuer_name(ca.subject).public_key(key.public_key())
+    .serial_number(x509.random_serial_number())
+    .not_valid_before(days(-90)).not_valid_after(days(-1 if sys.argv[1] == 'expired' else 90))
+    .add_extension(x509.SubjectAlternativeName(names), True)
+    .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), False)
+    .add_extension(x509.KeyUsage(True, *[False] * 8), True)
+    .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(of_ca), False)
+    .sign(signs, hashes.SHA256()))
+pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+with open('/var/lib/machines/a/etc/cpe/agent/identity.pem', 'wb') as file:
+    file.write(made.public_bytes(pem) + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+"#;
+
     lab.wait("all runs", 30, || lab.status("shop").all_running());
 }
 
