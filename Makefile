@@ -46,13 +46,17 @@ demo: packages ## the whole job on a private real system, step by step (STAGE=pr
 	@./tests/lab/demo.sh $(STAGE)
 
 .PHONY: test
+# Where tests write what they cannot test on this machine, and why: it is shown at the end.
+test: export CPE_NOT_TESTED := $(CURDIR)/target/not-tested
 test: lab ## every test but that of `make contract`
+	@mkdir -p "$(CURDIR)/target" && $(SUDO) rm -f "$(CPE_NOT_TESTED)"
 	$(CARGO) test --locked --no-fail-fast --workspace --exclude end-to-end
 	$(CARGO) test --locked --workspace --exclude end-to-end --features dpe/otlp --lib --test lifeline spans
 	$(AS_ROOT) $(CARGO) test --locked --workspace --exclude end-to-end --test bus_api -- --ignored
 	$(UNDER_USER_MANAGER) $(CARGO) test --locked --workspace --exclude end-to-end --test systemd -- --ignored
 	$(AS_ROOT) RUST_TEST_THREADS=$${E2E_THREADS:-2} $(CARGO) test --locked --no-fail-fast -p end-to-end
 	./tests/lab/demo.sh vm || [ $$? = 77 ]
+	@[ ! -e "$(CPE_NOT_TESTED)" ] || sort -u "$(CPE_NOT_TESTED)"
 
 .PHONY: deb
 deb: build ## Debian packages, in target/packages: cpe, cpe-agent, cpe-gateway, cpectl

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use end_to_end::{Document, Lab, System, layer, project_dir};
+use end_to_end::{Document, Lab, System, layer, not_tested_here, project_dir};
 use serde_json::{Value, json};
 
 /// Runs a program of this machine's beside the lab's processes: what it needs need not be in the
@@ -113,7 +113,7 @@ fn the_ansible_module_plans_deploys_once_and_destroys() {
         .args(["-c", "import ansible.module_utils.basic"])
         .status();
     if !import.is_ok_and(|status| status.success()) {
-        println!("SKIPPED: there is no ansible-core here: apt-get install ansible-core");
+        not_tested_here("the Ansible module, without ansible-core: apt-get install ansible-core");
         return;
     }
     let lab = Lab::boot("ansible").with_guests(&["a"]);

@@ -2,7 +2,7 @@
 //! gateway, cpe, DPE and guests. What is seen and done is in `tests/browser/`.
 
 use end_to_end::gateway::{MAIL, PAGE_CASES, SHOP, look_at_the_page, missing_for_the_page};
-use end_to_end::{Lab, System};
+use end_to_end::{Lab, System, not_tested_here};
 
 use crate::gateway::with_tls;
 
@@ -28,7 +28,7 @@ fn the_page_shows_a_deployment_as_it_lives() {
             std::env::var_os("CI").is_none(),
             "the page is tested in CI, and there is no {missing}"
         );
-        eprintln!("SKIPPED: the page is not tested in a browser, without {missing}");
+        not_tested_here(&format!("the page in a browser, without {missing}"));
         return;
     }
     let lab = Lab::boot("page").with_guests(&GUESTS);
