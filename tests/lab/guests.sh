@@ -9,7 +9,7 @@
 #   net               bridge br0 (10.77.0.1/24), fault table, unit drop-in; once
 #   add NAME N        make guest NAME with address 10.77.0.N (not started)
 #   cloud NAME N      the same of an image as clouds have them: the agent is installed and not set up, and cloud-init
-#                     finds its user-data in /srv/seed/NAME
+#                     finds its user-data in /srv/seed/NAME. With IMAGE=bare nothing of ours is in the image
 #   start NAME...     boot; returns when the guests have finished booting
 #   stop NAME...      orderly power-off
 #   pause|resume NAME freezer                    del NAME     power cut and forget its disk
@@ -63,7 +63,8 @@ cloud)
   printf 'datasource_list: [NoCloud]\nnetwork: {config: disabled}\nlocale: false\n' > "$d/up/etc/cloud/cloud.cfg.d/90-lab.cfg"
   printf 'instance-id: %s\nlocal-hostname: %s\n' "$g" "$g" > "$d/up/var/lib/cloud/seed/nocloud/meta-data"
   cp "/srv/seed/$g/user-data" "$d/up/var/lib/cloud/seed/nocloud/"
-  mount -t overlay -o "lowerdir=/srv/layer:/srv/cloud,upperdir=$d/up,workdir=$d/work" "guest-$g" "$m";;
+  layer=/srv/layer:; [ "${IMAGE:-}" != bare ] || layer=
+  mount -t overlay -o "lowerdir=$layer/srv/cloud,upperdir=$d/up,workdir=$d/work" "guest-$g" "$m";;
 start)  systemctl reset-failed $(u "$@") 2>/dev/null || :; timeout 60 systemctl start $(u "$@");;
 stop)   timeout 30 machinectl poweroff "$@"
         for g; do gone "$g"; done;;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use end_to_end::{Document, Lab, System};
+use end_to_end::{Document, Lab, System, layer};
 
 /// Two guests on a network: their agents have certificates, and listen at a port too.
 fn boot(name: &str) -> Lab {
@@ -37,30 +37,45 @@ fn issue(lab: &Lab, verb: &str, guest: &str) {
 }
 
 #[test]
-fn a_guest_that_cloud_init_sets_up_by_its_bundle_comes_online_by_itself() {
+fn guests_that_cloud_init_sets_up_by_their_bundles_come_online_by_themselves() {
     let lab = Lab::boot("network-cloud");
     lab.cpectl(&["pki", "init"]).ok();
-    lab.sh(
-        "mkdir -p /srv/seed/c; cpectl guest bundle shop c --output /srv/seed/c/user-data
-         /srv/lab/guests.sh cloud c 11; /srv/lab/guests.sh start c",
-    )
-    .ok();
-    let document = Document::new("shop", &["c"]).address("c", "tcp:10.77.0.11");
+    // Without what debuggers need, as it is installed.
+    let program = format!("/proc/{}/root/srv/cpe-agent", lab.pid1());
+    let mut strip = std::process::Command::new("strip");
+    let strip = strip.args(["-o", &program]);
+    let stripped = strip.arg(layer().join("usr/bin/cpe-agent")).status();
+    assert!(stripped.is_ok_and(|status| status.success()), "strip");
+    // The first image has our agent; into the other one it comes with the user-data.
+    lab.sh("mkdir -p /srv/seed/c /srv/seed/d
+         cpectl guest bundle shop c --output /srv/seed/c/user-data
+         cpectl guest bundle shop d --agent /srv/cpe-agent --output /srv/seed/d/user-data
+         /srv/lab/guests.sh cloud c 11; IMAGE=bare /srv/lab/guests.sh cloud d 12
+         test ! -e /var/lib/machines/d/usr/bin/cpe-agent
+         /srv/lab/guests.sh start c d")
+        .ok();
+    let document = Document::new("shop", &["c", "d"])
+        .address("c", "tcp:10.77.0.11")
+        .address("d", "tcp:10.77.0.12");
     lab.write("/srv/document.xml", &document.xml());
     lab.cpectl(&["deploy", "/srv/document.xml"]).ok();
-    lab.wait("cloud-init has set it up", 180, || {
-        lab.status("shop").assembly_state("c") == "online"
-    });
-    let said = lab.in_guest(
-        "c",
-        "cloud-init status --wait; cat /run/cloud-init/result.json",
-    );
-    assert!(said.stdout.contains("DataSourceNoCloud"), "{said:?}");
-    assert!(said.stdout.contains("\"errors\": []"), "{said:?}");
+    for guest in ["c", "d"] {
+        lab.wait("cloud-init has set it up", 180, || {
+            lab.status("shop").assembly_state(guest) == "online"
+        });
+        let said = lab.in_guest(
+            guest,
+            "cloud-init status --wait; cat /run/cloud-init/result.json",
+        );
+        assert!(said.stdout.contains("DataSourceNoCloud"), "{said:?}");
+        assert!(said.stdout.contains("\"errors\": []"), "{said:?}");
+    }
     // And again after a reboot, without cloud-init's help.
-    lab.guest("stop", "c");
-    lab.guest("start", "c");
-    online(&lab, "c");
+    for guest in ["c", "d"] {
+        lab.guest("stop", guest);
+        lab.guest("start", guest);
+        online(&lab, guest);
+    }
 }
 
 fn document() -> Document {
@@ -341,6 +356,35 @@ fn a_revoked_guest_is_refused_and_told_once_until_it_is_let_in_again() {
     assert_eq!(lab.sleepers(100_001).len(), 1);
 }
 
+/// Makes a certificate of assembly `a` for its guest that nobody is to believe: of another CA, or of
+/// ours and not valid any more. `$1`: which.
+const FORGE: &str = r#"
+import datetime, sys
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+key = ec.generate_private_key(ec.SECP256R1())
+ca = x509.load_pem_x509_certificate(open('/var/lib/cpe-pki/ca.pem', 'rb').read())
+signs = serialization.load_pem_private_key(open('/var/lib/cpe-pki/ca.key', 'rb').read(), None)
+if sys.argv[1] == 'stranger':
+    signs = ec.generate_private_key(ec.SECP256R1())
+days = lambda count: datetime.datetime.utcnow() + datetime.timedelta(days=count)
+names = [x509.UniformResourceIdentifier('cpe:agent:shop/a'), x509.DNSName('a.shop.cpe.internal')]
+of_ca = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+made = (x509.CertificateBuilder()
+    .subject_name(x509.Name([])).issuer_name(ca.subject).public_key(key.public_key())
+    .serial_number(x509.random_serial_number())
+    .not_valid_before(days(-90)).not_valid_after(days(-1 if sys.argv[1] == 'expired' else 90))
+    .add_extension(x509.SubjectAlternativeName(names), True)
+    .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), False)
+    .add_extension(x509.KeyUsage(True, *[False] * 8), True)
+    .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(of_ca), False)
+    .sign(signs, hashes.SHA256()))
+pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+with open('/var/lib/machines/a/etc/cpe/agent/identity.pem', 'wb') as file:
+    file.write(made.public_bytes(pem) + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+"#;
+
 #[test]
 fn each_certificate_that_is_not_believed_is_told_once_until_the_guest_is_let_in() {
     let lab = boot("network-refused");
@@ -376,35 +420,6 @@ fn each_certificate_that_is_not_believed_is_told_once_until_the_guest_is_let_in(
         online(&lab, "a");
     }
     assert_eq!(count(&lab, "assembly.identity-refused", "b"), 0);
-/// Makes a certificate of assembly `a` for its guest that nobody is to believe: of another CA, or of
-/// ours and not valid any more. `$1`: which.
-const FORGE: &str = r#"
-import datetime, sys
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-key = ec.generate_private_key(ec.SECP256R1())
-ca = x509.load_pem_x509_certificate(open('/var/lib/cpe-pki/ca.pem', 'rb').read())
-signs = serialization.load_pem_private_key(open('/var/lib/cpe-pki/ca.key', 'rb').read(), None)
-if sys.argv[1] == 'stranger':
-    signs = ec.generate_private_key(ec.SECP256R1())
-days = lambda count: datetime.datetime.utcnow() + datetime.timedelta(days=count)
-names = [x509.UniformResourceIdentifier('cpe:agent:shop/a'), x509.DNSName('a.shop.cpe.internal')]
-of_ca = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-made = (x509.CertificateBuilder()
-    .subject_name(x509.Name([])).issuer_name(ca.subject).public_key(key.public_key())
-    .serial_number(x509.random_serial_number())
-    .not_valid_before(days(-90)).not_valid_after(days(-1 if sys.argv[1] == 'expired' else 90))
-    .add_extension(x509.SubjectAlternativeName(names), True)
-    .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), False)
-    .add_extension(x509.KeyUsage(True, *[False] * 8), True)
-    .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(of_ca), False)
-    .sign(signs, hashes.SHA256()))
-pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-with open('/var/lib/machines/a/etc/cpe/agent/identity.pem', 'wb') as file:
-    file.write(made.public_bytes(pem) + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
-"#;
-
     lab.wait("all runs", 30, || lab.status("shop").all_running());
 }
 

@@ -10,6 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cpe_bus::identity::{CA, IDENTITY, Name, REVOKED};
 use cpe_pki::Authority;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::json;
 
 use super::pki::ensure_dpe;
@@ -19,6 +21,8 @@ use crate::output::Output;
 
 /// Longest program or package, in bytes.
 const MAX_AGENT: u64 = 64 << 20;
+/// Longer files are no settings in user-data, in bytes.
+const MAX_IN_SETTINGS: usize = 64 << 10;
 /// Where the units of the agent lie on this host, and in the guest.
 const UNITS: &str = "/usr/lib/systemd/system";
 
@@ -132,7 +136,10 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// User-data for cloud-init. JSON is YAML.
 fn cloud_init(arguments: &Bundle, files: &[File]) -> Result<Vec<u8>, Failure> {
-    let written = files.iter().map(|file| {
+    let (long, short): (Vec<&File>, Vec<&File>) = files
+        .iter()
+        .partition(|file| file.content.len() > MAX_IN_SETTINGS);
+    let written = short.iter().map(|file| {
         json!({
             "path": file.path,
             "owner": "root:root",
@@ -167,7 +174,41 @@ fn cloud_init(arguments: &Bundle, files: &[File]) -> Result<Vec<u8>, Failure> {
     });
     let text =
         serde_json::to_string_pretty(&data).map_err(|error| Failure::failed(error.to_string()))?;
-    Ok(format!("#cloud-config\n{text}\n").into_bytes())
+    let settings = format!("#cloud-config\n{text}\n");
+    match long.is_empty() {
+        true => Ok(settings.into_bytes()),
+        false => Ok(parts(&settings, &long)?.into_bytes()),
+    }
+}
+
+/// User-data of two parts: the settings, and a script that writes the long files. cloud-init reads
+/// settings at each boot, several times and slowly; a script it only runs, and before `runcmd`,
+/// since it runs them by their names.
+fn parts(settings: &str, long: &[&File]) -> Result<String, Failure> {
+    const BOUNDARY: &str = "==the-next-part==";
+    let mut script = "#!/bin/sh\nset -e\numask 077\n".to_owned();
+    for file in long {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+        let packed = packed
+            .write_all(&file.content)
+            .and_then(|()| packed.finish());
+        let packed = packed.map_err(|error| Failure::failed(format!("cannot pack: {error}")))?;
+        let (path, mode, packed) = (&file.path, file.mode, BASE64.encode(packed));
+        script += &format!(
+            "base64 -d << 'END' | gzip -d > {path}.new\n{packed}\nEND\nchmod {mode:04o} {path}.new\nmv {path}.new {path}\n"
+        );
+    }
+    let part = |kind: &str, name: &str, text: &str| {
+        format!(
+            "--{BOUNDARY}\nContent-Type: {kind}; charset=\"us-ascii\"\nMIME-Version: 1.0\n\
+             Content-Disposition: attachment; filename=\"{name}\"\n\n{text}\n"
+        )
+    };
+    let settings = part("text/cloud-config", "settings", settings);
+    let script = part("text/x-shellscript", "cpe-agent", &script);
+    Ok(format!(
+        "Content-Type: multipart/mixed; boundary=\"{BOUNDARY}\"\nMIME-Version: 1.0\n\n{settings}{script}--{BOUNDARY}--\n"
+    ))
 }
 
 /// A tarball to be unpacked at the guest's root.
