@@ -2,13 +2,10 @@
 # vm.sh — small virtual machines under software emulation: QEMU, a kernel and a few programs in memory, no disk.
 #   vm.sh build OUT ROOTS LAYER  on the machine: OUT/{vmlinuz,initrd}. ROOTS/guest has the QEMU guest agent, LAYER our agent;
 #                                kernel and busybox come from apt. What is there is kept until its parts change.
-#   vm.sh unit                   inside a private system: vm@NAME.service, whose stop is a power cut
-#   vm.sh add NAME N [AGENT]     inside: machine NAME with address 10.77.0.N. AGENT: a folder with a certificate; cpe-agent
-#                                runs in it and listens on the network. Without: the QEMU guest agent alone
-#   vm.sh run NAME               inside, as the unit does: /run/cpe/guests/NAME/{qga.sock,serial}
-#   vm.sh libvirt                inside, in place of `unit`: libvirtd, an ssh server, and user power, who may use both
-#   vm.sh domain NAME N [AGENT]  inside, in place of `add`: the same machine as a domain of libvirt, not started. libvirt keeps
-#                                the usual channel of the QEMU guest agent; a second one is /run/cpe/guests/NAME/qga.sock
+#   vm.sh libvirt                inside a private system: libvirtd, an ssh server, and user power, who may use both
+#   vm.sh domain NAME N [AGENT]  inside: machine NAME with address 10.77.0.N as a domain of libvirt, not started. AGENT: a folder
+#                                with a certificate; cpe-agent runs in it and listens on the network. Without: the QEMU guest
+#                                agent alone. libvirt keeps its usual channel; a second one is /run/cpe/guests/NAME/qga.sock
 # Each has ocf:own:web, an HTTP server on port 8080 that says the machine's name; http://…/cgi-bin/kill kills it,
 # …/reboot its machine.
 set -euo pipefail
@@ -91,34 +88,6 @@ W
   chmod +x i/init i/usr/lib/ocf/resource.d/own/web i/www/cgi-bin/*
   (cd i && find . | ../x/bin/busybox cpio -o -H newc 2>/dev/null) > "$out/initrd"
   echo "$key" > "$out/made-of";;
-unit)
-  inside
-  cat > /etc/systemd/system/vm@.service <<'U'
-[Unit]
-Description=Virtual machine %i
-StartLimitIntervalSec=0
-[Service]
-ExecStart=/srv/lab/vm.sh run %i
-KillMode=control-group
-KillSignal=SIGKILL
-SuccessExitStatus=SIGKILL
-UMask=0000
-U
-  systemctl daemon-reload;;
-add)
-  inside
-  prepare "$@"; name=$1
-  ip tuntap add "$name" mode tap; ip link set "$name" master br0 up;;
-run)
-  inside
-  name=$1 d=/srv/data/vm/$1 s=/run/cpe/guests/$1
-  mkdir -p -m 0755 "$s"; rm -f "$s"/*
-  exec qemu-system-x86_64 -M q35 -accel tcg,thread=multi,tb-size=32 -m 192 -smp 1 \
-    -nodefaults -no-user-config -display none -serial "file:$s/serial" \
-    -kernel /srv/vm/vmlinuz -initrd "$d/initrd" -append "console=ttyS0 quiet panic=1 no_timer_check rdinit=/init" \
-    -device virtio-serial-pci -chardev "socket,id=ga,path=$s/qga.sock,server=on,wait=off" \
-    -device virtserialport,chardev=ga,name=org.qemu.guest_agent.0 \
-    -netdev "tap,id=net,ifname=$name,script=no,downscript=no" -device "virtio-net-pci,netdev=net,mac=$(cat "$d/mac"),romfile=";;
 libvirt)
   inside
   ssh-keygen -A > /dev/null; systemctl start ssh libvirtd

@@ -18,6 +18,7 @@
 
 mod crowd;
 mod document;
+pub mod domains;
 pub mod gateway;
 mod guests;
 mod lab;

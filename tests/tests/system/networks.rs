@@ -356,8 +356,8 @@ fn a_revoked_guest_is_refused_and_told_once_until_it_is_let_in_again() {
     assert_eq!(lab.sleepers(100_001).len(), 1);
 }
 
-/// Makes a certificate of assembly `a` for its guest that nobody is to believe: of another CA, or of
-/// ours and not valid any more. `$1`: which.
+/// Makes a certificate of assembly `a` for its guest that nobody is to believe: of another CA, or
+/// of ours and not valid any more. `$1`: which.
 const FORGE: &str = r#"
 import datetime, sys
 from cryptography import x509

@@ -2,20 +2,21 @@
 //! that speaks IPMI, and `fence_virsh` over ssh against libvirt. A guest is lost while it still
 //! runs, so that nothing but its switch makes it safe.
 
-use end_to_end::{Document, Lab, System, missing_for_machines, no_machines};
+use end_to_end::domains::{self, FENCE_VIRSH, serving};
+use end_to_end::{Document, Lab, System, missing_for_machines, no_machines, not_tested_here};
 
 const SLEEPER: u32 = 100_101;
 
 /// The ports of the boards.
 const BOARDS: [(&str, &str); 2] = [("a", "6231"), ("b", "6232")];
 
-/// Whether this machine can have virtual machines at all; prints why it cannot.
+/// Whether this machine can have virtual machines at all; says why it cannot.
 fn can_have_machines() -> bool {
     let Some(missing) = missing_for_machines() else {
         return true;
     };
     let why = no_machines().unwrap_or_else(|| panic!("the lab needs {missing}"));
-    eprintln!("not tested here: virtual machines and their power switches: {why}");
+    not_tested_here(&format!("virtual machines and their power switches: {why}"));
     false
 }
 
@@ -134,22 +135,6 @@ const MACHINES: &str = r#"<deployable name="shop" heartbeat_interval="1s" heartb
 </deployable>
 "#;
 
-const VIRSH: &str = r#"<fencing mode="agent" agent="fence_virsh" timeout="30s"><parameters>
-      <parameter name="ip" value="localhost"/><parameter name="username" value="power"/><parameter name="ssh" value="1"/>
-      <parameter name="identity_file" path_of="/etc/cpe/secrets/shop/virsh"/></parameters></fencing>"#;
-
-/// The machines whose web server answers with its own name.
-fn serving(lab: &Lab) -> Vec<&'static str> {
-    let answers = |name: &str, number: u32| {
-        let url = format!("http://10.77.0.{number}:8080/");
-        let visit = lab.run(&["curl", "-fsS", "--max-time", "2", &url]);
-        visit.stdout.contains(name)
-    };
-    let machines = [("vm1", 21), ("vm2", 22)].into_iter();
-    let serving = machines.filter(|(name, number)| answers(name, *number));
-    serving.map(|(name, _)| name).collect()
-}
-
 /// How often libvirt has written down that it switched a domain off.
 fn switched_off(lab: &Lab, domain: &str) -> usize {
     let said = lab.sh(&format!("cat /var/log/libvirt/qemu/{domain}.log"));
@@ -159,21 +144,11 @@ fn switched_off(lab: &Lab, domain: &str) -> usize {
 }
 
 fn domains() -> Lab {
-    let lab = Lab::boot_with_machines("power-libvirt");
-    lab.sh(
-        "cpectl pki init; cpectl pki issue shop vm1 --output /srv/vm1
-         /srv/lab/vm.sh libvirt; /srv/lab/vm.sh domain vm1 21 /srv/vm1; /srv/lab/vm.sh domain vm2 22
-         virsh --quiet start vm1; virsh --quiet start vm2
-         for at in 21 22; do until ping -q -c 1 -W 1 10.77.0.$at > /dev/null; do :; done; done
-         ssh-keygen -q -t ed25519 -N '' -f /srv/key
-         install -o power -m 0600 /srv/key.pub ~power/.ssh/authorized_keys
-         install -d -m 0700 /etc/cpe/secrets/shop; install -m 0600 /srv/key /etc/cpe/secrets/shop/virsh
-         install -d -m 0750 -g cpe-fence /var/lib/cpe-fence/.ssh
-         ssh-keyscan localhost > /var/lib/cpe-fence/.ssh/known_hosts
-         chmod 0640 /var/lib/cpe-fence/.ssh/known_hosts; chgrp cpe-fence /var/lib/cpe-fence/.ssh/known_hosts",
-    )
-    .ok();
-    lab.write("/srv/document.xml", &MACHINES.replace("FENCING", VIRSH));
+    let lab = domains::boot("power-libvirt");
+    lab.write(
+        "/srv/document.xml",
+        &MACHINES.replace("FENCING", FENCE_VIRSH),
+    );
     lab.cpectl(&["deploy", "/srv/document.xml"]).ok();
     lab
 }
