@@ -22,6 +22,8 @@ done
 /usr/bin/python3 -c 'import ansible.module_utils.basic' > /dev/null 2>&1 || packages+=(ansible-core)
 # what protoc reads beside the client's own files
 [ -e /usr/include/google/protobuf/descriptor.proto ] || packages+=(libprotobuf-dev)
+# the letters of the pictures that the page is compared with
+[ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || packages+=(fonts-dejavu-core)
 [ ${#packages[@]} -gt 0 ] || exit 0
 mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
 if ! command -v apt-get > /dev/null; then

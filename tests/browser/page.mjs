@@ -1,6 +1,7 @@
 // What people see and do: run by `tests/system/page.rs` in the network of a lab with the real gateway, cpe, DPE and guests. Prints a
 // line for each case; ends with 1 at the first that does not hold.
 import assert from 'node:assert/strict';
+import { looksAsKept } from './pictures.mjs';
 import { PLACES, close, column, end, isAccessible, isNarrow, looked, open, seen, sh, shot, until, wrongs } from './lab.mjs';
 
 const SHOP = '/deployments/shop';
@@ -13,6 +14,12 @@ const acts = page => until('the box is open', async () => {
   await page.keyboard.press('a');
   return page.locator('dialog[open]').count();
 });
+
+// First, as long as it is new and nothing has happened to it.
+async function it_looks_as_it_did() {
+  assert.match(sh('cpectl status shop --json'), /"state": ?"active"/);
+  await looksAsKept('alice', SHOP);
+}
 
 async function all_at_a_glance() {
   const page = await open('alice', '/');
@@ -424,7 +431,7 @@ async function strangers_log_in() {
   await close(bare);
 }
 
-const CASES = [all_at_a_glance, who_may_less_is_offered_less, by_keyboard_alone, a_lost_assembly_moves_its_cards, what_agents_say_is_text, without_scripts,
+const CASES = [it_looks_as_it_did, all_at_a_glance, who_may_less_is_offered_less, by_keyboard_alone, a_lost_assembly_moves_its_cards, what_agents_say_is_text, without_scripts,
   failures_are_forgotten_by_keyboard, power_is_switched_by_name, silence_is_said, a_document_is_planned_and_applied, what_would_follow, names_are_typed_before_it_is_too_late, small_screens, strangers_log_in];
 const wanted = (process.env.CASES ?? '').split(',').filter(Boolean);
 let code = 0;

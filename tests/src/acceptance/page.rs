@@ -7,6 +7,8 @@ use crate::stage::Stage;
 
 /// A card is in its new column so soon after the event.
 const SOON_MS: u32 = 2000;
+/// Pictures of the page that are kept.
+const PICTURES: usize = 5;
 
 pub(crate) fn page(stage: &Stage, findings: &mut Findings) {
     if let Some(missing) = missing_for_the_page() {
@@ -35,6 +37,12 @@ pub(crate) fn page(stage: &Stage, findings: &mut Findings) {
         &format!("web's card runs in web2 less than {SOON_MS} ms after the event: {moved:?} ms"),
         moved.is_some_and(|moved| moved < SOON_MS),
     );
+    let compared = told.matches("dots differ from the kept picture").count();
+    findings.check(
+        &format!(
+            "{compared} pictures (light, dark, print, without scripts, 320 px) are those of tests/browser/pictures, but for 0.05 % of their dots"
+        ),
+        compared == PICTURES,
+    );
     findings.tell("screenshots: target/screenshots");
-    findings.not_done("screenshots (light, dark, print, 320 px) are taken, and compared with none: the repository has none to compare with");
 }
