@@ -1,9 +1,10 @@
 //! The file of tokens.
 
-use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::fs::File;
+use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::Path;
 
+use cpe_bus::identity::put;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -82,20 +83,13 @@ impl Tokens {
         let failed = |error| Error::File(path.display().to_string(), error);
         let text = toml::to_string(self)
             .map_err(|error| Error::Invalid(path.display().to_string(), error.to_string()))?;
-        let folder = path.parent().filter(|it| *it != Path::new(""));
-        let folder = folder.unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        file.write_all(HEAD.as_bytes()).map_err(failed)?;
-        file.write_all(text.as_bytes()).map_err(failed)?;
-        if let Some(group) = group {
-            chown(file.path(), None, Some(group)).map_err(failed)?;
-        }
-        let mode = std::fs::Permissions::from_mode(0o640);
-        file.as_file().set_permissions(mode).map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(path).map_err(|error| failed(error.error))?;
-        let folder = std::fs::File::open(folder).map_err(failed)?;
-        folder.sync_all().map_err(failed)
+        let share = |file: &File| {
+            if let Some(group) = group {
+                fchown(file, None, Some(group))?;
+            }
+            file.set_permissions(std::fs::Permissions::from_mode(0o640))
+        };
+        put(path, format!("{HEAD}{text}").as_bytes(), share).map_err(failed)
     }
 
     /// Makes a token; what it returns is the token itself, which is kept nowhere.

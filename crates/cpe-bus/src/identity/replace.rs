@@ -91,8 +91,12 @@ pub fn put(
         share(&file)?;
         file.sync_all()?;
         std::fs::rename(&staging, path)?;
-        path.parent()
-            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        match path.parent() {
+            // One that is named without a folder is in this one.
+            Some(folder) if folder == Path::new("") => File::open(".")?.sync_all(),
+            Some(folder) => File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
     };
     place().inspect_err(|_| {
         let _ = std::fs::remove_file(&staging);
