@@ -148,6 +148,18 @@ class Manager(Proxy):
         """What creating or updating with this document would do, given the state of the DPE if it runs."""
         return self._call(self.interface, "PlanDeployment", "(s)", document)
 
+    def check_room(self, document: str, options: dict = {}) -> str:
+        """With this document in force and all done that follows from it, would every service run after the loss of any one assembly? Each is simulated to its end."""
+        return self._call(self.interface, "CheckRoom", "(sa{sv})", document, options)
+
+    def list_sinks(self) -> str:
+        """How the delivery of events to sinks stands, as cpe-notify tells it now."""
+        return self._call(self.interface, "ListSinks", "()")
+
+    def redeliver(self, sink: str, id: str) -> int:
+        """As Redeliver of org.cloudpolicy.Notify1, which it is passed on to."""
+        return self._call(self.interface, "Redeliver", "(ss)", sink, id)
+
     def host_failed(self, host: str, options: dict = {}) -> list:
         """Confirms that a host is down, and with it every assembly on it: as ConfirmFenced for the present loss of each."""
         return self._call(self.interface, "HostFailed", "(sa{sv})", host, options)
