@@ -58,9 +58,18 @@ impl World {
         }
     }
 
-    /// A device is broken for that time.
-    pub(crate) fn break_device(&mut self, device: usize, for_us: u64) {
-        self.devices_broken_until_us[device] = self.now_us + for_us;
+    /// A device is broken for a time, or a port of the one that lets guests in.
+    pub(crate) fn break_device(&mut self, fault: &Fault) {
+        match *fault {
+            Fault::BreakDevice(device, for_us) => {
+                self.devices_broken_until_us[device] = self.now_us + for_us;
+            }
+            Fault::BreakPort(guest, for_us) => {
+                let until_us = self.now_us + for_us;
+                self.gate.broken_until_us.insert(guest, until_us);
+            }
+            _ => {}
+        }
     }
 
     pub(crate) fn is_broken(&self, id: &str) -> bool {

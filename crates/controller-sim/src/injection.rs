@@ -133,12 +133,7 @@ impl World {
             }
             Fault::BadDevices(for_us) => self.devices_bad_until_us = until(for_us),
             Fault::LieDevices(for_us) => self.devices_lie_until_us = until(for_us),
-            Fault::BreakDevice(device, for_us) => self.break_device(device, for_us),
-            Fault::BreakPort(guest, for_us) => {
-                self.gate
-                    .broken_until_us
-                    .insert(guest, self.now_us + for_us);
-            }
+            own @ (Fault::BreakDevice(..) | Fault::BreakPort(..)) => self.break_device(&own),
             Fault::DieBetweenLevels => self.dies_between_levels = true,
             Fault::LogAway(for_us) => self.log_away_until_us = until(for_us),
             Fault::SlowDisk(for_us) => self.shell.slow_disk_until_us = until(for_us),

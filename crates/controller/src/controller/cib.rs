@@ -179,16 +179,7 @@ pub(super) fn configuration<'a>(input: &'a Input<'_>) -> Cow<'a, str> {
                 .close();
         }
     }
-    for (name, resource) in &input.kept_out {
-        looked_for
-            .open("rsc_location")
-            .attribute("id", &format!("not-let-in.{resource}.{name}"))
-            .attribute("rsc", resource.as_str())
-            .attribute("node", name.as_str())
-            .attribute("score", "-INFINITY")
-            .attribute("resource-discovery", "never")
-            .close();
-    }
+    not_let_in(input, &mut looked_for);
     let mut text = Cow::Borrowed(&*input.configuration);
     append(&mut text, "nodes", &retired.finish());
     append(&mut text, "constraints", &looked_for.finish());
@@ -221,6 +212,19 @@ pub(super) fn configuration<'a>(input: &'a Input<'_>) -> Cow<'a, str> {
         append(&mut text, "crm_config", NO_LIVE_MIGRATION);
     }
     text
+}
+
+/// Where nobody lets the guest in, as far as nothing runs there: see `kept_out.rs`.
+fn not_let_in<'a>(input: &'a Input<'_>, xml: &mut Writer<'a>) {
+    for (name, resource) in &input.kept_out {
+        xml.open("rsc_location")
+            .attribute("id", &format!("not-let-in.{resource}.{name}"))
+            .attribute("rsc", resource.as_str())
+            .attribute("node", name.as_str())
+            .attribute("score", "-INFINITY")
+            .attribute("resource-discovery", "never")
+            .close();
+    }
 }
 
 /// What was set beside the configuration, as the strongest of its sets; nothing if that is nothing.

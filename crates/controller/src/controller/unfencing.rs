@@ -215,8 +215,8 @@ impl Controller {
             .assembly(name)
             .reason("all its devices have let it in");
         self.tell(now, event);
-        // A transition that waited for this goes on as it was planned. One that wants the devices
-        // of a newer document waits for those.
+        // A transition that waited for this goes on as it was planned, if that was with it. One
+        // that wants the devices of a newer document waits for those.
         let is_same = |own: &Digests| *own == digests;
         let was_awaited = self.unfencing_ended(name, true, is_same);
         let is_awaited = was_awaited || self.execution.unfencing_of(name).is_some();

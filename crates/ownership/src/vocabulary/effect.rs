@@ -20,7 +20,7 @@ pub enum Effect {
     Stop(DeploymentId, u64),
     /// Answer the caller of a change.
     Answer(ChangeId, Answer),
-    /// Answer who has given an order that is no change. Each of them is answered once.
+    /// Answer who has given an order, if it is not a change. Each of them is answered once.
     Ordered(Order, Outcome),
 }
 

@@ -183,7 +183,7 @@ impl Unfencing {
         own.resources.len() > before
     }
 
-    /// What waits for it is to be found out anew: another document may say otherwise.
+    /// What waits for it is to be found out again: another document may say otherwise.
     pub(crate) fn reconsider(&mut self) {
         self.kept_out = None;
     }
