@@ -1,6 +1,7 @@
 //! What the daemons have in common: where their log goes, what they tell systemd, how long they
 //! wait before they try again, what a panic ends, how their man pages are written, what time
-//! it is and what is old, which time zones their host knows, what of the words of programs is secret.
+//! it is, what is old by that, which time zones their host knows, what of the words of programs
+//! is secret.
 
 #![warn(missing_docs)]
 

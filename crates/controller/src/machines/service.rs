@@ -216,8 +216,8 @@ impl ServiceFacts {
             .reason(reason.unwrap_or("no assembly may run it now"))
     }
 
-    /// It is stopped, as its policy wants it; or it failed, and its policy does not let it start; or
-    /// it is left alone, so that nobody starts it.
+    /// It is stopped, as its policy wants it; or it failed, and its policy does not let it start;
+    /// or it is left alone, so that nobody starts it.
     pub(crate) fn stop(&mut self, id: &ServiceId, left_alone: bool) -> EventDraft {
         let reason = match self.failed {
             _ if left_alone => "it is left alone (unmanaged, or in maintenance): nobody starts it",
