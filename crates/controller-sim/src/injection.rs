@@ -132,7 +132,6 @@ impl World {
                 self.guests[guest].refuses_stop_until_us = until(for_us)
             }
             Fault::BadDevices(for_us) => self.devices_bad_until_us = until(for_us),
-            Fault::LieDevices(for_us) => self.devices_lie_until_us = until(for_us),
             own @ (Fault::BreakDevice(..) | Fault::BreakPort(..)) => self.break_device(&own),
             Fault::DieBetweenLevels => self.dies_between_levels = true,
             Fault::LogAway(for_us) => self.log_away_until_us = until(for_us),

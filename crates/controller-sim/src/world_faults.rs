@@ -92,6 +92,7 @@ impl World {
                 self.snapshots.insert(guest, snapshot);
                 self.after(for_us, SimEvent::SnapshotRestored(guest));
             }
+            Fault::LieDevices(for_us) => self.devices_lie_until_us = until_us(for_us),
             Fault::ConfirmLate(guest, for_us) => self.confirm_late(guest, for_us),
             Fault::ShutDown(guest) => self.shut_down(guest),
             Fault::Chatter(guest, for_us) => self.chatter(guest, until_us(for_us)),
