@@ -46,20 +46,29 @@ fn guests_that_cloud_init_sets_up_by_their_bundles_come_online_by_themselves() {
     let strip = strip.args(["-o", &program]);
     let stripped = strip.arg(layer().join("usr/bin/cpe-agent")).status();
     assert!(stripped.is_ok_and(|status| status.success()), "strip");
-    // The first image has our agent; into the other one it comes with the user-data.
-    lab.sh("mkdir -p /srv/seed/c /srv/seed/d
+    // The first image has our agent. Into the others it comes with the user-data: as a program, and
+    // as a package, which has the program and its units and nothing else of ours.
+    lab.sh(
+        "mkdir -p /srv/seed/c /srv/seed/d /srv/seed/e /srv/deb/DEBIAN /srv/deb/usr/bin /srv/deb/usr/lib/systemd/system
+         cp /srv/cpe-agent /srv/deb/usr/bin/
+         cp /usr/lib/systemd/system/cpe-agent.service /usr/lib/systemd/system/cpe-agent-guard.service /srv/deb/usr/lib/systemd/system/
+         printf 'Package: cpe-agent\\nVersion: 1\\nArchitecture: all\\nMaintainer: nobody\\nDescription: made for a test\\n' > /srv/deb/DEBIAN/control
+         dpkg-deb --build --root-owner-group -Zgzip /srv/deb /srv/cpe-agent.deb > /dev/null
          cpectl guest bundle shop c --output /srv/seed/c/user-data
          cpectl guest bundle shop d --agent /srv/cpe-agent --output /srv/seed/d/user-data
-         /srv/lab/guests.sh cloud c 11; IMAGE=bare /srv/lab/guests.sh cloud d 12
+         cpectl guest bundle shop e --agent /srv/cpe-agent.deb --output /srv/seed/e/user-data
+         /srv/lab/guests.sh cloud c 11; IMAGE=bare /srv/lab/guests.sh cloud d 12; IMAGE=bare /srv/lab/guests.sh cloud e 13
          test ! -e /var/lib/machines/d/usr/bin/cpe-agent
-         /srv/lab/guests.sh start c d")
-        .ok();
-    let document = Document::new("shop", &["c", "d"])
+         /srv/lab/guests.sh start c d e",
+    )
+    .ok();
+    let document = Document::new("shop", &["c", "d", "e"])
         .address("c", "tcp:10.77.0.11")
-        .address("d", "tcp:10.77.0.12");
+        .address("d", "tcp:10.77.0.12")
+        .address("e", "tcp:10.77.0.13");
     lab.write("/srv/document.xml", &document.xml());
     lab.cpectl(&["deploy", "/srv/document.xml"]).ok();
-    for guest in ["c", "d"] {
+    for guest in ["c", "d", "e"] {
         lab.wait("cloud-init has set it up", 180, || {
             lab.status("shop").assembly_state(guest) == "online"
         });
@@ -71,7 +80,7 @@ fn guests_that_cloud_init_sets_up_by_their_bundles_come_online_by_themselves() {
         assert!(said.stdout.contains("\"errors\": []"), "{said:?}");
     }
     // And again after a reboot, without cloud-init's help.
-    for guest in ["c", "d"] {
+    for guest in ["c", "d", "e"] {
         lab.guest("stop", guest);
         lab.guest("start", guest);
         online(&lab, guest);
