@@ -43,8 +43,8 @@ patience=2000
 absent=2000
 # What one look at the records, or at the network, shows, bytes.
 page=200000
-# Of so many interfaces the guest agent can tell in one answer.
-interfaces=256
+# Of so many interfaces and addresses the guest agent can tell in one answer.
+interfaces=256 addresses=2048
 
 say() {
   printf '%s\n' "$*"
@@ -580,7 +580,8 @@ network() {
     case $way in *' src '*) way=${way#* src }; say "source ${way%% *}" ;; esac
   done
   case " $* " in *' name '*) read -r name < /proc/sys/kernel/hostname && say "name $name" ;; esac
-  [ "$count" -le "$interfaces" ] || set -- addresses
+  [ "$count" -le "$interfaces" ] && [ "$(ip -o addr show up 2> /dev/null | wc -l)" -le "$addresses" ] ||
+    set -- addresses
   case " $* " in *' addresses '*) ;; *) return ;; esac
   say addresses
   ip -o addr show up 2> /dev/null | while read -r _ interface _ address _; do
