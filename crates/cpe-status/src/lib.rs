@@ -21,6 +21,7 @@ mod room;
 mod sinks;
 mod state;
 mod status;
+mod tone;
 
 pub use address::{
     ANY_CID, AddressError, DEFAULT_PORT, DEFAULT_SOCKET, DEFAULT_SSH_PORT, HOST_CID,
@@ -55,3 +56,4 @@ pub use status::{
     INFINITE_FAILURES, NextLook, ReferenceStatus, RunningAction, ServiceStatus, TicketStatus,
     TicketUse, TransitionStatus,
 };
+pub use tone::EventTone;

@@ -1,5 +1,6 @@
 //! The newest events, as the mirror has them.
 
+use cpe_status::EventTone;
 use maud::{Markup, html};
 
 use super::frame::Viewer;
@@ -9,18 +10,12 @@ use crate::mirror::Logged;
 
 /// How events of a kind are marked: with a shape and a tone.
 pub(super) fn tone(kind: &str) -> (&'static str, &'static str) {
-    let verb = kind.rsplit('.').next().unwrap_or_default();
-    match verb {
-        "failed" | "lost" | "died" | "unrecoverable" | "fencing-failed" | "storage-failed"
-        | "refused" | "identity-refused" | "agent-unusable" => ("cross", "bad"),
-        "degraded" | "heartbeat-missed" | "room-missing" | "fencing-requested" | "aborted" => {
-            ("peak", "warn")
-        }
-        "recovered" | "online" | "completed" | "fencing-succeeded" | "room-regained" => {
-            ("disc", "good")
-        }
-        "moved" => ("gem", "busy"),
-        _ => ("ring", "idle"),
+    match EventTone::of(kind) {
+        EventTone::Bad => ("cross", "bad"),
+        EventTone::Warn => ("peak", "warn"),
+        EventTone::Good => ("disc", "good"),
+        EventTone::Busy => ("gem", "busy"),
+        EventTone::Plain => ("ring", "idle"),
     }
 }
 

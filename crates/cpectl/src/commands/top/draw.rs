@@ -14,7 +14,7 @@ use ratatui::widgets::Paragraph;
 
 use super::dialogs;
 use super::state::{Dialog, Row, State};
-use super::theme::{Theme, Tone, of_assembly, of_deployment, of_service};
+use super::theme::{Theme, Tone, of_assembly, of_deployment, of_event, of_service};
 use crate::cells::time;
 
 /// Lines of failures that are shown at most.
@@ -288,11 +288,7 @@ fn event(own: &Event, state: &State, theme: Theme) -> Line<'static> {
         let colon = if about.is_empty() { "" } else { ": " };
         text += &format!("{colon}{}", own.reason);
     }
-    let tone = match own.kind.rsplit(['.', '-']).next() {
-        Some("failed" | "lost" | "degraded" | "unrecoverable" | "refused" | "died") => Tone::Bad,
-        Some("missing" | "missed" | "requested" | "aborted" | "leaving") => Tone::Busy,
-        _ => Tone::Plain,
-    };
+    let tone = of_event(&own.kind);
     Line::from(vec![
         theme.span(format!(" {} ", clock(own.time)), Tone::Faint),
         theme.span(format!("{:<26} ", own.kind), tone),

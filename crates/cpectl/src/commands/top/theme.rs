@@ -2,7 +2,7 @@
 //! Nothing that came from elsewhere gets onto the screen as it is
 //! ([`cpe_terminal::escape_line`]).
 
-use cpe_status::{AssemblyState, DeploymentState, ServiceState};
+use cpe_status::{AssemblyState, DeploymentState, EventTone, ServiceState};
 use cpe_terminal::escape_line;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -70,6 +70,15 @@ fn plain(character: char) -> char {
         '→' => '>',
         '“' | '”' => '"',
         _ => '?',
+    }
+}
+
+pub(super) fn of_event(kind: &str) -> Tone {
+    match EventTone::of(kind) {
+        EventTone::Bad => Tone::Bad,
+        EventTone::Warn => Tone::Busy,
+        EventTone::Good => Tone::Good,
+        EventTone::Busy | EventTone::Plain => Tone::Plain,
     }
 }
 
