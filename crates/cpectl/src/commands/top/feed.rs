@@ -1,17 +1,18 @@
 //! What the daemon says: statuses again and again, and the event log.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cpe_bus::fields::put;
 use cpe_bus::{BusSelection, Fields, json};
-use cpe_status::RoomReport;
-use tokio::sync::mpsc;
+use cpe_status::{DeploymentStatus, RoomReport};
+use tokio::sync::{mpsc, watch};
 
 use super::keys::Want;
+use super::round::Round;
 use super::state::Told;
 use crate::client::Client;
 use crate::commands::{check, wait};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::follow::{Filter, Follower};
 
 /// Statuses are asked for again after this time though no event came.
@@ -25,11 +26,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Past events that are shown at the start.
 const PAST: u64 = 100;
 
+/// What is told of.
+pub(super) struct Subject {
+    /// The only deployment; `None`: all.
+    pub only: Option<String>,
+    /// The one that somebody looks at now.
+    pub looked_at: watch::Receiver<Option<String>>,
+}
+
 /// Tells of one deployment or of all, until nobody listens.
-pub(super) async fn run(bus: BusSelection, name: Option<String>, tell: mpsc::Sender<Told>) {
+pub(super) async fn run(bus: BusSelection, mut subject: Subject, tell: mpsc::Sender<Told>) {
     let mut cursor = None;
     while !tell.is_closed() {
-        let silence = match follow(&bus, name.as_deref(), &mut cursor, &tell).await {
+        let silence = match follow(&bus, &mut subject, &mut cursor, &tell).await {
             Ok(()) => return,
             Err(failure) => Told::Silence(failure.message),
         };
@@ -46,13 +55,13 @@ pub(super) async fn run(bus: BusSelection, name: Option<String>, tell: mpsc::Sen
 /// The daemon is away.
 async fn follow(
     bus: &BusSelection,
-    name: Option<&str>,
+    subject: &mut Subject,
     cursor: &mut Option<u64>,
     tell: &mpsc::Sender<Told>,
 ) -> Result<(), Failure> {
     let client = Client::connect_within(bus, REPLY).await?;
     let filter = Filter {
-        deployment: name.unwrap_or_default().to_owned(),
+        deployment: subject.only.clone().unwrap_or_default(),
         ..Filter::default()
     };
     let from = match *cursor {
@@ -60,23 +69,52 @@ async fn follow(
         None => wait::newest_cursor(&client).await?.saturating_sub(PAST),
     };
     let mut follower = Follower::new(&client, filter, from).await?;
+    let mut round = Round::default();
     loop {
-        let statuses = match name {
+        let statuses = match &subject.only {
             Some(name) => vec![client.status(name).await?],
-            None => client.statuses().await?,
+            None => all(&client, &mut round, subject).await?,
         };
         if tell.send(Told::Statuses(statuses)).await.is_err() {
             return Ok(());
         }
         let mut time = PAUSE;
-        while let Some(event) = follower.next_within(time).await {
+        loop {
+            let event = tokio::select! {
+                event = follower.next_within(time) => event,
+                // Another one is looked at: its status is not of now, perhaps.
+                Ok(()) = subject.looked_at.changed() => None,
+            };
+            let Some(event) = event else { break };
             *cursor = Some(event.cursor);
+            round.touch(&event.deployment);
             if tell.send(Told::Event(Box::new(event))).await.is_err() {
                 return Ok(());
             }
             time = TOGETHER;
         }
     }
+}
+
+/// The statuses of all deployments. Those are asked for anew that may be otherwise.
+async fn all(
+    client: &Client,
+    round: &mut Round,
+    subject: &mut Subject,
+) -> Result<Vec<DeploymentStatus>, Failure> {
+    let entries = client.list().await?;
+    let open = subject.looked_at.borrow_and_update().clone();
+    let wanted = round.wanted(&entries, open.as_deref(), Instant::now());
+    for entry in entries.iter().filter(|own| wanted.contains(&own.name)) {
+        let status = match client.status(&entry.name).await {
+            Ok(status) => Some(status),
+            // Destroyed since the list was made.
+            Err(failure) if failure.kind == Kind::NotFound => None,
+            Err(failure) => return Err(failure),
+        };
+        round.learn(entry, status, Instant::now());
+    }
+    Ok(round.statuses())
 }
 
 /// Answers what a key has asked for.

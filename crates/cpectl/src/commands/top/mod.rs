@@ -10,6 +10,7 @@ mod draw;
 mod feed;
 mod keys;
 mod orders;
+mod round;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ use ratatui::crossterm::terminal::{
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use self::keys::Want;
@@ -65,12 +66,18 @@ pub(crate) async fn run(client: Client, arguments: &Top, output: &Output) -> Res
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let (tell, told) = mpsc::channel(WAITING);
-    let feed = tokio::spawn(feed::run(client.bus.clone(), arguments.name.clone(), tell));
+    let (looking, looked_at) = watch::channel(arguments.name.clone());
+    let subject = feed::Subject {
+        only: arguments.name.clone(),
+        looked_at,
+    };
+    let feed = tokio::spawn(feed::run(client.bus.clone(), subject, tell));
     let mut view = View {
         place: Place::enter()?,
         state,
         theme,
         wants: JoinSet::new(),
+        looking,
         client,
     };
     let ended = tokio::select! {
@@ -103,6 +110,8 @@ struct View {
     theme: Theme,
     /// What was asked for by keys.
     wants: JoinSet<Told>,
+    /// For the feed: the deployment that is looked at.
+    looking: watch::Sender<Option<String>>,
     client: Client,
 }
 
@@ -136,7 +145,11 @@ impl View {
 
     /// `true`: this is the end.
     fn pressed(&mut self, key: event::KeyEvent) -> bool {
-        let want = match keys::press(&mut self.state, key) {
+        let want = keys::press(&mut self.state, key);
+        let open = self.state.open_name().map(str::to_owned);
+        self.looking
+            .send_if_modified(|known| std::mem::replace(known, open.clone()) != open);
+        let want = match want {
             None => return false,
             Some(Want::Quit) => return true,
             Some(want) => want,
