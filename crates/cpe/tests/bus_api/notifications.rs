@@ -2,13 +2,14 @@
 //! for who follows it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use cpe_bus::names::{NOTIFY_NAME, NOTIFY_PATH};
 use cpe_bus::proxies::NotifyProxy;
 use cpe_bus::{BusSelection, Error, Event, EventKind, json};
 use cpe_notify::serve::{self, Settings};
 use cpe_status::{SinkList, SinkStatus};
-use tokio::task::JoinHandle;
+use tokio::runtime::{Builder, Runtime};
 use zbus::proxy::CacheProperties;
 
 use super::harness::{Bus, Cpe, await_name, until};
@@ -16,15 +17,16 @@ use super::introspection::{compare, introspect};
 
 const NOTIFY: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Notify1.xml");
 
-/// A notifier with one sink: a program that writes the ids of events into a file.
+/// A notifier with one sink: a program that writes the ids of events into a file. All that it has
+/// begun ends with its own runtime, as with a process.
 struct Notifier {
-    task: JoinHandle<anyhow::Result<()>>,
+    runtime: Option<Runtime>,
     out: PathBuf,
 }
 
 impl Drop for Notifier {
     fn drop(&mut self) {
-        self.task.abort();
+        self.runtime.take().map(Runtime::shutdown_background);
     }
 }
 
@@ -44,14 +46,18 @@ impl Notifier {
             state: folder.join("notify"),
             group: "cpe".into(),
         };
-        let task = tokio::spawn(serve::run(settings));
+        let mut own = Builder::new_multi_thread();
+        let runtime = own.worker_threads(1).enable_all().build().unwrap();
+        runtime.spawn(serve::run(settings));
         await_name(&bus.connect().await, NOTIFY_NAME).await;
-        Notifier { task, out }
+        let runtime = Some(runtime);
+        Notifier { runtime, out }
     }
 
     async fn end(mut self) {
-        self.task.abort();
-        let _ = (&mut self.task).await;
+        let runtime = self.runtime.take().unwrap();
+        let end = move || runtime.shutdown_timeout(Duration::from_secs(10));
+        tokio::task::spawn_blocking(end).await.unwrap();
     }
 
     fn ids(&self) -> Vec<String> {

@@ -135,7 +135,11 @@ async fn a_deployment_goes_on_where_a_killed_daemon_left_it() {
     cpe.kill();
     let cpe = bus.cpe().await;
     cpe.await_event("deployment.destroyed", "shop").await;
-    assert!(names(&cpe).await.is_empty());
+    // What ends is told before the list has heard of it.
+    until("it is gone", async || {
+        names(&cpe).await.is_empty().then_some(())
+    })
+    .await;
     assert_eq!(systemd.active("shop"), "inactive");
 }
 
