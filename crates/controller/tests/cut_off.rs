@@ -322,3 +322,23 @@ fn a_status_speaks_of_several_devices_as_of_several() {
         "{texts:?} {reason}"
     );
 }
+
+#[test]
+fn what_lets_in_one_boot_does_not_count_in_the_next() {
+    let mut world = World::new();
+    world.succeed();
+    world.now.boottime_us += 60_000_000;
+    world.give(Input::Tick);
+    world.held = Some(Vec::new());
+    world.answer("second");
+    world.answer("second");
+    let request = world.held.as_mut().unwrap().remove(0);
+    world.answer("third");
+    assert_eq!(world.ended, 1);
+    world.give(Input::UnfencingResult {
+        assembly: request.assembly,
+        attempt: request.attempt,
+        result: Ok(()),
+    });
+    assert_eq!(world.let_in, 3, "it is let in in this boot");
+}

@@ -259,6 +259,8 @@ impl Controller {
         assembly.answer(now, settings.lease_ms, longest_ms);
         let (hello, accepted) = (assembly.hello().clone(), assembly.spec().clone());
         if answer.rebooted {
+            // What lets in another boot counts for nothing in this one.
+            self.end_unfencing(now, name);
             self.forget_boot(name);
             // One that a killed DPE had begun has done what it was for.
             let how = "its guest was rebooted";
