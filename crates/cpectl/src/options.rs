@@ -311,8 +311,8 @@ pub(crate) struct Deploy {
     pub expect: Option<u64>,
     /// Also if the loss of one assembly would leave services out, and this host refuses that
     ///
-    /// Whether it would is looked at before, for some seconds at most, and said. It is refused (exit
-    /// status 5) only with admission.room = "refuse" in cpe.toml.
+    /// Whether it would is looked at before, for some seconds at most, and said. It is refused
+    /// (exit status 5) only with admission.room = "refuse" in cpe.toml.
     #[arg(long)]
     pub force: bool,
 }

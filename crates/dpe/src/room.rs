@@ -27,7 +27,7 @@ pub(crate) fn answer(input: &RoomInput) -> Result<RoomReport, Refusal> {
     input.answer_in(clock::zone, RoomDetail::Advice, &mut goes_on)
 }
 
-/// Answers for who deploys a document: first what does not hold, then why, as long as there is time.
+/// Answers for who deploys a document: first what does not hold, then why, while there is time.
 ///
 /// # Errors
 /// As of [`RoomInput::answer_first`].

@@ -29,7 +29,7 @@ pub(super) struct Stored {
     generation: u64,
     /// Events after this cursor tell what follows (`/v1/events/stream?from=CURSOR`).
     cursor: u64,
-    /// Losses of one assembly that would leave services out from now on, with what would make it fit.
+    /// Losses of one assembly that would leave services out, with what would make it fit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }

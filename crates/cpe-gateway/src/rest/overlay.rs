@@ -46,8 +46,8 @@ pub(super) struct Entry {
     /// Since when.
     #[schema(format = DateTime)]
     created: String,
-    /// What ends it: `placed` (the service is where it is wanted), `time`, `stopped` (the service is,
-    /// and starts again), or a person (`cleared`).
+    /// What ends it: `placed` (the service is where it is wanted), `time`, `stopped` (it is, and
+    /// starts again), or a person (`cleared`).
     until: String,
     /// When that is.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -81,7 +81,7 @@ async fn a_document_without_room_is_refused_where_that_is_set_unless_it_is_force
         Some("true")
     );
 
-    // What is there already is stored again without a word; and what nobody can say refuses nothing.
+    // What is there already is stored again without a word; what nobody can say refuses nothing.
     assert_eq!(create(&cpe, &tight, false).await.unwrap().1, 1);
     let manager = cpe.manager().await;
     let update = |text: String, options: Fields| {

@@ -12,7 +12,7 @@ const MOST_NAMED: usize = 1000;
 /// Bytes of a document: what the CPE takes at most is less.
 const LONGEST_DOCUMENT: usize = 128 << 20;
 
-/// The document that the question is about, if it is none that is in force.
+/// The document that the question is about; `None`: the one in force.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if something else is asked for too.

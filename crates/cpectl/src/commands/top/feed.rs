@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Past events that are shown at the start.
 const PAST: u64 = 100;
 
-/// What is told of.
+/// Which deployments are looked at.
 pub(super) struct Subject {
     /// The only deployment; `None`: all.
     pub only: Option<String>,
@@ -96,7 +96,7 @@ async fn follow(
     }
 }
 
-/// The statuses of all deployments. Those are asked for anew that may be otherwise.
+/// The statuses of all deployments. Those are asked for again that may be otherwise.
 async fn all(
     client: &Client,
     round: &mut Round,
