@@ -2,14 +2,15 @@
 //! for who follows it.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::thread::JoinHandle;
 
 use cpe_bus::names::{NOTIFY_NAME, NOTIFY_PATH};
 use cpe_bus::proxies::NotifyProxy;
 use cpe_bus::{BusSelection, Error, Event, EventKind, json};
 use cpe_notify::serve::{self, Settings};
 use cpe_status::{SinkList, SinkStatus};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use zbus::proxy::CacheProperties;
 
 use super::harness::{Bus, Cpe, await_name, until};
@@ -20,14 +21,10 @@ const NOTIFY: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Notify1.
 /// A notifier with one sink: a program that writes the ids of events into a file. All that it has
 /// begun ends with its own runtime, as with a process.
 struct Notifier {
-    runtime: Option<Runtime>,
+    /// It ends when this is dropped.
+    end: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
     out: PathBuf,
-}
-
-impl Drop for Notifier {
-    fn drop(&mut self) {
-        self.runtime.take().map(Runtime::shutdown_background);
-    }
 }
 
 impl Notifier {
@@ -46,18 +43,24 @@ impl Notifier {
             state: folder.join("notify"),
             group: "cpe".into(),
         };
-        let mut own = Builder::new_multi_thread();
-        let runtime = own.worker_threads(1).enable_all().build().unwrap();
-        runtime.spawn(serve::run(settings));
+        let (end, ended) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = ended => {}
+                    _ = serve::run(settings) => {}
+                }
+            });
+        });
         await_name(&bus.connect().await, NOTIFY_NAME).await;
-        let runtime = Some(runtime);
-        Notifier { runtime, out }
+        Notifier { end, thread, out }
     }
 
-    async fn end(mut self) {
-        let runtime = self.runtime.take().unwrap();
-        let end = move || runtime.shutdown_timeout(Duration::from_secs(10));
-        tokio::task::spawn_blocking(end).await.unwrap();
+    async fn end(self) {
+        drop(self.end);
+        let join = || self.thread.join().unwrap();
+        tokio::task::spawn_blocking(join).await.unwrap();
     }
 
     fn ids(&self) -> Vec<String> {
