@@ -31,6 +31,7 @@ const FLOORS: layers::Floors<'_> = &[
         "injection",
         "invariants",
         "leaving",
+        "lies",
         "operations",
         "orders",
         "questions",

@@ -398,9 +398,16 @@ fn a_bundle_for_cloud_init_has_all_that_a_guest_needs() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(data.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let text = std::fs::read_to_string(&data).unwrap();
-    let json = text
-        .strip_prefix("#cloud-config\n")
-        .expect("the first line");
+    // The program is long: a script of its own writes it.
+    assert!(text.starts_with("Content-Type: multipart/mixed; "));
+    let (_, parts) = text.split_once("#cloud-config\n").expect("the settings");
+    let (json, script) = parts.split_once("\n--==").expect("two parts");
+    for line in [
+        "gzip -d > /usr/bin/cpe-agent.new",
+        "chmod 0755 /usr/bin/cpe-agent.new",
+    ] {
+        assert!(script.contains(line), "{line}");
+    }
     let read: serde_json::Value = serde_json::from_str(json).unwrap();
     let files = read["write_files"].as_array().unwrap();
     let paths: Vec<&str> = files
@@ -410,7 +417,6 @@ fn a_bundle_for_cloud_init_has_all_that_a_guest_needs() {
     assert_eq!(
         paths,
         [
-            "/usr/bin/cpe-agent",
             "/usr/lib/systemd/system/cpe-agent.service",
             "/usr/lib/systemd/system/cpe-agent-guard.service",
             "/etc/cpe/agent/ca.pem",
@@ -419,7 +425,7 @@ fn a_bundle_for_cloud_init_has_all_that_a_guest_needs() {
             "/etc/cpe/agent.conf",
         ]
     );
-    assert_eq!(files[5]["permissions"], "0600");
+    assert_eq!(files[4]["permissions"], "0600");
     // Never over a file that exists.
     assert!(
         !bundle(folder.path(), "cloud-init", "user-data")

@@ -313,7 +313,7 @@ mod tests {
         let text =
             "## Ways\n\nSee [there](other.md#x) or `-x`.\n\n- one\n- two\n\n```\n.dot 'a'\n```\n";
         let expected = ".SH WAYS\nSee there or \\fB\\-x\\fR.\n.IP \\(bu 2\none\n.IP \\(bu 2\ntwo\n.PP\n.RS 4\n.nf\n\\&.dot \\*(Aqa\\*(Aq\n.fi\n.RE\n\
-            .SH \"SEE ALSO\"\nthat(1)\n.br\n\\fI/\\:usr/\\:share/\\:doc/\\:cpe/\\:other.\\:md\\fR\n";
+            .SH \"SEE ALSO\"\nthat(1)\n.br\n\\fI/\\:usr/\\:share/\\:doc/\\:cpe/\\:docs/\\:other.\\:md\\fR\n";
         assert_eq!(translated(text), expected);
     }
 

@@ -2,15 +2,13 @@
 //! for who follows it.
 
 use std::path::PathBuf;
-use std::thread::JoinHandle;
 
 use cpe_bus::names::{NOTIFY_NAME, NOTIFY_PATH};
 use cpe_bus::proxies::NotifyProxy;
 use cpe_bus::{BusSelection, Error, Event, EventKind, json};
 use cpe_notify::serve::{self, Settings};
 use cpe_status::{SinkList, SinkStatus};
-use tokio::runtime::Builder;
-use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use zbus::proxy::CacheProperties;
 
 use super::harness::{Bus, Cpe, await_name, until};
@@ -18,13 +16,16 @@ use super::introspection::{compare, introspect};
 
 const NOTIFY: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Notify1.xml");
 
-/// A notifier with one sink: a program that writes the ids of events into a file. All that it has
-/// begun ends with its own runtime, as with a process.
+/// A notifier with one sink: a program that writes the ids of events into a file.
 struct Notifier {
-    /// It ends when this is dropped.
-    end: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
+    task: JoinHandle<anyhow::Result<()>>,
     out: PathBuf,
+}
+
+impl Drop for Notifier {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Notifier {
@@ -43,24 +44,14 @@ impl Notifier {
             state: folder.join("notify"),
             group: "cpe".into(),
         };
-        let (end, ended) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = ended => {}
-                    _ = serve::run(settings) => {}
-                }
-            });
-        });
+        let task = tokio::spawn(serve::run(settings));
         await_name(&bus.connect().await, NOTIFY_NAME).await;
-        Notifier { end, thread, out }
+        Notifier { task, out }
     }
 
-    async fn end(self) {
-        drop(self.end);
-        let join = || self.thread.join().unwrap();
-        tokio::task::spawn_blocking(join).await.unwrap();
+    async fn end(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
     }
 
     fn ids(&self) -> Vec<String> {
