@@ -59,6 +59,8 @@ install-files:
 	for f in README.md LICENSE; do install -m 0644 $$f $(docdir)/ || exit 1; done
 	rm -rf $(docdir)/docs $(docdir)/examples
 	cp -R docs examples $(docdir)/
+	for f in deployment.rng openapi.json; do ln -sf ../../../cpe/$$f $(docdir)/docs/$$f || exit 1; done
+	for f in docs/bus/*.xml; do ln -sf ../../../../dbus-1/interfaces/$$(basename $$f) $(docdir)/$$f || exit 1; done
 	find $(docdir) -name '*.md' -exec sed -E -i $(OUTSIDE) {} +
 
 # Each program writes its own man pages and completions, so that they cannot disagree with its options.
