@@ -37,8 +37,8 @@ pub enum Fault {
     RefuseStop(usize, u64),
     /// Fence devices fail or are silent.
     BadDevices(u64),
-    /// Fence devices lie: they switch and say that they failed, they say long afterwards that they
-    /// have switched, they say it of an older attempt and switch nothing.
+    /// Fence devices lie: they switch and say that they failed, or they say it long afterwards,
+    /// when it was another loss.
     LieDevices(u64),
     /// A device of the configuration is broken for a while: it says so, and switches nothing.
     BreakDevice(usize, u64),

@@ -28,21 +28,15 @@ impl World {
     /// A device is asked to switch a guest off.
     pub(crate) fn device_lies(&mut self, guest: usize, assembly: AssemblyId, attempt: u64) {
         let acts_us = self.random.between(200 * MS, 4 * SECOND);
-        let (acts, attempt, says_us, result) = match self.random.index(3) {
+        self.check_cut(guest, acts_us);
+        self.after(acts_us, SimEvent::DeviceActs(guest));
+        let (says_us, result) = match self.random.percent(50) {
             // It has done it, and does not know.
-            0 => (true, attempt, 50 * MS, Err("it does not answer".to_owned())),
-            // By then the guest may have come back, and may be lost once more.
-            1 => {
-                let later = self.random.between(20 * SECOND, 400 * SECOND);
-                (true, attempt, later, Ok(()))
-            }
-            // What an attempt of before has done.
-            _ => (false, attempt.saturating_sub(1), 50 * MS, Ok(())),
+            true => (50 * MS, Err("it does not answer".to_owned())),
+            // By then other attempts may have been made, and the guest may have come back, and may
+            // be lost once more.
+            false => (self.random.between(20 * SECOND, 400 * SECOND), Ok(())),
         };
-        if acts {
-            self.check_cut(guest, acts_us);
-            self.after(acts_us, SimEvent::DeviceActs(guest));
-        }
         let answer = SimEvent::DeviceAnswers(self.shell.start, assembly, attempt, result);
         self.after(acts_us + says_us, answer);
     }
