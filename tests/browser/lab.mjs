@@ -52,6 +52,8 @@ export async function open(who, path, options = {}) {
 }
 export const close = page => page.context().close();
 export const end = () => browser.close();
+/// Which major version of the browser looks.
+export const version = browser.version().split('.')[0];
 
 /// What is to be seen now, for whoever reads why a test failed.
 export async function seen() {
