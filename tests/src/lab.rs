@@ -99,21 +99,6 @@ pub fn no_machines() -> Option<String> {
     std::fs::read_to_string(prepared().join("no-machines")).ok()
 }
 
-/// Says what is not tested on this machine, and why: also in the file that `make test` shows at its
-/// end, since a test that passes shows nothing.
-pub fn not_tested_here(what: &str) {
-    let said = format!("not tested here: {}\n", what.trim_end());
-    eprint!("{said}");
-    if let Some(path) = std::env::var_os("CPE_NOT_TESTED") {
-        let file = std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(path);
-        file.and_then(|mut file| std::io::Write::write_all(&mut file, said.as_bytes()))
-            .unwrap_or_else(|error| panic!("CPE_NOT_TESTED: {error}"));
-    }
-}
-
 /// A test's system is ended after this time.
 const LIFETIME: Duration = Duration::from_secs(900);
 

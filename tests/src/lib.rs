@@ -33,7 +33,7 @@ pub use crowd::Crowd;
 pub use document::Document;
 pub use lab::{
     Lab, layer, missing_for_browsers, missing_for_machines, missing_prerequisite, no_machines,
-    not_tested_here, prepared, project_dir,
+    prepared, project_dir,
 };
 pub use ledger::{Ledger, Reign, Row, longest_pause, now, two_at_once};
 pub use processes::Processes;

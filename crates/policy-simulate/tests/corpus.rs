@@ -13,7 +13,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use policy_engine::xml::{self, Document, Element};
 use policy_simulate::Streams;
@@ -77,10 +77,7 @@ fn old_configurations_are_decided_as_recorded() {
 }
 
 fn check(name: &str, floor: &Floor) {
-    let Some(corpus) = find(name) else {
-        println!(
-            "SKIPPED: {name} is not on this machine; set CPE_SHARED to the folder that has it"
-        );
+    let Some(corpus) = test_kit::shared(name) else {
         return;
     };
     let mut score: BTreeMap<&str, usize> = BTreeMap::new();
@@ -113,21 +110,6 @@ fn check(name: &str, floor: &Floor) {
             println!("  failing: {}", failing.join(" "));
         }
     }
-}
-
-/// The corpus folder: under `CPE_SHARED`, else under a `shared` folder beside the project or above
-/// it.
-fn find(name: &str) -> Option<PathBuf> {
-    let mut candidates = Vec::new();
-    if let Some(shared) = std::env::var_os("CPE_SHARED") {
-        candidates.push(PathBuf::from(shared));
-    }
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    candidates.extend(project.ancestors().map(|folder| folder.join("shared")));
-    candidates
-        .into_iter()
-        .map(|shared| shared.join(name))
-        .find(|corpus| corpus.join("cases.tsv").is_file())
 }
 
 struct Case {

@@ -7,7 +7,6 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stderr,
     reason = "a test fails by panicking"
 )]
 
@@ -16,10 +15,9 @@ use std::path::{Path, PathBuf};
 /// The cases: a question, and the lines that its answer has to hold.
 const CASES: &str = include_str!("field-reports.txt");
 
+/// `None` if they are not on this machine, which is said.
 fn inputs() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let folder = root.join("../shared/field-reports");
-    folder.is_dir().then_some(folder)
+    test_kit::shared("field-reports")
 }
 
 /// The answer of the program.
@@ -44,7 +42,6 @@ fn explain(folder: &Path, question: &str) -> String {
 #[test]
 fn every_question_gets_the_answer_that_was_asked_for() {
     let Some(folder) = inputs() else {
-        eprintln!("skipped: there is no ../shared/field-reports");
         return;
     };
     let mut wrong = Vec::new();
@@ -68,7 +65,6 @@ fn every_question_gets_the_answer_that_was_asked_for() {
 #[test]
 fn every_question_has_its_answer_as_data_too() {
     let Some(folder) = inputs() else {
-        eprintln!("skipped: there is no ../shared/field-reports");
         return;
     };
     for case in CASES.split("=== ").skip(1) {
@@ -91,7 +87,6 @@ fn every_question_has_its_answer_as_data_too() {
 #[test]
 fn every_input_can_be_asked_about_everything() {
     let Some(folder) = inputs() else {
-        eprintln!("skipped: there is no ../shared/field-reports");
         return;
     };
     let mut asked = 0;

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use end_to_end::domains::{self, FENCE_VIRSH, MACHINES};
-use end_to_end::{Lab, System, missing_for_machines, not_tested_here};
+use end_to_end::{Lab, System, missing_for_machines};
+use test_kit::not_tested_here;
 
 use crate::{Report, step};
 

@@ -65,7 +65,7 @@ const TRANSPORTS: [Transport; 4] = [
         address: "ssh:root@10.77.0.{number}/run/cpe-channel/agent.sock",
         timing: QUICK,
         fencing: LEASE,
-        program_inside: "cpe-agent|sshd",
+        program_inside: "cpe-agent|sshd|sshd-session",
         set_up: ssh,
         cut: Cut::Cable,
     },

@@ -2,8 +2,9 @@
 
 use std::process::{Command, Output};
 
-use end_to_end::{Document, Lab, System, layer, not_tested_here, project_dir};
+use end_to_end::{Document, Lab, System, layer, project_dir};
 use serde_json::{Value, json};
+use test_kit::not_tested_here;
 
 /// Runs a program of this machine's beside the lab's processes: what it needs need not be in the
 /// lab, and the bus sees who calls.

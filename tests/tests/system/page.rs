@@ -2,7 +2,8 @@
 //! gateway, cpe, DPE and guests. What is seen and done is in `tests/browser/`.
 
 use end_to_end::gateway::{MAIL, PAGE_CASES, SHOP, look_at_the_page, missing_for_the_page};
-use end_to_end::{Lab, System, not_tested_here};
+use end_to_end::{Lab, System};
+use test_kit::not_tested_here;
 
 use crate::gateway::with_tls;
 

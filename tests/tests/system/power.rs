@@ -3,7 +3,8 @@
 //! runs, so that nothing but its switch makes it safe.
 
 use end_to_end::domains::{self, FENCE_VIRSH, serving};
-use end_to_end::{Document, Lab, System, missing_for_machines, no_machines, not_tested_here};
+use end_to_end::{Document, Lab, System, missing_for_machines, no_machines};
+use test_kit::not_tested_here;
 
 const SLEEPER: u32 = 100_101;
 

@@ -1,7 +1,7 @@
 //! Recorded CIBs, as far as they are on this machine: beside the project or above it in
 //! `shared/corpus*`, or where `CPE_SHARED` says.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The folders, and how many of their CIBs become valid documents.
 pub(crate) const FLOORS: [(&str, usize); 4] = [
@@ -11,14 +11,10 @@ pub(crate) const FLOORS: [(&str, usize); 4] = [
     ("corpus-random", 478),
 ];
 
-/// The CIBs of a corpus, in the order of their names; `None` if it is not here.
+/// The CIBs of a corpus, in the order of their names; `None` if it is not here,
+/// which is said.
 pub(crate) fn files(corpus: &str) -> Option<Vec<PathBuf>> {
-    let named = std::env::var_os("CPE_SHARED").map(PathBuf::from);
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let beside = project.ancestors().map(|folder| folder.join("shared"));
-    let places = named.into_iter().chain(beside);
-    let mut places = places.map(|shared| shared.join(corpus).join("xml"));
-    let folder = places.find(|folder| folder.is_dir())?;
+    let folder = test_kit::shared(corpus)?.join("xml");
     let entries = std::fs::read_dir(folder).expect("a folder of CIBs can be read");
     let paths = entries.map(|entry| entry.expect("an entry can be read").path());
     let mut files: Vec<PathBuf> = paths

@@ -26,8 +26,7 @@ pub(crate) fn for_each_decision(mut visit: impl FnMut(&str, Schedule)) -> usize 
         }
     }
     for name in ["corpus", "corpus-legacy", "corpus-mutated", "corpus-random"] {
-        let Some(corpus) = find(name) else {
-            println!("SKIPPED: {name} is not on this machine; CPE_SHARED can say where it is");
+        let Some(corpus) = test_kit::shared(name) else {
             continue;
         };
         for file in files(&corpus.join("xml"), "xml") {
@@ -53,15 +52,4 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
-}
-
-fn find(name: &str) -> Option<PathBuf> {
-    let named = std::env::var_os("CPE_SHARED").map(PathBuf::from);
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let beside = project.ancestors().map(|folder| folder.join("shared"));
-    named
-        .into_iter()
-        .chain(beside)
-        .map(|shared| shared.join(name))
-        .find(|corpus| corpus.join("cases.tsv").is_file())
 }
