@@ -256,11 +256,10 @@ fn many_deployments() {
     .ok();
     let since = |what: &str| row(what, &format!("{:.1} s", begin.elapsed().as_secs_f64()));
     since(&format!("{COUNT} deployments created, one cpectl each"));
-    let states = "cpectl list --json | grep -o '\"state\":\"[a-z]*\"' | sort | uniq -c";
     let loaded = || {
         let list = "systemctl list-units --no-legend --state=active 'dpe@*' | wc -l";
         let active = lab.sh(list).stdout.trim().parse() == Ok(COUNT);
-        active && !lab.sh(states).stdout.contains("starting")
+        active && of_state(&lab, &["stored", "starting", "loading"]) == 0
     };
     lab.wait("all DPEs run and have their documents", 300, loaded);
     since("    and all their DPEs run, with their documents");
@@ -270,8 +269,7 @@ fn many_deployments() {
         120.0,
     );
     lab.wait("the services of all guests that answer run", 300, || {
-        let active = "cpectl list --json | grep -o '\"state\":\"active\"' | wc -l";
-        lab.sh(active).stdout.trim().parse() == Ok(ANSWERING)
+        of_state(&lab, &["active"]) == ANSWERING as usize
     });
     since(&format!(
         "    and the services of the {ANSWERING} whose guests answer"
@@ -283,6 +281,15 @@ fn many_deployments() {
         lab.sh(restarts).stdout.trim(),
     );
     many_and_idle(&lab, COUNT);
+}
+
+/// How many deployments are in one of these states.
+fn of_state(lab: &Lab, states: &[&str]) -> usize {
+    let listed = lab.cpectl(&["list", "--json"]).ok();
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("a list is JSON");
+    let all = listed.as_array().expect("it is a list").iter();
+    all.filter(|it| states.contains(&it["state"].as_str().expect("each has a state")))
+        .count()
 }
 
 /// What so many deployments cost while nothing happens.
