@@ -315,11 +315,11 @@ fn many_and_idle(lab: &Lab, count: u32) {
         );
     }
     claim("percent of one processor, quiet", all, 5.0);
-    let memory = "cat /sys/fs/cgroup$(systemctl show system-dpe.slice -p ControlGroup --value)/memory.current";
-    let memory: f64 = lab.sh(memory).stdout.trim().parse().unwrap_or(f64::NAN);
+    let all = "for p in $(pgrep -x dpe); do cat /proc/$p/smaps_rollup; done | awk '/^Pss:/ {n += $2} END {print n}'";
+    let memory: f64 = lab.sh(all).stdout.trim().parse().unwrap_or(f64::NAN);
     row(
-        &format!("the {count} DPEs: memory of their control group"),
-        &format!("{:.2} GiB", memory / 1_073_741_824.0),
+        &format!("the {count} DPEs: sum of PSS"),
+        &format!("{:.2} GiB", memory / 1_048_576.0),
     );
     let (pss, ..) = usage(lab, "cpe.service");
     let mebibytes = |kibibytes: u64| format!("{:.2} MiB", kibibytes as f64 / 1024.0);
