@@ -23,7 +23,7 @@ use crate::reset::{Reset, reset_guest};
 use crate::standing::come_first;
 use crate::store::LEASE;
 
-/// How often the lease is looked at.
+/// How often the lease is looked at, at least.
 const LOOK: Duration = Duration::from_millis(250);
 /// How much later than the agent the guard acts, µs: the agent knows more, and says why.
 const AGENT_FIRST_US: u64 = 400_000;
@@ -55,8 +55,18 @@ pub fn run(own: &Path, former: Option<&Path>, boot_id_file: &Path, reset: &Reset
         {
             reset_guest(reset, &remains);
         }
-        thread::sleep(LOOK);
+        thread::sleep(pause(&seen, boottime_us()));
     }
+}
+
+/// How long until the guard looks again: when the guest must be down, and before, in case the lease
+/// is renewed.
+fn pause(lease: &Lease, now_us: u64) -> Duration {
+    let acts_us = lease
+        .deadline_us()
+        .map(|us| us.saturating_add(AGENT_FIRST_US));
+    let left_us = acts_us.and_then(|us| us.checked_sub(now_us));
+    left_us.map_or(LOOK, |us| Duration::from_micros(us).min(LOOK))
 }
 
 /// Whether the guest must be down by now.
@@ -115,6 +125,23 @@ mod tests {
         assert!(!is_over(&lease, 160 + AGENT_FIRST_US - 1));
         assert!(is_over(&lease, 160 + AGENT_FIRST_US));
         assert!(!is_over(&Lease::default(), u64::MAX));
+    }
+
+    #[test]
+    fn it_looks_when_the_guest_must_be_down() {
+        let lease = Lease::starting(10, 100).with_grace(50);
+        let acts_us = 160 + AGENT_FIRST_US;
+        assert_eq!(pause(&lease, 0), LOOK);
+        assert_eq!(pause(&lease, acts_us - 7), Duration::from_micros(7));
+        // Of another boot, or there is none.
+        assert_eq!(pause(&lease, acts_us + 1), LOOK);
+        assert_eq!(pause(&Lease::default(), 0), LOOK);
+    }
+
+    #[test]
+    fn the_guest_is_reset_before_the_dpe_has_waited_though_every_step_hangs() {
+        let over = Duration::from_micros(AGENT_FIRST_US) + crate::reset::BOUND;
+        assert!(over <= deployment::failover::RESET_MARGIN, "{over:?}");
     }
 
     #[test]

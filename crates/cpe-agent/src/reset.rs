@@ -2,15 +2,17 @@
 //! not down when the DPE is about to start them elsewhere.
 //!
 //! Nothing here needs what may just have failed. It runs in a thread of its own, so that an engine
-//! that hangs (in a write to a disk, in the log) does not hold it up; each step that may hang has
+//! that hangs (in a write to a disk, in the log) does not hold it up; each step may hang, so it has
 //! another thread, and is not waited for longer than its bound; the log comes after the deed.
 //!
 //! 1. What is left of operations and services is killed: a guest that cannot be reset has at least
 //!    nothing running then.
-//! 2. The administrator's command, if there is one: bounded.
+//! 2. The administrator's command, if there is one.
 //! 3. The kernel: reboot(2), which may hang in a driver; then SysRq, which waits for no driver, but
 //!    only where this is the machine's own kernel and not a container's.
 //! 4. The guest's init is told to reboot at once, for containers that may not call reboot(2).
+//!
+//! If all of them hang, the last one is over [`BOUND`] after the decision: the DPE waits longer.
 //!
 //! An agent that is run by hand with a command stops at step 2: it would take down the machine of
 //! whoever tests it.
@@ -19,7 +21,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::system::{RebootCommand, reboot};
 
@@ -27,11 +29,25 @@ use crate::clock::boottime_us;
 use crate::remains::{self, Remains};
 use crate::standing::come_first;
 
-/// How long the command may take before the kernel is called. The DPE counts two seconds for the
-/// whole.
-const COMMAND: Duration = Duration::from_millis(800);
+/// How long killing what is left may take. It goes on beside what follows.
+const KILL: Duration = Duration::from_millis(300);
+/// How long the command may take before the kernel is called. It goes on beside that.
+const COMMAND: Duration = Duration::from_millis(400);
 /// How long reboot(2) may take before SysRq.
-const REBOOT: Duration = Duration::from_millis(500);
+const REBOOT: Duration = Duration::from_millis(300);
+/// How long SysRq may take, where it is used. Where it is not, init is told instead.
+const SYSRQ: Duration = Duration::from_millis(200);
+/// How long init may take to be told.
+const INIT: Duration = Duration::from_millis(200);
+/// How long after the decision the last step is over, if each takes its whole time. What the DPE
+/// waits is derived in the crate `deployment`, and counts this with what passes until the decision.
+pub const BOUND: Duration = KILL
+    .saturating_add(COMMAND)
+    .saturating_add(REBOOT)
+    .saturating_add(SYSRQ)
+    .saturating_add(INIT);
+/// How long the log may take.
+const LOG: Duration = Duration::from_millis(100);
 /// Pause before everything is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 /// How often the deadline is looked at: a guest that was suspended notices this late at most.
@@ -54,62 +70,87 @@ pub struct Reset {
 pub fn reset_guest(reset: &Reset, remains: &Remains) -> ! {
     let mut attempt = 0_u32;
     loop {
-        let killing = remains.clone();
-        bounded(COMMAND, move || remains::kill(&killing));
-        let mut done = "killed what was left".to_owned();
-        if let Some(command) = &reset.command {
-            done = format!("{done}; {}", run(command));
-        }
-        if reset.command.is_none() || reset.kernel_too {
-            done = format!("{done}; {}", call_kernel());
-        }
+        let done = take(steps(reset, remains));
         attempt = attempt.saturating_add(1);
-        // In a thread of its own: the log may hang.
-        bounded(Duration::from_millis(100), move || {
-            tracing::error!(attempt, "resetting this guest: {done}");
-        });
+        let log = move || tracing::error!(attempt, "resetting this guest: {done}");
+        if bounded(LOG, log).is_none() {
+            thread::sleep(LOG);
+        }
         thread::sleep(RETRY);
     }
 }
 
-/// Runs the administrator's command; says what became of it.
-fn run(command: &str) -> String {
-    let spawned = Command::new("/bin/sh")
-        .args(["-c", command])
-        .stdin(Stdio::null())
-        .spawn();
-    let mut child = match spawned {
-        Ok(child) => child,
-        Err(error) => return format!("the reboot command cannot run: {error}"),
-    };
-    let begin = Instant::now();
-    while begin.elapsed() < COMMAND {
-        match child.try_wait() {
-            Ok(Some(status)) => return format!("the reboot command ended: {status}"),
-            Ok(None) => thread::sleep(Duration::from_millis(10)),
-            Err(error) => return format!("the reboot command cannot be waited for: {error}"),
-        }
-    }
-    // It goes on: killing it could end what it has begun.
-    format!("the reboot command has run for {} ms", COMMAND.as_millis())
+/// One way to take the guest down, which may hang.
+struct Step {
+    name: &'static str,
+    bound: Duration,
+    /// Says what became of it.
+    work: Box<dyn FnOnce() -> String + Send>,
 }
 
-/// Has the kernel reset the guest; says what became of it.
-fn call_kernel() -> String {
-    bounded(REBOOT, || {
-        let _ = reboot(RebootCommand::Restart);
-    });
-    if is_own_kernel() {
-        bounded(REBOOT, || {
+impl Step {
+    fn new(
+        name: &'static str,
+        bound: Duration,
+        work: impl FnOnce() -> String + Send + 'static,
+    ) -> Step {
+        let work = Box::new(work);
+        Step { name, bound, work }
+    }
+}
+
+/// All ways, in the order in which they are gone.
+fn steps(reset: &Reset, remains: &Remains) -> Vec<Step> {
+    let remains = remains.clone();
+    let mut steps = vec![Step::new("killing what was left", KILL, move || {
+        remains::kill(&remains);
+        "killed what was left".to_owned()
+    })];
+    if let Some(command) = reset.command.clone() {
+        let run = move || run(&command);
+        steps.push(Step::new("the reboot command", COMMAND, run));
+    }
+    if reset.command.is_none() || reset.kernel_too {
+        steps.push(Step::new("reboot(2)", REBOOT, || {
+            let error = reboot(RebootCommand::Restart).err();
+            error.map_or_else(String::new, |error| format!("reboot(2): {error}"))
+        }));
+        steps.push(Step::new("SysRq", SYSRQ, || {
+            if !is_own_kernel() {
+                return "SysRq is not this guest's own".to_owned();
+            }
             let _ = std::fs::write("/proc/sys/kernel/sysrq", "1");
             let _ = std::fs::write("/proc/sysrq-trigger", "b");
-        });
+            "SysRq was asked".to_owned()
+        }));
+        // systemd takes SIGRTMIN+15 for "reboot immediately".
+        steps.push(Step::new("telling init", INIT, || {
+            let _ = Command::new("/bin/sh").args(["-c", "kill -49 1"]).status();
+            "init was told to reset".to_owned()
+        }));
     }
-    // systemd takes SIGRTMIN+15 for "reboot immediately".
-    bounded(REBOOT, || {
-        let _ = Command::new("/bin/sh").args(["-c", "kill -49 1"]).status();
+    steps
+}
+
+/// Goes them one after the other; says what became of each.
+fn take(steps: Vec<Step>) -> String {
+    let all = steps.into_iter().map(|step| {
+        let done = bounded(step.bound, step.work);
+        let (name, ms) = (step.name, step.bound.as_millis());
+        done.unwrap_or_else(|| format!("{name} has taken {ms} ms, and goes on"))
     });
-    "the kernel and init were told to reset".to_owned()
+    all.collect::<Vec<_>>().join("; ")
+}
+
+/// Runs the administrator's command; says what became of it. Nobody kills it: that could end what
+/// it has begun.
+fn run(command: &str) -> String {
+    let mut shell = Command::new("/bin/sh");
+    let ended = shell.args(["-c", command]).stdin(Stdio::null()).status();
+    match ended {
+        Ok(status) => format!("the reboot command ended: {status}"),
+        Err(error) => format!("the reboot command cannot run: {error}"),
+    }
 }
 
 /// Whether this is the machine's first PID namespace. A container's SysRq is that of its host.
@@ -120,29 +161,27 @@ pub fn is_own_kernel() -> bool {
         && !std::path::Path::new("/run/systemd/container").exists()
 }
 
-/// Does something that may hang, and waits that long for it. Where no thread can be made, it is
-/// done here: there is nothing better left.
-fn bounded(time: Duration, work: impl FnOnce() + Send + 'static) {
+/// Does something that may hang, and waits that long for what it gives. Where no thread can be
+/// made, it is done here: there is nothing better left.
+fn bounded<T: Send + 'static>(
+    time: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let work = Arc::new(std::sync::Mutex::new(Some(work)));
     let (done, ended) = std::sync::mpsc::channel();
     let take = {
         let work = Arc::clone(&work);
         move || {
-            let work = work.lock().map(|mut work| work.take());
-            if let Ok(Some(work)) = work {
-                work();
-            }
+            let work = work.lock().ok().and_then(|mut work| work.take());
+            work.map(|work| work())
         }
     };
     let again = take.clone();
     let thread = thread::Builder::new().spawn(move || {
-        take();
-        let _ = done.send(());
+        let _ = done.send(take());
     });
     match thread {
-        Ok(_) => {
-            let _ = ended.recv_timeout(time);
-        }
+        Ok(_) => ended.recv_timeout(time).ok().flatten(),
         Err(_) => again(),
     }
 }
@@ -260,6 +299,8 @@ fn watch(shared: &Shared, reset: &Reset) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     fn by_file(folder: &tempfile::TempDir) -> Reset {
@@ -304,18 +345,51 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_hangs_is_not_waited_for() {
-        let begin = Instant::now();
-        let said = run("sleep 3");
-        assert!(begin.elapsed() < Duration::from_secs(2), "{said}");
+    fn the_bound_is_that_of_all_steps() {
+        let reset = Reset {
+            command: Some("true".into()),
+            kernel_too: true,
+        };
+        let steps = steps(&reset, &Remains::default());
+        let sum: Duration = steps.iter().map(|step| step.bound).sum();
+        assert_eq!(sum, BOUND);
     }
+
+    #[test]
+    fn a_kill_and_a_command_that_hang_hold_nothing_up() {
+        let reset = Reset {
+            command: Some("sleep 3".into()),
+            kernel_too: true,
+        };
+        // Not the kernel of whoever runs this test.
+        let mut steps = steps(&reset, &Remains::default());
+        let after: Duration = steps.drain(2..).map(|step| step.bound).sum();
+        steps[0].work = Box::new(|| {
+            thread::sleep(Duration::from_secs(3));
+            String::new()
+        });
+        let begin = Instant::now();
+        steps.push(Step::new("the kernel", REBOOT, move || {
+            format!("the kernel after {}", begin.elapsed().as_millis())
+        }));
+        let said = take(steps);
+        assert!(begin.elapsed() < BOUND - after + OVERHEAD, "{said}");
+        assert!(said.contains("the kernel after "), "{said}");
+        let hang = format!("the reboot command has taken {} ms", COMMAND.as_millis());
+        assert!(said.contains(&hang), "{said}");
+    }
+
+    /// What threads and a machine that does much else may add.
+    const OVERHEAD: Duration = Duration::from_millis(500);
 
     #[test]
     fn work_that_hangs_is_left_behind() {
         let begin = Instant::now();
-        bounded(Duration::from_millis(20), || {
+        let given = bounded(Duration::from_millis(20), || {
             thread::sleep(Duration::from_secs(3));
         });
+        assert_eq!(given, None);
         assert!(begin.elapsed() < Duration::from_secs(1));
+        assert_eq!(bounded(Duration::from_secs(5), || 7), Some(7));
     }
 }
