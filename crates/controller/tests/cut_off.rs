@@ -84,13 +84,18 @@ impl World {
 
     /// Its agent answers, in that boot.
     fn answer(&mut self, boot: &str) {
+        self.answers("m", boot);
+    }
+
+    /// The agent of that machine answers.
+    fn answers(&mut self, machine: &str, boot: &str) {
         let number = self.controller.wanted(&"a".into()).unwrap().number;
         self.give(Input::AgentConnected {
             assembly: "a".into(),
             number,
             hello: Hello {
                 boot_id: boot.to_owned(),
-                machine_id: "m".to_owned(),
+                machine_id: machine.to_owned(),
                 ..Hello::default()
             },
             history: Vec::new(),
@@ -297,6 +302,29 @@ fn a_guest_that_is_found_at_its_new_address_is_let_in_when_the_old_attempt_has_e
     assert_eq!(world.let_in, 2, "the old one has not ended");
     world.give(was_ended(request));
     assert_eq!(world.let_in, 3);
+}
+
+#[test]
+fn what_was_to_let_a_former_life_in_ends_its_own_record_only() {
+    let (mut world, former) = moved_while_it_is_let_in();
+    world.answers("another", "its first");
+    assert_eq!(world.let_in, 3, "who has the name now is let in");
+    let own = world.held.as_mut().unwrap().remove(0);
+    world.give(was_ended(former));
+    // The newest first.
+    let results = |world: &World| -> Vec<FencingResult> {
+        let attempts = world.controller.status(world.now).fencing;
+        let let_in = attempts.iter().filter(|own| own.unfences);
+        let_in.map(|own| own.result).collect()
+    };
+    use FencingResult::{GivenUp, Pending, Succeeded};
+    assert_eq!(results(&world), [Pending, GivenUp, Succeeded]);
+    world.give(Input::UnfencingResult {
+        assembly: own.assembly,
+        attempt: own.attempt,
+        result: Ok(()),
+    });
+    assert_eq!(results(&world), [Succeeded, GivenUp, Succeeded]);
 }
 
 #[test]

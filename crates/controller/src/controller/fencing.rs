@@ -236,7 +236,7 @@ impl Controller {
         result: FencingResult,
         detail: &str,
     ) {
-        self.store.end_fencings(now.wall_us, |facts| {
+        self.store.end_fencings(now.wall_us, |_, facts| {
             let is_it = name == facts.assembly() && !facts.unfences();
             is_it.then(|| (result, detail.to_owned()))
         });
@@ -246,8 +246,14 @@ impl Controller {
     /// the DPE that made them was restarted, and the assembly is known again.
     pub(crate) fn end_idle_attempts(&mut self, now: Time) {
         let assemblies = &self.assemblies;
-        self.store.end_fencings(now.wall_us, |facts| {
+        let is_under_way = |record| {
+            let mut all = assemblies.values();
+            all.any(|own| own.unfencing().has_record(record))
+        };
+        self.store.end_fencings(now.wall_us, |record, facts| {
             let why = match assemblies.get(facts.assembly()) {
+                // Perhaps under another name than it was begun with.
+                _ if is_under_way(record) => return None,
                 None => "the assembly is not there any more",
                 Some(own) if facts.unfences() => match own.unfencing().until_us() {
                     Some(_) => return None,

@@ -17,6 +17,7 @@ use policy_engine::GraphAction;
 use super::Controller;
 use crate::machines::assembly::Assembly;
 use crate::machines::assembly::fence::Fence;
+use crate::machines::assembly::unfence::Ended;
 use crate::machines::fencings::FencingFacts;
 use crate::machines::run::{Run, Work};
 use crate::vocabulary::{
@@ -141,11 +142,12 @@ impl Controller {
         let within_ms = timeout_ms.saturating_add(ENDS_WITHIN_MS);
         let until_us = now.boottime_us + u64::from(within_ms) * MS;
         let is_first = assembly.unfencing().failures().0 == 0;
-        assembly.unfencing_mut().begin(attempt, until_us, digests);
-        self.store.assembly_mut(name).unfencing = true;
         let reason = "its guest has booted, or its fencing devices have changed";
         let facts = FencingFacts::unfencing(name, reason, &ids, now.wall_us);
-        self.store.fencing_begins(facts);
+        let record = self.store.fencing_begins(facts);
+        let own = assembly.unfencing_mut();
+        own.begin(attempt, record, until_us, digests);
+        self.store.assembly_mut(name).unfencing = true;
         if is_first {
             let event = EventDraft::new(EventKind::AssemblyUnfencingRequested)
                 .assembly(name)
@@ -176,7 +178,7 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        let Some(counts) = assembly.unfencing_mut().ended(attempt) else {
+        let Some(Ended { counts, record }) = assembly.unfencing_mut().ended(attempt) else {
             return;
         };
         let counts = counts.filter(|_| assembly.usable());
@@ -187,9 +189,12 @@ impl Controller {
             (_, Ok(())) => (FencingResult::Succeeded, ""),
             (_, Err(reason)) => (FencingResult::Failed, reason.as_str()),
         };
-        self.store.end_fencings(now.wall_us, |facts| {
-            let own = facts.assembly();
-            let is_it = (name == own || asked_as == own) && facts.unfences();
+        self.store.end_fencings(now.wall_us, |number, facts| {
+            let is_it = match record {
+                Some(own) => own == number,
+                // That of an earlier DPE.
+                None => name == facts.assembly() && facts.unfences(),
+            };
             is_it.then(|| (how, detail.to_owned()))
         });
         match (counts, result) {

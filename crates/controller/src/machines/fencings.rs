@@ -125,7 +125,7 @@ mod tests {
     fn of_attempts_to_let_in_that_fail_the_last_is_kept() {
         let mut store = Store::new(Durable::default());
         store.fencing_begins(attempt(1));
-        store.end_fencings(2, |_| Some((FencingResult::Failed, "no".into())));
+        store.end_fencings(2, |_, _| Some((FencingResult::Failed, "no".into())));
         for (now, result) in [
             (3, FencingResult::Failed),
             (4, FencingResult::Failed),
@@ -134,7 +134,7 @@ mod tests {
         ] {
             let facts = FencingFacts::unfencing(&"web1".into(), "it has booted", "switch", now);
             store.fencing_begins(facts);
-            store.end_fencings(now, |_| Some((result, String::new())));
+            store.end_fencings(now, |_, _| Some((result, String::new())));
         }
         let kept = store.fencings().values();
         let kept: Vec<(u64, bool)> = kept.map(|it| (it.0.began, it.0.unfences)).collect();
@@ -145,13 +145,13 @@ mod tests {
     fn an_attempt_ends_once() {
         let mut store = Store::new(Durable::default());
         store.fencing_begins(attempt(1));
-        store.end_fencings(5, |facts| {
+        store.end_fencings(5, |_, facts| {
             let own = facts.assembly() == "web2";
             own.then(|| (FencingResult::Failed, "another one".into()))
         });
         assert!(store.fencings()[&1].is_under_way());
         for (now, result) in [(7, FencingResult::Succeeded), (9, FencingResult::Failed)] {
-            store.end_fencings(now, |_| Some((result, "it is off".into())));
+            store.end_fencings(now, |_, _| Some((result, "it is off".into())));
         }
         let status = store.fencings()[&1].status();
         assert_eq!((status.ended, status.result), (7, FencingResult::Succeeded));

@@ -58,11 +58,22 @@ pub(crate) struct KeptOut {
 #[derive(Debug)]
 struct UnderWay {
     attempt: u64,
+    /// The number of its record in the status. `None`: of an earlier DPE.
+    record: Option<u64>,
     /// Boot time at which it has ended in any case, µs.
     until_us: u64,
     /// It is to end, and counts for nothing.
     is_ending: bool,
     digests: Digests,
+}
+
+/// What has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// What it was for. `None`: it counts for nothing.
+    pub counts: Option<Digests>,
+    /// The number of its record in the status. `None`: of an earlier DPE.
+    pub record: Option<u64>,
 }
 
 impl Unfencing {
@@ -72,6 +83,7 @@ impl Unfencing {
         self.not_before_us = until_us;
         let orphan = lets_in.then(|| UnderWay {
             attempt: ORPHAN,
+            record: None,
             until_us,
             is_ending: true,
             digests: Digests::default(),
@@ -104,14 +116,15 @@ impl Unfencing {
         self.under_way.extend(ending);
     }
 
-    /// An attempt begins, which has ended at `until_us` in any case.
-    pub(crate) fn begin(&mut self, attempt: u64, until_us: u64, digests: Digests) {
+    /// An attempt begins, which has ended at `until_us` in any case. `record`: see [`Ended`].
+    pub(crate) fn begin(&mut self, attempt: u64, record: u64, until_us: u64, digests: Digests) {
         assert!(
             self.under_way.is_empty(),
             "invariant: one attempt to unfence an assembly at a time"
         );
         self.under_way.push(UnderWay {
             attempt,
+            record: Some(record),
             until_us,
             is_ending: false,
             digests,
@@ -121,6 +134,11 @@ impl Unfencing {
     /// That attempt is under way. An orphan has no number of its own.
     pub(crate) fn has(&self, attempt: u64) -> bool {
         attempt != ORPHAN && self.under_way.iter().any(|own| own.attempt == attempt)
+    }
+
+    /// That record is of an attempt that is under way.
+    pub(crate) fn has_record(&self, record: u64) -> bool {
+        self.under_way.iter().any(|own| own.record == Some(record))
     }
 
     /// Boot time at which what is under way has ended in any case, µs.
@@ -138,12 +156,15 @@ impl Unfencing {
         .collect()
     }
 
-    /// An attempt has ended. Gives what it was for, if it counts; `None` within: it does not count.
-    pub(crate) fn ended(&mut self, attempt: u64) -> Option<Option<Digests>> {
+    /// An attempt has ended. `None`: it was not under way.
+    pub(crate) fn ended(&mut self, attempt: u64) -> Option<Ended> {
         let mut all = self.under_way.iter();
         let at = all.position(|own| own.attempt == attempt)?;
         let own = self.under_way.remove(at);
-        Some((!own.is_ending).then_some(own.digests))
+        Some(Ended {
+            counts: (!own.is_ending).then_some(own.digests),
+            record: own.record,
+        })
     }
 
     /// The attempt whose time is over, though nothing was heard of its end. `true`: the shell was
@@ -250,6 +271,10 @@ mod tests {
         }
     }
 
+    fn ended(counts: Option<Digests>, record: Option<u64>) -> Ended {
+        Ended { counts, record }
+    }
+
     #[test]
     fn pauses_grow_up_to_the_longest_and_end_with_a_success() {
         let mut own = Unfencing::default();
@@ -263,13 +288,13 @@ mod tests {
     #[test]
     fn what_is_being_ended_counts_for_nothing() {
         let mut own = Unfencing::default();
-        own.begin(7, 10, digests());
+        own.begin(7, 1, 10, digests());
         assert_eq!((own.end(), own.end()), (vec![7], vec![]), "told once");
         assert!(!own.may_begin(100), "it has not ended yet");
         assert_eq!(own.ended(6), None);
-        assert_eq!(own.ended(7), Some(None));
-        own.begin(8, 10, digests());
-        assert_eq!(own.ended(8), Some(Some(digests())));
+        assert_eq!(own.ended(7), Some(ended(None, Some(1))));
+        own.begin(8, 2, 10, digests());
+        assert_eq!(own.ended(8), Some(ended(Some(digests()), Some(2))));
         assert_eq!(own.ended(8), None);
     }
 
@@ -280,7 +305,7 @@ mod tests {
         assert_eq!(own.end(), [0; 0], "nobody can be told to end it");
         assert_eq!(own.overdue(ENDS_WITHIN_US - 1), None);
         assert_eq!(own.overdue(ENDS_WITHIN_US), Some((ORPHAN, false)));
-        assert_eq!(own.ended(ORPHAN), Some(None));
+        assert_eq!(own.ended(ORPHAN), Some(ended(None, None)));
         assert!(own.may_begin(ENDS_WITHIN_US));
         let mut safe = Unfencing::default();
         safe.wait_for_orphans(0, false);
@@ -312,11 +337,12 @@ mod tests {
     #[test]
     fn what_lets_in_under_a_former_name_has_to_end_first() {
         let (mut own, mut former) = (Unfencing::default(), Unfencing::default());
-        former.begin(7, 10 * SECOND, digests());
+        former.begin(7, 3, 10 * SECOND, digests());
         own.join(former);
         assert!(own.has(7) && !own.may_begin(9 * SECOND));
         assert_eq!(own.until_us(), Some(10 * SECOND));
-        assert_eq!(own.ended(7), Some(None), "it counts for nothing");
+        let nothing = Some(ended(None, Some(3)));
+        assert_eq!(own.ended(7), nothing, "it counts for nothing");
         assert!(own.may_begin(SECOND));
     }
 
@@ -349,7 +375,7 @@ mod tests {
     #[should_panic(expected = "one attempt")]
     fn devices_do_not_let_in_twice_at_once() {
         let mut own = Unfencing::default();
-        own.begin(1, 10, digests());
-        own.begin(2, 10, digests());
+        own.begin(1, 1, 10, digests());
+        own.begin(2, 2, 10, digests());
     }
 }

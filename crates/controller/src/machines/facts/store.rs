@@ -198,7 +198,8 @@ impl Store {
     }
 
     /// Notes that an attempt to make an assembly safe begins. The oldest are forgotten.
-    pub(crate) fn fencing_begins(&mut self, facts: FencingFacts) {
+    /// Gives the number of its record.
+    pub(crate) fn fencing_begins(&mut self, facts: FencingFacts) -> u64 {
         let replaced =
             |(number, own): (&u64, &FencingFacts)| own.is_replaced_by(&facts).then_some(*number);
         let replaced: Vec<u64> = self.facts.fencings.iter().filter_map(replaced).collect();
@@ -216,17 +217,19 @@ impl Store {
             };
             self.touched.insert(Key::Fencing(oldest));
         }
+        number
     }
 
-    /// Ends the attempts of which `result` says how they ended, and how to say that.
+    /// Ends the attempts of which `result` says how they ended, and how to say that. It is given the
+    /// number of each record.
     pub(crate) fn end_fencings(
         &mut self,
         now_us: u64,
-        result: impl Fn(&FencingFacts) -> Option<(FencingResult, String)>,
+        result: impl Fn(u64, &FencingFacts) -> Option<(FencingResult, String)>,
     ) {
         for (number, facts) in &mut self.facts.fencings {
             if facts.is_under_way()
-                && let Some((result, detail)) = result(facts)
+                && let Some((result, detail)) = result(*number, facts)
             {
                 facts.end(now_us, result, &detail);
                 self.touched.insert(Key::Fencing(*number));
