@@ -322,7 +322,7 @@ impl World {
             assembly, attempt, ..
         } = request;
         let bad = self.devices_bad_until_us > self.now_us;
-        let delay = self.random.between(200 * MS, 4 * SECOND);
+        let delay = self.switching_takes();
         let start = self.shell.start;
         // A unit that is not active and never was is not a success.
         let acts = guest.is_some() && !(bad && self.random.percent(50));
@@ -341,6 +341,14 @@ impl World {
                 delay + 50 * MS,
                 SimEvent::DeviceAnswers(start, assembly, attempt, result),
             );
+        }
+    }
+
+    /// How long a device takes to switch a guest off, µs.
+    pub(crate) fn switching_takes(&mut self) -> u64 {
+        match self.switching_takes_us {
+            0 => self.random.between(200 * MS, 4 * SECOND),
+            given => given,
         }
     }
 

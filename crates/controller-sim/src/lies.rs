@@ -27,15 +27,16 @@ impl World {
 
     /// A device is asked to switch a guest off.
     pub(crate) fn device_lies(&mut self, guest: usize, assembly: AssemblyId, attempt: u64) {
-        let acts_us = self.random.between(200 * MS, 4 * SECOND);
+        let acts_us = self.switching_takes();
         self.check_cut(guest, acts_us);
         self.after(acts_us, SimEvent::DeviceActs(guest));
-        let (says_us, result) = match self.random.percent(50) {
+        let (says_us, result) = match self.says_so_after_us {
             // It has done it, and does not know.
-            true => (50 * MS, Err("it does not answer".to_owned())),
+            0 if self.random.percent(50) => (50 * MS, Err("it does not answer".to_owned())),
             // By then other attempts may have been made, and the guest may have come back, and may
             // be lost once more.
-            false => (self.random.between(20 * SECOND, 400 * SECOND), Ok(())),
+            0 => (self.random.between(20 * SECOND, 400 * SECOND), Ok(())),
+            given => (given, Ok(())),
         };
         let answer = SimEvent::DeviceAnswers(self.shell.start, assembly, attempt, result);
         self.after(acts_us + says_us, answer);

@@ -55,11 +55,13 @@ pub enum Mutant {
     BelieveUnfencing,
     /// Does not wait until devices have ended that let a guest in, before it is cut off.
     HastyCut,
+    /// Takes what a device says of any attempt for the present one.
+    BelieveAnyAttempt,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 18] = [
+    pub const ALL: [Mutant; 19] = [
         Mutant::SkipLeaseWait,
         Mutant::NoMargins,
         Mutant::ForgetEvents,
@@ -78,6 +80,7 @@ impl Mutant {
         Mutant::ForgetOrders,
         Mutant::BelieveUnfencing,
         Mutant::HastyCut,
+        Mutant::BelieveAnyAttempt,
     ];
 
     /// Its name on a command line.
@@ -101,6 +104,7 @@ impl Mutant {
             Mutant::ForgetOrders => "forget-orders",
             Mutant::BelieveUnfencing => "believe-unfencing",
             Mutant::HastyCut => "hasty-cut",
+            Mutant::BelieveAnyAttempt => "believe-any-attempt",
         }
     }
 }
@@ -119,6 +123,8 @@ pub(crate) struct Subject {
     hasty_us: BTreeMap<AssemblyId, u64>,
     /// Stops under way, by their ids.
     stops: BTreeMap<String, (AssemblyId, Operation)>,
+    /// The newest attempt to make each assembly safe.
+    attempts: BTreeMap<AssemblyId, u64>,
     /// The highest number that an agent has told.
     last_call: u32,
 }
@@ -142,6 +148,7 @@ impl Subject {
             lease_ends_us: BTreeMap::new(),
             hasty_us: BTreeMap::new(),
             stops: BTreeMap::new(),
+            attempts: BTreeMap::new(),
             last_call: 0,
         };
         subject.collect(now);
@@ -235,6 +242,11 @@ impl Subject {
                     boot_id: boot_id.clone(),
                 };
             }
+            Input::FencingResult {
+                assembly, attempt, ..
+            } if self.makes(Mutant::BelieveAnyAttempt) => {
+                *attempt = self.attempts.get(assembly).copied().unwrap_or(*attempt);
+            }
             Input::Request(Request::Ticket { order, .. })
                 if self.makes(Mutant::KeepTicket) && *order == TicketOrder::Revoke =>
             {
@@ -279,6 +291,10 @@ impl Subject {
                         .insert(connect.assembly.clone(), connect.clone());
                 }
                 Effect::Renew { assembly, .. } => self.note_lease(now, assembly),
+                Effect::Fence(request) => {
+                    self.attempts
+                        .insert(request.assembly.clone(), request.attempt);
+                }
                 Effect::Execute {
                     assembly,
                     operation,

@@ -74,6 +74,10 @@ pub struct World {
     pub decisions_take_us: u64,
     /// How long it takes to let a guest in, µs; 0: as it happens.
     pub letting_in_takes_us: u64,
+    /// How long it takes to switch a guest off, µs; 0: as it happens.
+    pub switching_takes_us: u64,
+    /// How long after that a device that lies says so, µs; 0: as it happens.
+    pub says_so_after_us: u64,
     /// How long each start of a service takes, µs. Of others: as it happens.
     pub starts_take_us: BTreeMap<String, u64>,
     /// Chance of its own, by which some starts and stops are slow; `None`: none is.
@@ -145,6 +149,8 @@ impl World {
             nonsense: false,
             decisions_take_us: 0,
             letting_in_takes_us: 0,
+            switching_takes_us: 0,
+            says_so_after_us: 0,
             starts_take_us: BTreeMap::new(),
             slowness: None,
             options,

@@ -11,7 +11,7 @@ use controller_sim::faults::{Fault, Kind};
 use controller_sim::policies::{FirstTurn, Loss, OnFail};
 use controller_sim::scenario::{Form, Mode, Scenario};
 use controller_sim::{Mutant, Options, Random, run};
-use controller_sim::{SECOND, World};
+use controller_sim::{SECOND, World, expect_well};
 
 /// Runs seeds on two threads; gives their violations.
 fn violations(from: u64, count: u64, mutant: Option<Mutant>) -> Vec<(u64, String)> {
@@ -153,6 +153,35 @@ fn devices_that_lie_make_nothing_safe() {
         .flat_map(|seed| run(seed, options).violations)
         .collect();
     assert!(bad.is_empty(), "{bad:#?}");
+}
+
+#[test]
+fn a_controller_that_takes_any_attempt_for_the_present_one_is_found_out() {
+    let violations = |mutant| {
+        let mut scenario = Scenario::plain(2, 1, Mode::Unit);
+        scenario.services[0].prefers = Some(0);
+        let mut world = made(scenario, mutant);
+        // The guest is switched off and comes back. A minute later its device says so.
+        world.switching_takes_us = SECOND;
+        world.says_so_after_us = 60 * SECOND;
+        world.inject(Fault::LieDevices(10 * SECOND));
+        world.inject(Fault::Cut(0, 10 * SECOND));
+        world.run_for(50);
+        assert_eq!(world.runs_in("service1"), ["node1"], "it is back");
+        // By then it is lost once more, and runs on until its device has switched.
+        world.switching_takes_us = 40 * SECOND;
+        world.inject(Fault::Cut(0, 60 * SECOND));
+        world.run_for(30);
+        if mutant.is_none() {
+            assert_eq!(world.runs_in("service1"), ["node1"], "it runs on");
+            world.run_for(60);
+            expect_well(&world);
+        }
+        world.violations().join("\n")
+    };
+    assert_eq!(violations(None), "");
+    let found = violations(Some(Mutant::BelieveAnyAttempt));
+    expect(&found, "while it runs in");
 }
 
 #[test]
