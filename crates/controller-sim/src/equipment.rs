@@ -69,6 +69,12 @@ impl Scenario {
                 }
                 false => String::new(),
             };
+            let edition = match self.fabric_edition {
+                number @ 1.. if Some(id) == fabric => {
+                    format!("<nvpair id=\"{id}-edition\" name=\"edition\" value=\"{number}\"/>")
+                }
+                _ => String::new(),
+            };
             let _ = writeln!(
                 text,
                 "<primitive id=\"{id}\" class=\"stonith\" type=\"fence_simulated\">\
@@ -77,7 +83,7 @@ impl Scenario {
                  <nvpair id=\"{id}-map\" name=\"pcmk_host_map\" value=\"{ports}\"/>\
                  <nvpair id=\"{id}-reboot\" name=\"pcmk_reboot_timeout\" value=\"10s\"/>\
                  <nvpair id=\"{id}-off\" name=\"pcmk_off_timeout\" value=\"10s\"/>\
-                 <nvpair id=\"{id}-on\" name=\"pcmk_on_timeout\" value=\"5s\"/></instance_attributes>\
+                 <nvpair id=\"{id}-on\" name=\"pcmk_on_timeout\" value=\"5s\"/>{edition}</instance_attributes>\
                  <operations><op id=\"{id}-monitor\" name=\"monitor\" interval=\"{MONITOR_S}s\" timeout=\"5s\"/></operations></primitive>"
             );
         }

@@ -35,6 +35,8 @@ pub struct Scenario {
     pub ticket: bool,
     /// The document has a device that provides unfencing.
     pub fabric: bool,
+    /// Which one: another number is another device, which has to let guests in anew.
+    pub fabric_edition: u64,
     /// Counts changes.
     pub generation: u64,
     /// The deployment is to end; `true`: after stopping the services.
@@ -235,6 +237,7 @@ impl Scenario {
             clocks: Clocks::Utc,
             ticket: false,
             fabric: false,
+            fabric_edition: 0,
             generation: 1,
             ending: None,
         };
@@ -357,6 +360,7 @@ impl Scenario {
             clocks: Clocks::Utc,
             ticket: false,
             fabric: false,
+            fabric_edition: 0,
             generation: 1,
             ending: None,
         }

@@ -9,7 +9,7 @@
 use controller::{PowerOrder, Request};
 use controller_sim::equipment::DEVICES;
 use controller_sim::faults::Fault;
-use controller_sim::scenario::{Mode, Scenario};
+use controller_sim::scenario::{Mode, Scenario, Service};
 use controller_sim::{Mutant, Options, Random, SECOND, World, at_rest, calm, expect_well};
 use cpe_status::AssemblyState;
 
@@ -126,12 +126,16 @@ fn one_that_was_not_let_in_is_used_as_soon_as_it_is() {
     world.run_for(60);
     assert_eq!(reason(&world, "node3"), "");
     assert!(world.guests[2].let_in);
+    assert_eq!(logged(&world, "assembly.unfencing-succeeded node3"), 1);
+    // The others are lost, and cannot be let in when they have booted.
     for lost in [0, 1] {
-        world.inject(Fault::BreakDevice(SWITCH, 0));
+        world.inject(Fault::BreakPort(lost, 60 * SECOND));
         world.inject(Fault::PowerCut(lost));
     }
-    world.run_for(8);
-    assert_eq!(logged(&world, "assembly.unfencing-succeeded node3"), 1);
+    world.run_for(40);
+    for service in ["service1", "service2"] {
+        assert_eq!(world.runs_in(service), ["node3"], "{service}");
+    }
     world.run_for(60);
     expect_well(&world);
 }
@@ -140,24 +144,72 @@ fn one_that_was_not_let_in_is_used_as_soon_as_it_is() {
 fn another_dpe_finds_out_too_that_one_is_not_let_in() {
     let mut world = with_a_broken_port();
     world.run_for(30);
+    let before = logged(&world, "assembly.unfencing-failed node3");
     world.inject(Fault::KillDpe);
     world.run_for(10);
+    let after = logged(&world, "assembly.unfencing-failed node3");
+    assert!(after > before, "it is tried by this one: {before}, {after}");
     let lost = home(&world);
-    world.inject(Fault::PowerCut(world.guest(&lost)));
+    let (other, port) = (world.guest(&lost), 60 * SECOND);
+    world.inject(Fault::BreakPort(other, port));
+    world.inject(Fault::PowerCut(other));
     world.run_for(40);
     assert_eq!(world.runs_in("service1").len(), 1);
+    assert_ne!(home(&world), lost);
     assert!(world.violations().is_empty(), "{:?}", world.violations());
 }
 
+/// Two assemblies and two services; in the first one `service1` runs since that was let in. Then the
+/// document names another device, which cannot let it in, and `change` happens before.
+fn not_let_in_by_the_next_device(change: impl FnOnce(&mut World)) -> World {
+    let mut scenario = Scenario::plain(2, 2, Mode::Devices);
+    scenario.cut_off(false);
+    scenario.services[0].prefers = Some(0);
+    scenario.services[1].prefers = Some(1);
+    let mut world = at_rest(scenario);
+    assert_eq!(world.runs_in("service1"), ["node1"]);
+    world.inject(Fault::BreakPort(0, 60 * SECOND));
+    change(&mut world);
+    world.scenario.fabric_edition += 1;
+    world.scenario.generation += 1;
+    world.ask(world.load_request());
+    world.run_for(30);
+    assert!(logged(&world, "assembly.unfencing-failed node1") >= 3);
+    world
+}
+
 #[test]
-fn what_runs_in_one_that_is_not_let_in_again_is_not_started_elsewhere_beside_it() {
-    // It runs there since it was let in; then its document names another device.
-    let mut world = at_rest(scenario(false));
-    let home = world.guest(&home(&world));
-    world.inject(Fault::BreakPort(home, 60 * SECOND));
-    world.inject(Fault::KillDpe);
+fn what_runs_in_one_that_the_next_device_does_not_let_in_is_stopped_before_it_starts_elsewhere() {
+    let mut world = not_let_in_by_the_next_device(|_| {});
+    assert_eq!(world.runs_in("service1"), ["node2"]);
+    assert_eq!(logged(&world, "service.moved service1"), 1);
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
     world.run_for(60);
-    assert_eq!(world.runs_in("service1"), [world.guests[home].name.clone()]);
+    expect_well(&world);
+}
+
+#[test]
+fn who_was_let_in_by_another_device_is_looked_at_before_a_new_service_starts() {
+    // It is no news to the guest: somebody has started it there, and no record says so.
+    let mut world = not_let_in_by_the_next_device(|world| {
+        world.scenario.services.push(Service::plain(2));
+        world.guests[0].running.insert("service3".into());
+    });
+    assert_eq!(world.runs_in("service3"), ["node1"]);
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
+    world.run_for(60);
+    assert_eq!(world.runs_in("service3"), ["node1"], "it was found there");
+    expect_well(&world);
+}
+
+#[test]
+fn what_was_looked_for_in_this_boot_does_not_hold_the_others_up() {
+    // It was let in in this boot, and looked at then: service2 does not run there.
+    let mut world = not_let_in_by_the_next_device(|world| {
+        world.scenario.services[1].parameter += 1;
+    });
+    assert_eq!(world.runs_in("service2"), ["node2"]);
+    world.run_for(60);
     expect_well(&world);
 }
 
