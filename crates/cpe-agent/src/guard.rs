@@ -14,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::clock::{boot_id, boottime_us};
 use crate::former::place;
@@ -21,13 +22,13 @@ use crate::lease::Lease;
 use crate::remains::Remains;
 use crate::reset::{Reset, reset_guest};
 use crate::standing::come_first;
-use crate::store::LEASE;
+use crate::store::{IDENTITY, LEASE};
 
 /// How often the lease is looked at, at least.
 const LOOK: Duration = Duration::from_millis(250);
 /// How much later than the agent the guard acts, µs: the agent knows more, and says why.
 const AGENT_FIRST_US: u64 = 400_000;
-/// A lease that was being written while it was read is whole the next time.
+/// What was being written while it was read is whole the next time.
 const ATTEMPTS: usize = 5;
 
 /// Watches the lease for ever. `former`: where a former version may have kept it.
@@ -78,12 +79,16 @@ fn is_over(lease: &Lease, now_us: u64) -> bool {
 
 /// What the file of the lease says; `None` if it is not there or says nothing.
 fn read_lease(state_dir: &Path) -> Option<Lease> {
-    let path = state_dir.join(LEASE);
+    read_whole(&state_dir.join(LEASE))
+}
+
+/// What a file says that is overwritten in place; `None` if it is not there or says nothing.
+fn read_whole<T: DeserializeOwned>(path: &Path) -> Option<T> {
     for _ in 0..ATTEMPTS {
-        match (fs::read(&path), fs::read(&path)) {
+        match (fs::read(path), fs::read(path)) {
             (Ok(first), Ok(second)) if first == second => {
-                if let Ok(lease) = serde_json::from_slice(&first) {
-                    return Some(lease);
+                if let Ok(value) = serde_json::from_slice(&first) {
+                    return Some(value);
                 }
             }
             (Err(error), _) if error.kind() == ErrorKind::NotFound => return None,
@@ -102,8 +107,7 @@ struct Identity {
 }
 
 fn read_identity(state_dir: &Path) -> Option<Identity> {
-    let bytes = fs::read(state_dir.join("identity.json")).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    read_whole(&state_dir.join(IDENTITY))
 }
 
 /// Whether what lies in the folder is of this boot: in doubt it is. A folder that is not on a tmpfs

@@ -6,8 +6,9 @@
 //! tmpfs under /run; where it does not, the boot id written with it tells a new boot from a
 //! restart, and everything of another boot is dropped.
 //!
-//! The lease is different: its file has its full size from the start and is overwritten in place,
-//! so that a full /run cannot keep it from being renewed. It is smaller than a page, which the
+//! The lease, and who the agent obeys, are different: their files have their full size from the
+//! start and are overwritten in place, so that a full /run keeps neither the lease from being
+//! renewed nor a DPE that was restarted from being obeyed. They are smaller than a page, which the
 //! kernel copies as one.
 //!
 //! Nothing that is wrong with the folder ends the agent, which may have a lease to enforce: what
@@ -75,6 +76,9 @@ pub const LEASE: &str = "lease.json";
 pub const WATCHDOG: &str = "watchdog";
 /// Size of that file, bytes: more than a lease ever takes, less than a page.
 const LEASE_SIZE: usize = 512;
+/// Size of the file that says who the agent obeys, bytes: the same of that, unless a DPE has very
+/// long names.
+const IDENTITY_SIZE: usize = 2048;
 /// What unreadable files are renamed to begins so.
 const DAMAGED: &str = "damaged-";
 
@@ -239,7 +243,7 @@ impl StateFolder {
 
     fn read(&self, boot_id: &str) -> Found {
         let mut damaged = Vec::new();
-        let was_here = self.folder.join(IDENTITY).exists();
+        let was_here = fs::metadata(self.folder.join(IDENTITY)).is_ok_and(|file| file.len() > 0);
         let mut identity: Identity = self.read_file(IDENTITY, &mut damaged).unwrap_or_default();
         let other_boot = !boot_id.is_empty() && identity.boot_id != boot_id;
         if other_boot && damaged.is_empty() {
@@ -343,8 +347,8 @@ impl StateFolder {
     fn read_file<T: DeserializeOwned>(&self, name: &str, damaged: &mut Vec<PathBuf>) -> Option<T> {
         let path = self.folder.join(name);
         let read = match fs::read(&path) {
-            // Made when there was no room to write: no lease was accepted then.
-            Ok(bytes) if bytes.is_empty() && name == LEASE => return None,
+            // Made when there was no room to write: no DPE was obeyed then.
+            Ok(bytes) if bytes.is_empty() && [LEASE, IDENTITY].contains(&name) => return None,
             Ok(bytes) => serde_json::from_slice(&bytes).context("it is damaged"),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
             Err(error) => Err(error).context("it cannot be read"),
@@ -387,7 +391,13 @@ impl StateFolder {
     /// # Errors
     /// Those of the file system.
     pub fn write_identity(&self, identity: &Identity) -> anyhow::Result<()> {
-        self.write_file(IDENTITY, identity)
+        let bytes = serde_json::to_vec(identity)?;
+        let there = fs::metadata(self.folder.join(IDENTITY));
+        let is_long = there.is_ok_and(|file| file.len() > IDENTITY_SIZE as u64);
+        if is_long || bytes.len() >= IDENTITY_SIZE {
+            return self.write_file(IDENTITY, identity);
+        }
+        self.overwrite(IDENTITY, bytes, IDENTITY_SIZE)
     }
 
     /// Writes the lease.
@@ -395,12 +405,16 @@ impl StateFolder {
     /// # Errors
     /// Those of the file system.
     pub fn write_lease(&self, lease: &Lease) -> anyhow::Result<()> {
+        self.overwrite(LEASE, serde_json::to_vec(lease)?, LEASE_SIZE)
+    }
+
+    /// Overwrites a file of that size in place.
+    fn overwrite(&self, name: &str, mut bytes: Vec<u8>, size: usize) -> anyhow::Result<()> {
         self.prepare(Duration::ZERO)?;
-        let path = self.folder.join(LEASE);
+        let path = self.folder.join(name);
+        bytes.resize(size - 1, b' ');
+        bytes.push(b'\n');
         let write = || -> anyhow::Result<()> {
-            let mut bytes = serde_json::to_vec(lease)?;
-            bytes.resize(LEASE_SIZE - 1, b' ');
-            bytes.push(b'\n');
             let file = fs::OpenOptions::new()
                 .create(true)
                 .truncate(false)
@@ -550,6 +564,46 @@ mod tests {
             call_id,
             ..OperationRecord::default()
         }
+    }
+
+    #[test]
+    fn who_is_obeyed_can_be_written_where_no_file_can_be_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, found) = StateFolder::open(dir.path(), "boot").unwrap();
+        fs::create_dir(dir.path().join("identity.json~")).unwrap();
+        let identity = Identity {
+            epoch: 7,
+            ..found.identity
+        };
+        store.write_identity(&identity).unwrap();
+        drop(store);
+        fs::remove_dir(dir.path().join("identity.json~")).unwrap();
+        for long in ["name".repeat(1000), "name".to_owned()] {
+            let (store, found) = StateFolder::open(dir.path(), "boot").unwrap();
+            assert!(found.damaged.is_empty() && found.identity.epoch == 7);
+            let identity = Identity {
+                deployment: long.clone(),
+                ..found.identity
+            };
+            store.write_identity(&identity).unwrap();
+            drop(store);
+            let (_, found) = StateFolder::open(dir.path(), "boot").unwrap();
+            assert_eq!(found.identity.deployment, long);
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_made_without_room_says_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = StateFolder::open(dir.path(), "boot").unwrap();
+        store.note_services(Some("boot")).unwrap();
+        drop(store);
+        for name in [IDENTITY, LEASE] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let (_, found) = StateFolder::open(dir.path(), "boot").unwrap();
+        assert!(!found.complete, "the state was lost before");
+        let _ = fs::remove_file(format!("{}.{SERVICES}", dir.path().display()));
     }
 
     #[test]
