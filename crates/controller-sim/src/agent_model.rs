@@ -21,6 +21,8 @@ pub struct AgentModel {
     /// The stream on which the agent obeys.
     stream: u64,
     epoch: u64,
+    /// What was said of its end since that was asked for last.
+    words: Vec<Word>,
 }
 
 /// What a Hello is answered with.
@@ -32,6 +34,17 @@ pub enum Answer {
     Stale,
     /// Not now.
     Busy,
+    /// The guest is another's.
+    Occupied,
+}
+
+/// What an agent says to a DPE of its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// Services are to be stopped.
+    Leaving,
+    /// Nothing runs any more.
+    Left,
 }
 
 impl AgentModel {
@@ -43,15 +56,21 @@ impl AgentModel {
             streams: 0,
             stream: 0,
             epoch: 0,
+            words: Vec::new(),
         }
     }
 
     /// Connects and says Hello. A lease of 0 ms is none.
     pub fn hello(&mut self, epoch: u64, lease_ms: u32, grace_ms: u32) -> Answer {
+        self.hello_as("node1", epoch, lease_ms, grace_ms)
+    }
+
+    /// The same for another assembly.
+    pub fn hello_as(&mut self, assembly: &str, epoch: u64, lease_ms: u32, grace_ms: u32) -> Answer {
         self.streams += 1;
         let now_us = self.world.now_us;
         let stream = Stream {
-            assembly: "node1".into(),
+            assembly: assembly.into(),
             number: 0,
             epoch,
             guest: 0,
@@ -66,8 +85,8 @@ impl AgentModel {
         self.world.streams.insert(self.streams, stream);
         let hello = HelloCall {
             epoch,
-            assembly: "node1".into(),
-            heartbeat_us: SECOND,
+            assembly: assembly.into(),
+            heartbeat_us: 50 * MS,
             lease_us: u64::from(lease_ms) * MS,
             grace_us: u64::from(grace_ms) * MS,
         };
@@ -81,7 +100,8 @@ impl AgentModel {
                     return Answer::Welcome;
                 }
                 ToDpe::Stale(_) => return Answer::Stale,
-                ToDpe::Busy | ToDpe::Occupied => return Answer::Busy,
+                ToDpe::Busy => return Answer::Busy,
+                ToDpe::Occupied => return Answer::Occupied,
                 _ => {}
             }
         }
@@ -124,6 +144,64 @@ impl AgentModel {
     pub fn forget(&mut self, resource: &str) {
         let (epoch, resource) = (self.epoch, resource.to_owned());
         self.say(ToAgent::Forget { epoch, resource }, SECOND);
+    }
+
+    /// Its DPE has gone.
+    pub fn disconnect(&mut self) {
+        if let Some(stream) = self.world.streams.get_mut(&self.stream) {
+            stream.open = false;
+        }
+        self.world.guests[0].agent.connection = None;
+    }
+
+    /// Renews the lease for that virtual time.
+    pub fn renew_for(&mut self, ms: u64) {
+        let until_us = self.world.now_us + ms * MS;
+        while self.world.now_us < until_us {
+            for answer in self.answers(DELIVERY_US) {
+                if let ToDpe::Heartbeat(stamp_us) = answer {
+                    let epoch = self.epoch;
+                    let renew = ToAgent::Renew { epoch, stamp_us };
+                    let event = SimEvent::ToAgent(self.stream, renew);
+                    self.world.after(0, event);
+                }
+            }
+        }
+    }
+
+    /// Nothing can be written where the agent keeps its state, from now on or no more.
+    pub fn fill_run(&mut self, full: bool) {
+        self.world.guests[0].full_until_us = if full { u64::MAX } else { 0 };
+    }
+
+    /// The guest is shut down, and its DPE stops these services; gives the completions that come
+    /// until it has booted again.
+    pub fn shut_down(&mut self, stops: Vec<Operation>, within_s: u64) -> Vec<Record> {
+        self.words.clear();
+        self.world.shut_down(0);
+        let answers = self.answers(DELIVERY_US);
+        let mut completions: Vec<Record> = answers.into_iter().filter_map(completion).collect();
+        for stop in stops {
+            completions.extend(self.execute(self.epoch, stop, 1));
+        }
+        completions.extend(self.wait(within_s));
+        completions
+    }
+
+    /// What it has said of its end since it was shut down.
+    pub fn words(&self) -> &[Word] {
+        &self.words
+    }
+
+    /// Its power is cut, and it boots again within that virtual time.
+    pub fn power_cut(&mut self, within_s: u64) {
+        self.world.power_cycle(0);
+        self.wait(within_s);
+    }
+
+    /// Services that may run, as far as it knows.
+    pub fn may_run(&self) -> Vec<String> {
+        self.world.guests[0].agent.may_run().into_iter().collect()
     }
 
     /// Releases the agent.
@@ -180,6 +258,11 @@ impl AgentModel {
                 SimEvent::ToDpe(stream, message)
                     if stream == self.stream || stream == self.streams =>
                 {
+                    match &message {
+                        ToDpe::Leaving(_) => self.words.push(Word::Leaving),
+                        ToDpe::Left(_) => self.words.push(Word::Left),
+                        _ => {}
+                    }
                     answers.push(message);
                 }
                 SimEvent::ToDpe(..) | SimEvent::Closed(_) => {}

@@ -82,7 +82,7 @@ async fn an_agent_without_a_boot_id_stops_its_services() {
 #[tokio::test]
 async fn an_agent_that_can_make_no_file_stops_its_services() {
     let mut guest = orphaned().await;
-    no_new_files(&guest);
+    guest.fill_state(true);
     guest.start_agent();
     is_stopped_in_order(&guest).await;
 }
@@ -128,7 +128,7 @@ async fn a_full_disk_neither_ends_the_lease_nor_keeps_services_from_being_stoppe
     let mut dpe = guest.connect().await;
     dpe.hello(1, LEASE).await.unwrap();
     dpe.run(&operation("db", "start")).await;
-    no_new_files(&guest);
+    guest.fill_state(true);
     for _ in 0..20 {
         let stamp = dpe.heartbeat().await.unwrap();
         dpe.agent.renew(1, stamp).await.unwrap();
@@ -186,14 +186,4 @@ async fn leased(guest: &Guest) -> Dpe {
     dpe.hello(1, LEASE).await.unwrap();
     dpe.run(&operation("db", "start")).await;
     dpe
-}
-
-/// As on a full disk: a file of the state that is there can be overwritten, none can be made. (A
-/// folder lies where the agent would write the new one.)
-fn no_new_files(guest: &Guest) {
-    let names = (0..200).map(|number| format!("operation-{number}.json"));
-    let others = ["identity.json", "attributes.json"].map(str::to_owned);
-    for name in names.chain(others) {
-        fs::create_dir(guest.path(&format!("state/{name}~"))).unwrap();
-    }
 }

@@ -145,6 +145,38 @@ impl Guest {
         fs::write(self.path("boot_id"), uuid::Uuid::new_v4().to_string()).unwrap();
     }
 
+    /// The guest's power is cut, and it boots again; its agent is not started yet.
+    pub(crate) fn power_cut(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            let _ = agent.kill();
+            let _ = agent.wait();
+        }
+        self.kill_processes();
+        // What lies under /run is gone with a boot.
+        fs::remove_dir_all(self.path("state")).unwrap();
+        for entry in fs::read_dir(self.path("tmp")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|kind| kind == "pid") {
+                fs::remove_file(path).unwrap();
+            }
+        }
+        self.new_boot();
+    }
+
+    /// As on a full disk, or no more: a file of the state that is there can be overwritten, none
+    /// can be made. (A folder lies where the agent would write the new one.)
+    pub(crate) fn fill_state(&self, full: bool) {
+        let names = (0..200).map(|number| format!("operation-{number}.json"));
+        let others = ["identity.json", "attributes.json"].map(str::to_owned);
+        for name in names.chain(others) {
+            let blocker = self.path(&format!("state/{name}~"));
+            match full {
+                true => fs::create_dir(blocker).unwrap(),
+                false => fs::remove_dir(blocker).unwrap(),
+            }
+        }
+    }
+
     pub(crate) fn start_agent(&mut self) {
         self.agent = Some(self.command().spawn().unwrap());
     }
@@ -355,6 +387,16 @@ impl Guest {
             .collect()
     }
 
+    /// Again and again, because what is killed may just have started something.
+    fn kill_processes(&self) {
+        while let processes @ [_, ..] = self.processes().as_slice() {
+            for pid in processes {
+                let _ = kill_process(*pid, Signal::KILL);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Every process that a resource agent of this guest is or has started.
     fn processes(&self) -> Vec<Pid> {
         let mine = format!("HA_RSCTMP={}", self.path("tmp").display()).into_bytes();
@@ -379,13 +421,7 @@ impl Drop for Guest {
             let _ = process.kill();
             let _ = process.wait();
         }
-        // Again and again, because what is killed may just have started something.
-        while let processes @ [_, ..] = self.processes().as_slice() {
-            for pid in processes {
-                let _ = kill_process(*pid, Signal::KILL);
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        self.kill_processes();
         if std::thread::panicking() {
             eprintln!("--- log of the agent\n{}", self.log());
         }

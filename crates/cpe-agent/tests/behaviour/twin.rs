@@ -2,7 +2,7 @@
 //! same outputs. What the simulation proves about the controller holds for real guests only as far
 //! as this does.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use controller::{Record, RecordState, Task};
 use controller_sim::Random;
@@ -28,6 +28,12 @@ const SILENCE: Duration = Duration::from_millis(100);
 /// A lease that is not renewed, and the time to stop then. Milliseconds.
 const LEASE_MS: u32 = 500;
 const GRACE_MS: u32 = 5_000;
+/// A lease that lasts for as long as a step, milliseconds.
+const LONG_LEASE_MS: u32 = 60_000;
+/// Virtual seconds within which a guest has gone down and booted.
+const BOOT_S: u64 = 60;
+/// Within this time an agent has noticed that a connection is gone.
+const NOTICED: Duration = Duration::from_millis(100);
 
 /// One input.
 #[derive(Clone, Debug)]
@@ -58,6 +64,17 @@ enum Step {
     Lapse,
     /// The DPE lets go, and services stay or not; then another one comes.
     Release(bool),
+    /// The guest is shut down and boots again. The DPE stops what may run, or is not there.
+    Leave(bool),
+    /// The guest's power is cut, and it boots again.
+    Boot,
+    /// A lease is given, and renewed for longer than it lasts.
+    Renew,
+    /// The agent's state cannot be written: a start is asked for, and the DPE connects again.
+    Full(&'static str),
+    /// The DPE of another assembly, or of another deployment, connects; beside its own one, or when
+    /// that has gone.
+    Stranger(bool, bool),
 }
 
 /// What is run before a start. Each notes in the real guest that it was run.
@@ -87,7 +104,12 @@ fn script(seed: u64) -> Vec<Step> {
 
 fn some_step(random: &mut Random) -> Step {
     let service = SERVICES[random.index(SERVICES.len())];
-    match random.index(24) {
+    match random.index(30) {
+        24 | 25 => Step::Leave(random.percent(50)),
+        26 => Step::Boot,
+        27 => Step::Renew,
+        28 => Step::Full(service),
+        29 => Step::Stranger(random.percent(50), random.percent(50)),
         20..24 => Step::Configure(service, random.index(SCRIPTS.len())),
         19 if random.percent(50) => Step::Blind(service, "stop"),
         19 => Step::Blind(service, "monitor"),
@@ -136,8 +158,10 @@ async fn compare(seed: u64) {
     let mut model = Model::new(seed);
     let mut real = Real::new().await;
     for (index, step) in steps.iter().enumerate() {
+        let may_run = model.agent.may_run();
         let expected = model.take(step);
-        let seen = real.take(step, expected.completions.len()).await;
+        let seen = real.take(step, &may_run, expected.completions.len());
+        let seen = seen.await;
         assert_eq!(
             seen, expected,
             "left: the agent, right: the model; seed {seed}, step {index} ({step:?}) of {steps:?}"
@@ -216,6 +240,45 @@ impl Model {
                 answer = name(self.agent.hello(self.epoch, 0, GRACE_MS)).to_owned();
                 Vec::new()
             }
+            Step::Leave(asked) => {
+                let completions = self.leave(*asked);
+                let words = self.agent.words();
+                answer = words.iter().map(|word| format!("{word:?} ")).collect();
+                answer += name(self.agent.hello(self.epoch, 0, GRACE_MS));
+                completions
+            }
+            Step::Boot => {
+                self.agent.power_cut(BOOT_S);
+                answer = name(self.agent.hello(self.epoch, 0, GRACE_MS)).to_owned();
+                Vec::new()
+            }
+            Step::Renew => {
+                self.agent.hello(self.epoch, LEASE_MS, GRACE_MS);
+                self.agent.renew_for(2 * u64::from(LEASE_MS));
+                answer = name(self.agent.hello(self.epoch, 0, GRACE_MS)).to_owned();
+                Vec::new()
+            }
+            Step::Full(service) => {
+                self.agent.fill_run(true);
+                let start = twin(&operation(service, "start"));
+                let completions = self.agent.execute(self.epoch, start, REST_S);
+                self.epoch += 1;
+                answer = name(self.agent.hello(self.epoch, 0, GRACE_MS)).to_owned();
+                self.agent.fill_run(false);
+                completions
+            }
+            Step::Stranger(_, beside) => {
+                if !*beside {
+                    self.agent.disconnect();
+                }
+                let told = self.agent.hello_as("another", self.epoch, 0, GRACE_MS);
+                answer = name(told).to_owned() + " ";
+                if told == Answer::Welcome {
+                    self.agent.disconnect();
+                }
+                answer += name(self.agent.hello(self.epoch, 0, GRACE_MS));
+                Vec::new()
+            }
         };
         Observed {
             answer,
@@ -227,19 +290,36 @@ impl Model {
     }
 }
 
+impl Model {
+    fn leave(&mut self, asked: bool) -> Vec<Record> {
+        self.agent.hello(self.epoch, LONG_LEASE_MS, GRACE_MS);
+        let may_run = self.agent.may_run();
+        let stop = |service: &String| twin(&operation(service, "stop"));
+        let stops = may_run.iter().filter(|_| asked).map(stop).collect();
+        if !asked {
+            self.agent.disconnect();
+        }
+        self.agent.shut_down(stops, BOOT_S)
+    }
+}
+
 struct Real {
     guest: Guest,
     dpe: Dpe,
+    /// Completions that have come over a connection that is gone.
+    early: Vec<Seen>,
 }
 
 impl Real {
     async fn new() -> Real {
         let guest = Guest::start();
         let dpe = guest.dpe(2).await;
-        Real { guest, dpe }
+        let early = Vec::new();
+        Real { guest, dpe, early }
     }
 
-    async fn take(&mut self, step: &Step, expected: usize) -> Observed {
+    /// `may_run`: what may run before, as the model says.
+    async fn take(&mut self, step: &Step, may_run: &[String], expected: usize) -> Observed {
         let mut answer = String::new();
         if matches!(step, Step::Blind(..)) {
             self.guest.take_agent_away(true);
@@ -292,8 +372,22 @@ impl Real {
                 self.dpe.agent.release(self.dpe.epoch, *keep).await.unwrap();
                 answer = self.connect(self.dpe.epoch).await;
             }
+            Step::Leave(asked) => answer = self.leave(*asked, may_run).await,
+            Step::Boot => {
+                self.guest.power_cut();
+                self.guest.start_agent();
+                answer = self.connect(self.dpe.epoch).await;
+            }
+            Step::Renew => answer = self.renew().await,
+            Step::Full(service) => answer = self.full(service).await,
+            Step::Stranger(deployment, beside) => {
+                answer = self.stranger(*deployment, *beside).await;
+            }
         }
-        let completions = self.completions(expected).await;
+        let expected = expected.saturating_sub(self.early.len());
+        let mut completions = std::mem::take(&mut self.early);
+        completions.extend(self.completions(expected).await);
+        let completions = sorted(completions.into_iter());
         if matches!(step, Step::Blind(..)) {
             self.guest.take_agent_away(false);
         }
@@ -315,6 +409,87 @@ impl Real {
             self.dpe = dpe;
         }
         name.to_owned()
+    }
+
+    async fn leave(&mut self, asked: bool, may_run: &[String]) -> String {
+        self.lease(LONG_LEASE_MS).await;
+        if !asked {
+            self.disconnect().await;
+        }
+        self.guest.signal(Signal::TERM);
+        let mut words = String::new();
+        if asked && !may_run.is_empty() {
+            self.dpe.leaving().await;
+            words += "Leaving ";
+            for service in may_run {
+                let stop = self.dpe.run(&operation(service, "stop")).await;
+                self.early.push(of_agent(&stop));
+            }
+        }
+        if asked {
+            self.dpe.left().await;
+            words += "Left ";
+        }
+        assert!(self.guest.agent_ended().await.success());
+        while let Some(record) = self.dpe.completion_within(Duration::ZERO).await {
+            self.early.push(of_agent(&record));
+        }
+        self.guest.power_cut();
+        self.guest.start_agent();
+        words + &self.connect(self.dpe.epoch).await
+    }
+
+    async fn renew(&mut self) -> String {
+        self.lease(LEASE_MS).await;
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_millis(2 * u64::from(LEASE_MS)) {
+            let stamp = self.dpe.heartbeat().await.unwrap();
+            self.dpe.agent.renew(self.dpe.epoch, stamp).await.unwrap();
+        }
+        self.connect(self.dpe.epoch).await
+    }
+
+    async fn full(&mut self, service: &str) -> String {
+        self.guest.fill_state(true);
+        let refused = self.dpe.execute(&operation(service, "start")).await;
+        assert!(matches!(refused, Err(Error::Failed(_))), "{refused:?}");
+        let answer = self.connect(self.dpe.epoch + 1).await;
+        self.guest.fill_state(false);
+        answer
+    }
+
+    async fn stranger(&mut self, deployment: bool, beside: bool) -> String {
+        if !beside {
+            self.disconnect().await;
+        }
+        let epoch = self.dpe.epoch;
+        let dpe = self.guest.connect().await;
+        let (of, assembly) = match deployment {
+            true => ("another", "web1"),
+            false => ("shop", "another"),
+        };
+        let hello = dpe
+            .agent
+            .hello(epoch, of, assembly, settings(0).to_fields());
+        let told = hello.await;
+        drop(dpe);
+        tokio::time::sleep(NOTICED).await;
+        format!("{} {}", name_of(&told), self.connect(epoch).await)
+    }
+
+    /// The DPE connects again, with a lease.
+    async fn lease(&mut self, lease_ms: u32) {
+        let mut dpe = self.guest.connect().await;
+        dpe.hello(self.dpe.epoch, settings(lease_ms)).await.unwrap();
+        self.dpe = dpe;
+    }
+
+    /// The DPE goes, and the agent has noticed.
+    async fn disconnect(&mut self) {
+        let (other, epoch) = (self.guest.connect().await, self.dpe.epoch);
+        self.dpe = other;
+        self.dpe.epoch = epoch;
+        tokio::time::sleep(NOTICED).await;
     }
 
     async fn kill_service(&self, service: &str) {
@@ -393,6 +568,7 @@ fn name(answer: Answer) -> &'static str {
         Answer::Welcome => "welcome",
         Answer::Stale => "stale",
         Answer::Busy => "busy",
+        Answer::Occupied => "occupied",
     }
 }
 
@@ -401,6 +577,8 @@ fn name_of<T>(answer: &Result<T>) -> &'static str {
         Ok(_) => "welcome",
         Err(Error::StaleEpoch(_)) => "stale",
         Err(Error::Busy(_)) => "busy",
+        Err(Error::Occupied(_)) => "occupied",
+        Err(Error::Failed(_)) => "failed",
         Err(error) => panic!("{error}"),
     }
 }
