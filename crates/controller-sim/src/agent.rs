@@ -4,6 +4,7 @@ use controller::{AssemblyId, Operation, Record, RecordState, STATUS_CANCELLED, S
 use sim_kit::{MS, SECOND};
 
 use crate::guest::{Busy, Lease, Leaving, interrupted, key, told};
+use crate::mutants::Mutant;
 use crate::network::{HelloCall, ToAgent, ToDpe};
 use crate::queue::{SimEvent, Timer};
 use crate::world::World;
@@ -175,6 +176,11 @@ impl World {
             grace_us,
             ..
         } = *call;
+        if self.is_ending(guest, &call.assembly) {
+            self.lease_check(guest);
+            self.post_to_dpe(stream, ToDpe::Busy);
+            return;
+        }
         let own = &self.guests[guest];
         if own.foreign || !self.may_belong_to(guest, &call.assembly) {
             self.post_to_dpe(stream, ToDpe::Occupied);
@@ -183,18 +189,6 @@ impl World {
         if epoch < own.agent.epoch || self.now_us < own.says_stale_until_us {
             let seen = own.agent.epoch.max(epoch);
             self.post_to_dpe(stream, ToDpe::Stale(seen));
-            return;
-        }
-        if self.lease_over(guest)
-            && self.guests[guest].agent.lease.is_some()
-            && !self.lease_settled(guest)
-        {
-            self.lease_check(guest);
-            self.post_to_dpe(stream, ToDpe::Busy);
-            return;
-        }
-        if self.guests[guest].agent.leaving == Some(Leaving::Stays) {
-            self.post_to_dpe(stream, ToDpe::Busy);
             return;
         }
         let clock = self.guests[guest].clock(self.now_us);
@@ -235,6 +229,19 @@ impl World {
         self.timer_after(guest, 0, Timer::Heartbeat);
     }
 
+    /// Its services are being stopped, or are about to be: no Hello is taken but that of its own
+    /// DPE while it leaves.
+    fn is_ending(&self, guest: usize, assembly: &AssemblyId) -> bool {
+        let agent = &self.guests[guest].agent;
+        let over = self.lease_over(guest) && agent.lease.is_some() && !self.lease_settled(guest);
+        let another = agent.assembly.as_ref().is_some_and(|own| own != assembly);
+        match agent.leaving {
+            Some(Leaving::Stays) => true,
+            Some(Leaving::Stops) if another => true,
+            _ => over,
+        }
+    }
+
     /// The guest is that assembly's, or nobody's: nothing of another one may run, and its lease is
     /// over, and its DPE is gone.
     fn may_belong_to(&self, guest: usize, assembly: &AssemblyId) -> bool {
@@ -248,7 +255,7 @@ impl World {
     fn release(&mut self, guest: usize, keep: bool) {
         let own = &mut self.guests[guest];
         if !keep {
-            if own.refuses_stop_until_us > self.now_us && !own.agent.may_run().is_empty() {
+            if own.cannot_stop(self.now_us) && !own.agent.may_run().is_empty() {
                 return;
             }
             for resource in own.agent.may_run() {
@@ -282,8 +289,13 @@ impl World {
             self.lease_check(guest);
             return;
         }
+        let refuses = self.is_full_for(guest);
         let agent = &mut self.guests[guest].agent;
         if epoch != agent.epoch || agent.leaving == Some(Leaving::Stays) {
+            return;
+        }
+        if let Some(lease) = agent.lease.as_ref().filter(|_| refuses) {
+            agent.refused_until_us = stamp_us + lease.length_us;
             return;
         }
         if let Some(lease) = &mut agent.lease
@@ -340,6 +352,14 @@ impl World {
         });
         let left_us = deadline_us.saturating_sub(self.now_us);
         let resources = own.agent.may_run();
+        let renewed = own.agent.refused_until_us > clock;
+        if renewed && !resources.is_empty() {
+            let name = own.name.clone();
+            self.violated(format!(
+                "{name} ends a lease that its DPE has renewed, and stops its services"
+            ));
+        }
+        let own = &self.guests[guest];
         if self.checker.hands_off.contains(&guest) {
             let name = own.name.clone();
             self.violated(format!(
@@ -360,12 +380,19 @@ impl World {
     }
 
     fn lease_stopped(&mut self, guest: usize, resource: &str) {
-        let refuses = self.guests[guest].refuses_stop_until_us > self.now_us;
-        if refuses {
+        let believes = self.options.mutant == Some(Mutant::AbsentIsStopped);
+        let cannot = self.guests[guest].cannot_stop(self.now_us);
+        if (cannot && !believes) || self.is_full_for(guest) {
             return;
         }
         self.stopped_by_itself(guest, resource);
         self.lease_ends_well(guest);
+    }
+
+    /// The agent is one that does nothing while it cannot write.
+    fn is_full_for(&self, guest: usize) -> bool {
+        let full = self.now_us < self.guests[guest].full_until_us;
+        full && self.options.mutant == Some(Mutant::FullRefuses)
     }
 
     /// All services may have stopped in order: the agent waits for a DPE then, unless its guest is
@@ -392,7 +419,8 @@ impl World {
     pub(crate) fn stopped_by_itself(&mut self, guest: usize, resource: &str) {
         let wall = self.time().wall_us;
         let own = &mut self.guests[guest];
-        let ended = own.process_ends(resource);
+        // Else nothing has stopped it, and the agent takes it for stopped all the same.
+        let ended = !own.cannot_stop(self.now_us) && own.process_ends(resource);
         own.agent.cancel_recurring(resource);
         own.agent.last_call += 1;
         let template = own

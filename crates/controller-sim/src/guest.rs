@@ -105,6 +105,8 @@ pub struct Agent {
     pub attributes: Attributes,
     /// Under /run.
     pub lease: Option<Lease>,
+    /// Until when the lease would last by the renewals that were refused, guest clock, µs.
+    pub refused_until_us: u64,
     /// The stream of the DPE it obeys.
     pub connection: Option<u64>,
     /// Operations that wait, by resource.
@@ -345,6 +347,11 @@ impl Guest {
         agent.connection = None;
         agent.stopping_until_us = None;
         std::mem::take(&mut agent.busy).into_values().collect()
+    }
+
+    /// A stop does nothing: the service refuses, or what would stop it is not there.
+    pub fn cannot_stop(&self, now_us: u64) -> bool {
+        self.refuses_stop_until_us > now_us || self.programs_away_until_us > now_us
     }
 
     /// The agent does something: it runs, and the guest does.

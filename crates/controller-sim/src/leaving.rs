@@ -124,7 +124,7 @@ impl World {
     /// The agent has stopped a service by itself, unless that refuses.
     pub(crate) fn leave_stopped(&mut self, guest: usize, resource: &str) {
         let stops = self.guests[guest].agent.leaving == Some(Leaving::Stops);
-        if !stops || self.guests[guest].refuses_stop_until_us > self.now_us {
+        if !stops || self.guests[guest].cannot_stop(self.now_us) {
             return;
         }
         self.stopped_by_itself(guest, resource);

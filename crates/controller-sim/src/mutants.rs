@@ -1,7 +1,8 @@
 //! Controllers that make a deliberate mistake, for the proof that the checkers find it.
 //!
 //! The controller has no switch for mistakes: no build of it can make one of these. A mutant is the
-//! controller itself, with something changed in what passes between it and its shell.
+//! controller itself, with something changed in what passes between it and its shell. Some are of
+//! the model of the agent.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
@@ -57,11 +58,15 @@ pub enum Mutant {
     HastyCut,
     /// Takes what a device says of any attempt for the present one.
     BelieveAnyAttempt,
+    /// Agents take for stopped what they cannot stop, since its program is away.
+    AbsentIsStopped,
+    /// Agents refuse renewals, and stop nothing, while they cannot write anything.
+    FullRefuses,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 19] = [
+    pub const ALL: [Mutant; 21] = [
         Mutant::SkipLeaseWait,
         Mutant::NoMargins,
         Mutant::ForgetEvents,
@@ -81,6 +86,8 @@ impl Mutant {
         Mutant::BelieveUnfencing,
         Mutant::HastyCut,
         Mutant::BelieveAnyAttempt,
+        Mutant::AbsentIsStopped,
+        Mutant::FullRefuses,
     ];
 
     /// Its name on a command line.
@@ -105,6 +112,8 @@ impl Mutant {
             Mutant::BelieveUnfencing => "believe-unfencing",
             Mutant::HastyCut => "hasty-cut",
             Mutant::BelieveAnyAttempt => "believe-any-attempt",
+            Mutant::AbsentIsStopped => "absent-is-stopped",
+            Mutant::FullRefuses => "full-refuses",
         }
     }
 }

@@ -185,6 +185,45 @@ fn a_controller_that_takes_any_attempt_for_the_present_one_is_found_out() {
 }
 
 #[test]
+fn an_agent_that_takes_what_it_cannot_stop_for_stopped_is_found_out() {
+    // Finding 9: the lease ends where the program of the resource agent is away.
+    let violations = |mutant| {
+        let mut world = made(Scenario::plain(2, 1, Mode::Lease), mutant);
+        let home = world.guest(world.runs_in("service1")[0]);
+        world.inject(Fault::ProgramsAway(home, 60 * SECOND));
+        world.inject(Fault::Cut(home, 60 * SECOND));
+        world.run_for(40);
+        if mutant.is_none() {
+            assert_ne!(world.guest(world.runs_in("service1")[0]), home);
+        }
+        world.violations().join("\n")
+    };
+    assert_eq!(violations(None), "");
+    let found = violations(Some(Mutant::AbsentIsStopped));
+    expect(&found, "while it runs in");
+}
+
+#[test]
+fn an_agent_that_refuses_renewals_while_it_cannot_write_is_found_out() {
+    // Finding 22: /run is full, and nothing else is wrong.
+    let violations = |mutant| {
+        let mut world = made(Scenario::plain(2, 1, Mode::Lease), mutant);
+        let home = world.guest(world.runs_in("service1")[0]);
+        let boot = world.guests[home].boot;
+        world.inject(Fault::FillRun(home, 60 * SECOND));
+        world.run_for(40);
+        if mutant.is_none() {
+            assert_eq!(world.runs_in("service1"), [world.guests[home].name.clone()]);
+            assert_eq!(world.guests[home].boot, boot);
+        }
+        world.violations().join("\n")
+    };
+    assert_eq!(violations(None), "");
+    let found = violations(Some(Mutant::FullRefuses));
+    expect(&found, "ends a lease that its DPE has renewed");
+}
+
+#[test]
 fn a_controller_that_does_not_wait_for_leases_is_found_out() {
     expect(&found(1, 12, Mutant::SkipLeaseWait), "while it runs in");
 }
