@@ -169,6 +169,18 @@ impl AgentModel {
         }
     }
 
+    /// A lease is given and not renewed, while the programs of resource agents are away or not.
+    /// `true`: the guest was reset.
+    pub fn lapse(&mut self, blind: bool, lease_ms: u32, grace_ms: u32, within_s: u64) -> bool {
+        let boot = self.world.guests[0].boot;
+        let until_us = if blind { u64::MAX } else { 0 };
+        self.world.guests[0].programs_away_until_us = until_us;
+        self.hello(self.epoch, lease_ms, grace_ms);
+        self.wait(within_s);
+        self.world.guests[0].programs_away_until_us = 0;
+        self.world.guests[0].boot > boot
+    }
+
     /// Nothing can be written where the agent keeps its state, from now on or no more.
     pub fn fill_run(&mut self, full: bool) {
         self.world.guests[0].full_until_us = if full { u64::MAX } else { 0 };

@@ -60,8 +60,8 @@ enum Step {
     Hello,
     /// An older DPE connects, and asks for an operation on the way that it still has.
     Older(&'static str),
-    /// A lease is given and not renewed.
-    Lapse,
+    /// A lease is given and not renewed; the resource agents are not there, or they are.
+    Lapse(bool),
     /// The DPE lets go, and services stay or not; then another one comes.
     Release(bool),
     /// The guest is shut down and boots again. The DPE stops what may run, or is not there.
@@ -128,7 +128,7 @@ fn some_step(random: &mut Random) -> Step {
         13 => Step::Restart,
         14 if random.percent(50) => Step::Hello,
         14 => Step::Older(service),
-        _ => Step::Lapse,
+        _ => Step::Lapse(random.percent(50)),
     }
 }
 
@@ -229,10 +229,10 @@ impl Model {
                 answer = name(self.agent.hello(self.epoch - 1, 0, GRACE_MS)).to_owned();
                 completions
             }
-            Step::Lapse => {
-                self.agent.hello(self.epoch, LEASE_MS, GRACE_MS);
-                self.agent.wait(REST_S);
-                answer = name(self.agent.hello(self.epoch, 0, GRACE_MS)).to_owned();
+            Step::Lapse(blind) => {
+                let reset = self.agent.lapse(*blind, LEASE_MS, GRACE_MS, BOOT_S);
+                answer = if reset { "reset " } else { "" }.to_owned();
+                answer += name(self.agent.hello(self.epoch, 0, GRACE_MS));
                 Vec::new()
             }
             Step::Release(keep) => {
@@ -367,7 +367,7 @@ impl Real {
             }
             Step::Hello => answer = self.connect(self.dpe.epoch + 1).await,
             Step::Older(service) => answer = self.older(service).await,
-            Step::Lapse => answer = self.lapse().await,
+            Step::Lapse(blind) => answer = self.lapse(*blind).await,
             Step::Release(keep) => {
                 self.dpe.agent.release(self.dpe.epoch, *keep).await.unwrap();
                 answer = self.connect(self.dpe.epoch).await;
@@ -513,18 +513,40 @@ impl Real {
         name_of(&answer).to_owned()
     }
 
-    async fn lapse(&mut self) -> String {
+    async fn lapse(&mut self, blind: bool) -> String {
+        if blind {
+            self.guest.take_agent_away(true);
+        }
         let mut dpe = self.guest.connect().await;
         dpe.hello(self.dpe.epoch, settings(LEASE_MS)).await.unwrap();
         // The agent ends the connection with the lease.
         while dpe.heartbeat().await.is_some() {}
         loop {
-            let answer = self.connect(self.dpe.epoch).await;
+            let reset = self.guest.path("rebooted").exists();
+            if reset {
+                std::fs::remove_file(self.guest.path("rebooted")).unwrap();
+                self.guest.power_cut();
+            }
+            let mut answer = self.connect_after(reset).await;
             if answer != "busy" {
+                if blind {
+                    self.guest.take_agent_away(false);
+                }
+                if reset {
+                    answer.insert_str(0, "reset ");
+                }
                 return answer;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// The same, after the agent was started where its guest was reset.
+    async fn connect_after(&mut self, reset: bool) -> String {
+        if reset {
+            self.guest.start_agent();
+        }
+        self.connect(self.dpe.epoch).await
     }
 
     /// As many completions as are expected, and those that should not be.
