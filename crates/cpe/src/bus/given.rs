@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::commands::{self, Command};
 use super::link::Permit;
-use super::store;
+use super::{not_found, store};
 use crate::audit;
 use crate::host::Host;
 use crate::places::{self, Place};
@@ -78,6 +78,7 @@ pub(super) async fn give(
         Taken::New(given) => given,
         Taken::Known(given) => return report(&given),
         Taken::Other => return Err(other(id)),
+        Taken::Gone => return Err(not_found(&deployment.name)),
         Taken::TooMany(count) => {
             return Err(Error::Busy(format!(
                 "{count} orders were given within a week already: no more are kept; give it without an id (cpectl), or wait"
@@ -91,7 +92,7 @@ pub(super) async fn give(
             places::OF_ALL
         )));
     };
-    let (principal, id) = (given.principal.clone(), given.id.clone());
+    let key = given.key();
     match start(host, deployment, given.clone(), command, place) {
         Some(ended) => drop(tokio::time::timeout(WAIT, ended).await),
         None => {
@@ -99,7 +100,7 @@ pub(super) async fn give(
             conclude(host, &given, Ending::NotNow, &why(&lost)).await;
         }
     }
-    let given = store(host, move |store| store.order(&principal, &id)).await?;
+    let given = store(host, move |store| store.taken_order(&key)).await?;
     report(&given.ok_or_else(|| {
         let gone = "the deployment was destroyed meanwhile, and the order forgotten with it";
         Error::OutcomeUnknown(gone.into())
@@ -163,14 +164,14 @@ fn start(
 /// Does it; how it ended, and what came of it. `is_again`: it was begun before.
 async fn do_it(
     host: &Host,
-    deployment: &Deployment,
+    deployment: &Arc<Deployment>,
     given: &Given,
     command: &Command,
     mut is_again: bool,
 ) -> (Ending, String) {
     let mut tries = 0;
     loop {
-        if !is_same(host, given) {
+        if !is_there(host, deployment) {
             return match is_again {
                 true => (Ending::Unknown, unknown(GONE)),
                 false => (Ending::Failed, why(&Error::NotFound(GONE.to_owned()))),
@@ -208,17 +209,17 @@ async fn do_it(
     }
 }
 
-/// Whether the deployment is still the one that an order was given for, and not another one of
-/// that name.
-fn is_same(host: &Host, given: &Given) -> bool {
-    let now = host.core.registry.get(&given.deployment);
-    now.is_some_and(|now| now.row().uuid == given.uuid)
+/// Whether the deployment is still there, and not another one of that name, which may have the same
+/// uuid.
+fn is_there(host: &Host, deployment: &Arc<Deployment>) -> bool {
+    let now = host.core.registry.get(&deployment.name);
+    now.is_some_and(|now| Arc::ptr_eq(&now, deployment))
 }
 
 /// Waits until a resource agent has done what it was had to do.
 async fn follow(
     host: &Host,
-    deployment: &Deployment,
+    deployment: &Arc<Deployment>,
     given: &Given,
     mut told: String,
 ) -> (Ending, String) {
@@ -234,16 +235,13 @@ async fn follow(
             return (Ending::Done, output);
         }
         if !is_noted {
-            let (principal, key) = (given.principal.clone(), given.id.clone());
-            let noted = store(host, move |store| {
-                store.note_order(&principal, &key, &output)
-            })
-            .await;
-            is_noted = noted.is_ok();
+            let key = given.key();
+            let noted = store(host, move |store| store.note_order(&key, &output));
+            is_noted = noted.await.is_ok();
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(FOLLOW.1);
-        if !is_same(host, given) {
+        if !is_there(host, deployment) {
             return (Ending::Unknown, unknown(GONE));
         }
         let answer = match commands::reach(host, deployment).await {
@@ -316,11 +314,8 @@ async fn conclude(host: &Host, given: &Given, ending: Ending, result: &str) {
         );
     }
     loop {
-        let (principal, id, result) =
-            (given.principal.clone(), given.id.clone(), result.to_owned());
-        let ended = store(host, move |store| {
-            store.end_order(&principal, &id, ending, &result)
-        });
+        let (key, result) = (given.key(), result.to_owned());
+        let ended = store(host, move |store| store.end_order(&key, ending, &result));
         if ended.await.is_ok() {
             return;
         }
@@ -399,7 +394,8 @@ async fn go_on(host: &Host, given: &Given) -> (Ending, String) {
         );
     };
     let deployment = host.core.registry.get(&given.deployment);
-    let Some(deployment) = deployment.filter(|_| is_same(host, given)) else {
+    // An order of one that has ended is forgotten with it.
+    let Some(deployment) = deployment.filter(|now| now.row().uuid == given.uuid) else {
         return (Ending::Unknown, unknown(GONE));
     };
     if command.is_harmless() {

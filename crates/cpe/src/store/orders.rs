@@ -50,7 +50,28 @@ pub(crate) struct Given {
     pub result: String,
 }
 
+/// Which order it is. The same principal may give one with the same id to the next deployment of
+/// that name, and what becomes of the first one is nothing of the second. That one may have the
+/// same uuid, if its document says it; but its order has a later cursor, since the log tells of the
+/// first one's end.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    principal: String,
+    id: String,
+    uuid: String,
+    cursor: u64,
+}
+
 impl Given {
+    pub(crate) fn key(&self) -> Key {
+        Key {
+            principal: self.principal.clone(),
+            id: self.id.clone(),
+            uuid: self.uuid.clone(),
+            cursor: self.cursor,
+        }
+    }
+
     /// Whether the same is to be done. Another order must have another id.
     pub(crate) fn asks_the_same_as(&self, other: &Given) -> bool {
         (&self.deployment, &self.request) == (&other.deployment, &other.request)
@@ -66,6 +87,9 @@ pub(crate) enum Taken {
     Known(Given),
     /// Another order was given with that id.
     Other,
+    /// The deployment that it is for is not there any more. What is kept of an order could be
+    /// deleted with no deployment then.
+    Gone,
     /// So many are kept already, of this principal or in all.
     TooMany(u64),
 }
@@ -93,6 +117,9 @@ impl Store {
         self.prune_orders()?;
         let cursor = *self.head.borrow();
         let transaction = self.connection.transaction()?;
+        if !is_there(&transaction, &wanted)? {
+            return Ok(Taken::Gone);
+        }
         let wanted = match look_for(&transaction, wanted)? {
             Taken::New(wanted) => wanted,
             known => return Ok(known),
@@ -133,28 +160,43 @@ impl Store {
     }
 
     /// Notes what an order that is being done has come to.
-    pub(crate) fn note_order(&mut self, principal: &str, id: &str, result: &str) -> Result<()> {
+    pub(crate) fn note_order(&mut self, given: &Key, result: &str) -> Result<()> {
         self.connection.execute(
-            "UPDATE given_order SET result = ?3 WHERE principal = ?1 AND id = ?2 AND state = 0",
-            params![principal, id, result],
+            "UPDATE given_order SET result = ?5
+             WHERE principal = ?1 AND id = ?2 AND uuid = ?3 AND cursor = ?4 AND state = 0",
+            params![
+                given.principal,
+                given.id,
+                given.uuid,
+                signed(given.cursor),
+                result
+            ],
         )?;
         Ok(())
     }
 
     /// Says how an order ended, durably.
-    pub(crate) fn end_order(
-        &mut self,
-        principal: &str,
-        id: &str,
-        ending: Ending,
-        result: &str,
-    ) -> Result<()> {
+    pub(crate) fn end_order(&mut self, given: &Key, ending: Ending, result: &str) -> Result<()> {
         self.connection.execute(
-            "UPDATE given_order SET state = ?3, result = ?4, ended = ?5
-             WHERE principal = ?1 AND id = ?2 AND state = 0",
-            params![principal, id, number(ending), result, signed(now())],
+            "UPDATE given_order SET state = ?5, result = ?6, ended = ?7
+             WHERE principal = ?1 AND id = ?2 AND uuid = ?3 AND cursor = ?4 AND state = 0",
+            params![
+                given.principal,
+                given.id,
+                given.uuid,
+                signed(given.cursor),
+                number(ending),
+                result,
+                signed(now())
+            ],
         )?;
         Ok(())
+    }
+
+    /// An order that was taken, if it is still known.
+    pub(crate) fn taken_order(&self, given: &Key) -> Result<Option<Given>> {
+        let found = find(&self.connection, &given.principal, &given.id)?;
+        Ok(found.filter(|found| (&found.uuid, found.cursor) == (&given.uuid, given.cursor)))
     }
 
     /// An order of somebody.
@@ -198,6 +240,13 @@ fn find(connection: &Connection, principal: &str, id: &str) -> Result<Option<Giv
     let mut statement = connection.prepare_cached(&sql)?;
     let found = statement.query_row([principal, id], row).optional()?;
     found.map(read).transpose()
+}
+
+/// Whether the deployment is there that an order is for, and not another one of that name.
+fn is_there(connection: &Connection, wanted: &Given) -> Result<bool> {
+    let sql = "SELECT 1 FROM deployment WHERE name = ?1 AND uuid = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.exists([&wanted.deployment, &wanted.uuid])?)
 }
 
 /// Whether an order that somebody gives is a new one.
@@ -254,6 +303,7 @@ fn read((given, who): (Given, String)) -> Result<Given> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Destroying;
     use super::*;
 
     fn wanted(principal: &str, id: &str, request: &str) -> Given {
@@ -272,26 +322,92 @@ mod tests {
         }
     }
 
+    /// Takes an order that is new.
+    fn taken(store: &mut Store, order: Given) -> Given {
+        match store.take_order(order).unwrap() {
+            Taken::New(given) => given,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn end(store: &mut Store, given: &Given, ending: Ending, result: &str) {
+        store.end_order(&given.key(), ending, result).unwrap();
+    }
+
+    /// A store with two deployments, shop and mail.
+    fn store_in(directory: &std::path::Path) -> Store {
+        let (mut store, _) = Store::open(directory).unwrap();
+        for (name, uuid) in [("shop", "u1"), ("mail", "u2")] {
+            store
+                .create(name, uuid, "<deployable/>", 9, &BTreeMap::new())
+                .unwrap();
+        }
+        store
+    }
+
+    /// The deployment shop ends, and another one of that name begins.
+    fn replace_shop(store: &mut Store, uuid: &str) {
+        store.destroy("shop", 0, Destroying::StopServices).unwrap();
+        store.unloaded("shop").unwrap();
+        assert!(store.forget("shop", &[]).unwrap());
+        store
+            .create("shop", uuid, "<deployable/>", 9, &BTreeMap::new())
+            .unwrap();
+    }
+
+    #[test]
+    fn what_becomes_of_an_order_is_nothing_of_the_next_deployments_order_with_its_id() {
+        // A document may say the uuid: then the next deployment has the same.
+        for uuid in ["u3", "u1"] {
+            let directory = tempfile::tempdir().unwrap();
+            let mut store = store_in(directory.path());
+            let first = taken(&mut store, wanted("a", "1", "x"));
+            replace_shop(&mut store, uuid);
+            let again = Given {
+                uuid: uuid.into(),
+                ..wanted("a", "1", "x")
+            };
+            let again = taken(&mut store, again);
+            // Whoever did the first one comes to an end now.
+            store.note_order(&first.key(), "{}").unwrap();
+            end(&mut store, &first, Ending::Failed, "");
+            assert_eq!(store.order("a", "1").unwrap(), Some(again.clone()));
+            assert_eq!(store.taken_order(&first.key()).unwrap(), None);
+            end(&mut store, &again, Ending::Done, "");
+            let ended = store.taken_order(&again.key()).unwrap().unwrap();
+            assert_eq!(ended.ending, Some(Ending::Done));
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_of_an_order_for_what_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = store_in(directory.path());
+        replace_shop(&mut store, "u3");
+        let late = store.take_order(wanted("a", "1", "x")).unwrap();
+        assert_eq!(late, Taken::Gone);
+        assert_eq!(store.order("a", "1").unwrap(), None);
+    }
+
     #[test]
     fn an_order_is_new_once_and_its_id_is_its_givers() {
         let directory = tempfile::tempdir().unwrap();
-        let (mut store, _) = Store::open(directory.path()).unwrap();
-        let Taken::New(given) = store.take_order(wanted("token:a", "1", "x")).unwrap() else {
-            panic!("it is new");
-        };
+        let mut store = store_in(directory.path());
+        let given = taken(&mut store, wanted("token:a", "1", "x"));
         let same = store.take_order(wanted("token:a", "1", "x")).unwrap();
         assert_eq!(same, Taken::Known(given.clone()));
         let other = store.take_order(wanted("token:a", "1", "y")).unwrap();
         assert_eq!(other, Taken::Other);
         let elsewhere = Given {
             deployment: "mail".into(),
+            uuid: "u2".into(),
             ..wanted("token:a", "1", "x")
         };
         assert_eq!(store.take_order(elsewhere).unwrap(), Taken::Other);
         let of_other = store.take_order(wanted("token:b", "1", "y")).unwrap();
         assert!(matches!(of_other, Taken::New(_)), "{of_other:?}");
         assert_eq!(store.order("token:c", "1").unwrap(), None);
-        store.end_order("token:a", "1", Ending::Done, "{}").unwrap();
+        end(&mut store, &given, Ending::Done, "{}");
         drop(store);
         let (mut store, _) = Store::open(directory.path()).unwrap();
         let Taken::Known(ended) = store.take_order(wanted("token:a", "1", "x")).unwrap() else {
@@ -305,18 +421,16 @@ mod tests {
         let under_way = store.orders_under_way().unwrap();
         assert_eq!(under_way.len(), 1, "that of token:b");
         // What has ended ends in no other way.
-        store
-            .end_order("token:a", "1", Ending::Unknown, "")
-            .unwrap();
+        end(&mut store, &given, Ending::Unknown, "");
         assert_eq!(store.order("token:a", "1").unwrap(), Some(ended));
     }
 
     #[test]
     fn what_was_not_done_for_now_is_new_again() {
         let directory = tempfile::tempdir().unwrap();
-        let (mut store, _) = Store::open(directory.path()).unwrap();
-        store.take_order(wanted("a", "1", "x")).unwrap();
-        store.end_order("a", "1", Ending::NotNow, "away").unwrap();
+        let mut store = store_in(directory.path());
+        let given = taken(&mut store, wanted("a", "1", "x"));
+        end(&mut store, &given, Ending::NotNow, "away");
         assert_eq!(
             store.take_order(wanted("a", "1", "y")).unwrap(),
             Taken::Other
@@ -328,9 +442,9 @@ mod tests {
     #[test]
     fn one_that_was_given_before_the_clock_was_set_back_is_kept_for_a_week_from_then() {
         let directory = tempfile::tempdir().unwrap();
-        let (mut store, _) = Store::open(directory.path()).unwrap();
-        store.take_order(wanted("a", "1", "x")).unwrap();
-        store.end_order("a", "1", Ending::Done, "").unwrap();
+        let mut store = store_in(directory.path());
+        let given = taken(&mut store, wanted("a", "1", "x"));
+        end(&mut store, &given, Ending::Done, "");
         let years = "UPDATE given_order SET begun = begun + 100 * ?1";
         store.connection.execute(years, [signed(LIFE)]).unwrap();
         let again = store.take_order(wanted("a", "1", "x")).unwrap();
@@ -343,9 +457,9 @@ mod tests {
     #[test]
     fn they_are_kept_for_a_week_and_not_without_end() {
         let directory = tempfile::tempdir().unwrap();
-        let (mut store, _) = Store::open(directory.path()).unwrap();
-        store.take_order(wanted("a", "old", "x")).unwrap();
-        store.end_order("a", "old", Ending::Done, "").unwrap();
+        let mut store = store_in(directory.path());
+        let old = taken(&mut store, wanted("a", "old", "x"));
+        end(&mut store, &old, Ending::Done, "");
         store.take_order(wanted("a", "begun", "x")).unwrap();
         let age = "UPDATE given_order SET begun = begun - ?1";
         store

@@ -1,8 +1,10 @@
 //! Orders with an id: done once, whatever is sent again and whoever dies.
 
+use std::time::Duration;
+
 use cpe_bus::orders::{OrderReport, OrderState};
 use cpe_bus::proxies::CpeDeploymentProxy;
-use cpe_bus::{Error, Result, json};
+use cpe_bus::{Error, Fields, Result, json};
 use futures_util::future::join_all;
 
 use super::fake_systemd::FakeSystemd;
@@ -349,6 +351,42 @@ async fn what_was_under_way_is_not_done_to_another_deployment_of_that_name() {
     assert_eq!(count(&systemd, "cleanup mute"), 1);
 }
 
+#[tokio::test]
+async fn an_order_of_a_deployment_that_is_gone_does_not_end_the_one_with_its_id_of_the_next() {
+    let bus = Bus::start();
+    let _systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let manager = cpe.manager().await;
+    let debug =
+        r#"{"operation": "debug", "verb": "monitor", "service": "web", "assembly": "web1"}"#;
+    let plain = document("shop", "");
+    // If the document says the uuid, the next deployment has the same.
+    let uuid = r#"name="shop" uuid="0b7b6e0c-6f0c-4c3c-9f0e-5a0f3f1f9a11""#;
+    let said = plain.replace(r#"name="shop""#, uuid);
+    for text in [plain, said] {
+        for is_next in [false, true] {
+            let created = manager.create_deployment(&text, Fields::new()).await;
+            created.unwrap();
+            let shop = cpe.deployment("shop").await;
+            until("the deployment is active", async || {
+                (shop.state().await.ok()? == "active").then_some(())
+            })
+            .await;
+            // It never ends, and is asked for again and again.
+            let begun = give(&shop, ONE, debug).await.unwrap();
+            assert_eq!(begun.state, OrderState::Running);
+            if is_next {
+                // By then whoever asked for the first one has seen that it is gone.
+                tokio::time::sleep(Duration::from_secs(4)).await;
+                let now = get(&shop, ONE).await.unwrap();
+                assert_eq!(now.state, OrderState::Running, "{now:?}");
+            }
+            manager.destroy_deployment("shop", true).await.unwrap();
+            until("it is gone", async || shop.state().await.err()).await;
+        }
+    }
+}
+
 const ACCESS: &str = r#"
 [[grant]]
 principal = "user:daemon"
@@ -399,4 +437,32 @@ async fn an_id_is_its_givers_alone_and_an_order_takes_the_right_of_what_it_does(
         matches!(get(&operator, ONE).await, Err(Error::AccessDenied(_))).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_deployment_with_the_longest_name_is_ordered_as_any_other() {
+    let name = "s".repeat(63);
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &[&name]).await;
+    let cpe = bus.cpe().await;
+    cpe.create(&name).await.unwrap();
+    cpe.await_event("dpe.started", &name).await;
+    let long = cpe.deployment(&name).await;
+    until("it is active", async || {
+        (long.state().await.ok()? == "active").then_some(())
+    })
+    .await;
+    let report = give(&long, ONE, FENCE).await.unwrap();
+    assert_eq!(
+        (report.state, report.deployment),
+        (OrderState::Done, name.clone())
+    );
+    assert_eq!(systemd.dpe(&name).done, ["fence web1"]);
+    cpe.manager()
+        .await
+        .destroy_deployment(&name, true)
+        .await
+        .unwrap();
+    cpe.await_event("deployment.destroyed", &name).await;
+    assert!(cpe.create(&format!("{name}s")).await.is_err());
 }
