@@ -7,6 +7,7 @@ use cpe_bus::fields::{Reader, bounded, put};
 use cpe_bus::orders::Ordered;
 use cpe_bus::{Error, Fields, Result};
 
+use super::link::Permit;
 use crate::audit::{self, Order};
 use crate::dpe::DpeCall;
 use crate::host::Host;
@@ -289,19 +290,26 @@ impl What {
 }
 
 /// Has the DPE do what somebody asks for, and the event log tell of it and of what came of it.
-/// `who`: as [`audit::details`] has it.
+/// `who`: as [`audit::details`] has it. `permit`: of whom asks; `None` if nobody is there any more
+/// who could be asked.
 pub(super) async fn carry_out(
     host: &Host,
     deployment: &Deployment,
-    who: &BTreeMap<String, String>,
+    (permit, who): (Option<&Permit>, &BTreeMap<String, String>),
     command: &Command,
 ) -> std::result::Result<String, Failure> {
     let mut options = Fields::new();
     put(&mut options, "by", audit::by(who));
-    let dpe = reach(host, deployment).await.map_err(|error| Failure {
+    let not_begun = |error| Failure {
         error,
         is_unknown: false,
-    })?;
+    };
+    let dpe = reach(host, deployment).await.map_err(not_begun)?;
+    if let Some(permit) = permit {
+        // It has waited for its turn.
+        let still = permit.still(command.method(), &deployment.name);
+        still.await.map_err(not_begun)?;
+    }
     let outcome = changed(deployment, command.give(&dpe, options).await);
     let more = command.what.more();
     let more: Vec<(&str, &str)> = more.iter().map(|(key, text)| (*key, &**text)).collect();

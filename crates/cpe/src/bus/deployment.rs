@@ -83,9 +83,11 @@ impl DeploymentObject {
 
     /// Has the DPE do what an administrator asks for. What it answers: a text, or nothing.
     async fn command(&self, header: &Header<'_>, command: Command) -> Result<String> {
-        let Permit { host, caller, .. } = self.permit(header).await?;
-        let who = audit::details(&host, &caller).await;
-        let outcome = commands::carry_out(&host, &self.deployment, &who, &command).await;
+        let permit = self.permit(header).await?;
+        let Permit { host, caller, .. } = &permit;
+        let who = audit::details(host, caller).await;
+        let by = (Some(&permit), &who);
+        let outcome = commands::carry_out(host, &self.deployment, by, &command).await;
         Ok(outcome?)
     }
 

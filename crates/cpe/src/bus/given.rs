@@ -93,7 +93,7 @@ pub(super) async fn give(
         )));
     };
     let key = given.key();
-    match start(host, deployment, given.clone(), command, place) {
+    match start(permit, deployment, given.clone(), command, place) {
         Some(ended) => drop(tokio::time::timeout(WAIT, ended).await),
         None => {
             let lost = Error::NotReady("cpe has lost its connection to the bus; try again".into());
@@ -144,30 +144,33 @@ fn other(id: &str) -> Error {
 /// Does it beside the caller, who may go away; the end of it. `None`: the connection has ended, and
 /// nothing is begun.
 fn start(
-    host: &Arc<Host>,
+    permit: &Permit,
     deployment: &Arc<Deployment>,
     given: Given,
     command: Command,
     place: Place,
 ) -> Option<oneshot::Receiver<()>> {
     let (end, ended) = oneshot::channel();
-    let (host_of_it, deployment) = (Arc::clone(host), Arc::clone(deployment));
-    host.spawn(async move {
-        let (ending, result) = do_it(&host_of_it, &deployment, &given, &command, false).await;
-        conclude(&host_of_it, &given, ending, &result).await;
+    let (permit_of_it, deployment) = (permit.clone(), Arc::clone(deployment));
+    permit.host.spawn(async move {
+        let host = &permit_of_it.host;
+        let by = (Some(&permit_of_it), false);
+        let (ending, result) = do_it(host, &deployment, &given, &command, by).await;
+        conclude(host, &given, ending, &result).await;
         drop(place);
         let _ = end.send(());
     })?;
     Some(ended)
 }
 
-/// Does it; how it ended, and what came of it. `is_again`: it was begun before.
+/// Does it; how it ended, and what came of it. `permit`: of whom has given it, who may lose the right
+/// before it is done; `is_again`: it was begun before.
 async fn do_it(
     host: &Host,
     deployment: &Arc<Deployment>,
     given: &Given,
     command: &Command,
-    mut is_again: bool,
+    (permit, mut is_again): (Option<&Permit>, bool),
 ) -> (Ending, String) {
     let mut tries = 0;
     loop {
@@ -177,7 +180,8 @@ async fn do_it(
                 false => (Ending::Failed, why(&Error::NotFound(GONE.to_owned()))),
             };
         }
-        let failure = match commands::carry_out(host, deployment, &given.who, command).await {
+        let by = (permit, &given.who);
+        let failure = match commands::carry_out(host, deployment, by, command).await {
             Ok(told) if command.is_debug() => {
                 return follow(host, deployment, given, told).await;
             }
@@ -399,7 +403,8 @@ async fn go_on(host: &Host, given: &Given) -> (Ending, String) {
         return (Ending::Unknown, unknown(GONE));
     };
     if command.is_harmless() {
-        return do_it(host, &deployment, given, &command, true).await;
+        // Who has given it had the right to then.
+        return do_it(host, &deployment, given, &command, (None, true)).await;
     }
     let begun = serde_json::from_str::<Kept>(&given.result);
     match begun.ok().and_then(|kept| kept.output) {

@@ -41,6 +41,7 @@ pub(super) enum About<'a> {
 }
 
 /// A call that is allowed.
+#[derive(Clone)]
 pub(super) struct Permit {
     pub host: Arc<Host>,
     pub caller: Caller,
@@ -239,6 +240,20 @@ impl Permit {
     pub(super) async fn also(&self, method: &str, name: &str) -> Result<()> {
         let needs = needs(Interface::Deployment, method)?;
         self.check(method, needs, About::Deployment(name)).await
+    }
+
+    /// Whether the caller may call that method of a deployment now. For what has waited since the
+    /// call was let in: the right may have been taken away meanwhile.
+    pub(super) async fn still(&self, method: &str, name: &str) -> Result<()> {
+        let mut now = Permit {
+            policy: self.host.core.policy(),
+            ..self.clone()
+        };
+        let who = &mut now.caller.who;
+        if who.standing == Standing::Assumed && !now.policy.delegates.contains(&now.caller.user) {
+            who.standing = Standing::Revoked;
+        }
+        now.also(method, name).await
     }
 
     /// Whether the caller may see values that the deployment has, as of [`Look::sees_values`].

@@ -1,5 +1,7 @@
 //! Whose a deployment is.
 
+use std::sync::Arc;
+
 use cpe_bus::fields::Reader;
 use cpe_bus::{Error, Fields, Result};
 
@@ -15,13 +17,20 @@ const GROUP: &str = "group";
 /// Gives the deployment to a principal (empty: to nobody) and, if `options` say so, to a group.
 pub(super) async fn set(
     permit: &Permit,
-    deployment: &Deployment,
+    deployment: &Arc<Deployment>,
     owner: String,
     options: &Fields,
 ) -> Result<()> {
     let Permit { host, caller, .. } = permit;
     let owned = {
         let _changes = host.core.changes.lock().await;
+        // It may have ended meanwhile, and another one of that name is somebody else's.
+        let now = host.core.registry.get(&deployment.name);
+        if !now.is_some_and(|now| Arc::ptr_eq(&now, deployment)) {
+            return Err(not_found(&deployment.name));
+        }
+        // Or it was given to somebody else.
+        permit.still("SetOwner", &deployment.name).await?;
         let owned = wanted(owner, options, deployment.row().owned)?;
         let (name, stored) = (deployment.name.clone(), owned.clone());
         let row = store(host, move |store| store.set_owner(&name, &stored)).await?;

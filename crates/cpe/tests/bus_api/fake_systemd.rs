@@ -557,7 +557,8 @@ impl FakeDpe {
         Err(Error::NotReady("transition 3 is under way".into()))
     }
 
-    /// It does it, and of `mute` it never says so. The disk does not take `kept`.
+    /// It does it, and of `mute` it never says so. `slow` takes a while. The disk does not take
+    /// `kept`.
     async fn fence(
         &self,
         assembly: String,
@@ -568,6 +569,10 @@ impl FakeDpe {
         self.state.lock().unwrap().done.push(done);
         match assembly.as_str() {
             "mute" => std::future::pending().await,
+            "slow" => {
+                tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+                Ok(())
+            }
             "kept" => Err(Error::OutcomeUnknown("it is kept in memory".into())),
             _ => Ok(()),
         }

@@ -440,6 +440,47 @@ async fn an_id_is_its_givers_alone_and_an_order_takes_the_right_of_what_it_does(
 }
 
 #[tokio::test]
+#[ignore = "only root can call as another user: run it as root with --ignored, as `make test` does"]
+async fn who_loses_the_right_while_an_order_waits_has_nothing_done() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe_with_access(ACCESS).await;
+    let shop = deployed(&cpe).await;
+    let operator = deployment(&bus.connect_as(SYS, MAIL).await, "shop").await;
+    // As many as a DPE is told at a time: more wait for some seconds.
+    let busy = join_all((0..4).map(|_| shop.fence("slow", "off")));
+    let withdrawn = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        bus.write_access(&ACCESS.replace("group:mail", "group:games"));
+        cpe.hang_up();
+        until("the right is gone", async || {
+            matches!(get(&operator, TWO).await, Err(Error::AccessDenied(_))).then_some(())
+        })
+        .await;
+    };
+    let waiting = async {
+        until_done(&systemd, "fence slow", 4).await;
+        tokio::join!(
+            operator.set_standby("web1", true),
+            give(&operator, ONE, STANDBY),
+            withdrawn
+        )
+    };
+    let (busy, (standby, order, ())) = tokio::join!(busy, waiting);
+    for done in busy {
+        done.unwrap();
+    }
+    assert!(
+        matches!(standby, Err(Error::AccessDenied(_))),
+        "{standby:?}"
+    );
+    assert_eq!(order.unwrap().state, OrderState::Running);
+    // One that may gets its turn after those that may not.
+    shop.set_standby("web1", true).await.unwrap();
+    assert_eq!(systemd.dpe("shop").asked_by.len(), 1);
+}
+
+#[tokio::test]
 async fn a_deployment_with_the_longest_name_is_ordered_as_any_other() {
     let name = "s".repeat(63);
     let bus = Bus::start();
