@@ -3,10 +3,10 @@
 
 mod caller;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use cpe_bus::names::NOTIFY_PATH;
-use cpe_bus::{Result, json};
+use cpe_bus::{Error, Result, json};
 use zbus::Connection;
 use zbus::fdo::DBusProxy;
 use zbus::message::Header;
@@ -15,8 +15,10 @@ use zbus::proxy::CacheProperties;
 use crate::event_log::EventLog;
 use crate::sinks::Sinks;
 
+/// It hangs on the connection by which the sinks read the log: it may not hold them in turn, or
+/// neither would ever end.
 struct NotifyObject<L> {
-    sinks: Arc<Sinks<L>>,
+    sinks: Weak<Sinks<L>>,
     bus: DBusProxy<'static>,
     group: String,
 }
@@ -32,7 +34,7 @@ pub(crate) async fn publish<L: EventLog>(
         .build()
         .await?;
     let object = NotifyObject {
-        sinks: Arc::clone(sinks),
+        sinks: Arc::downgrade(sinks),
         bus,
         group: group.to_owned(),
     };
@@ -45,19 +47,19 @@ impl<L: EventLog> NotifyObject<L> {
     #[zbus(out_args("json"))]
     async fn list(&self, #[zbus(header)] header: Header<'_>) -> Result<String> {
         self.permit(&header).await?;
-        json::to_json(&self.sinks.list().await?)
+        json::to_json(&self.sinks()?.list().await?)
     }
 
     #[zbus(out_args("json"))]
     async fn numbers(&self, #[zbus(header)] header: Header<'_>) -> Result<String> {
         caller::require_reader(&self.bus, &self.group, &header).await?;
-        json::to_json(&self.sinks.numbers().await?)
+        json::to_json(&self.sinks()?.numbers().await?)
     }
 
     #[zbus(out_args("json"))]
     async fn dead(&self, sink: &str, #[zbus(header)] header: Header<'_>) -> Result<String> {
         self.permit(&header).await?;
-        json::to_json(&self.sinks.dead(sink).await?)
+        json::to_json(&self.sinks()?.dead(sink).await?)
     }
 
     #[zbus(out_args("count"))]
@@ -68,7 +70,7 @@ impl<L: EventLog> NotifyObject<L> {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32> {
         let user = self.permit(&header).await?;
-        let count = self.sinks.redeliver(sink, id).await?;
+        let count = self.sinks()?.redeliver(sink, id).await?;
         tracing::info!(
             sink,
             "sink {sink}: user {user} wants {count} dead letters delivered again"
@@ -80,7 +82,7 @@ impl<L: EventLog> NotifyObject<L> {
     async fn test(&self, sink: &str, #[zbus(header)] header: Header<'_>) -> Result<String> {
         let user = self.permit(&header).await?;
         tracing::info!(sink, "sink {sink}: user {user} tests it");
-        json::to_json(&self.sinks.test(sink).await?)
+        json::to_json(&self.sinks()?.test(sink).await?)
     }
 
     #[zbus(property(emits_changed_signal = "const"))]
@@ -92,5 +94,10 @@ impl<L: EventLog> NotifyObject<L> {
 impl<L: EventLog> NotifyObject<L> {
     async fn permit(&self, header: &Header<'_>) -> Result<u32> {
         caller::require(&self.bus, &self.group, header).await
+    }
+
+    fn sinks(&self) -> Result<Arc<Sinks<L>>> {
+        let ending = || Error::NotReady("cpe-notify is ending; try again".into());
+        self.sinks.upgrade().ok_or_else(ending)
     }
 }

@@ -1,6 +1,7 @@
 //! Puts the parts together. Sinks work for as long as the process lives; the connection to the bus
 //! is made again whenever it is lost, and meanwhile what is under way goes on.
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use cpe_daemon::{Pauses, State, Watchdog, notify};
 use futures_util::StreamExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use zbus::Connection;
 use zbus::fdo::{RequestNameFlags, RequestNameReply};
 
@@ -52,6 +54,21 @@ type BusSinks = Sinks<BusLog>;
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let asked = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    run_until(settings, asked).await
+}
+
+/// Delivers until `stop` is there. Then no sink delivers any more, and the name on the bus is free:
+/// a successor may be started at once, also in this process.
+///
+/// # Errors
+/// If the database or the bus cannot be had at the start.
+pub async fn run_until(settings: Settings, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let mut reload = signal(SignalKind::hangup())?;
     let store = Handle::new(Store::open(&settings.state)?);
     let (connected, connection) = watch::channel(None);
@@ -64,29 +81,41 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     }
     let places = Places::of(&settings.sinks);
     let sinks = Arc::new(Sinks::new(places, confinement, log.clone(), store.clone()));
-    tokio::spawn(Watchdog::run());
-    tokio::spawn(retention(store));
-    let served = serve(&settings, &sinks, &log, &connected);
-    tokio::pin!(served);
-    let mut is_loaded = false;
-    loop {
-        // With the sinks' files read once the bus is there: systemd is told how many there are.
-        tokio::select! {
-            result = &mut served => return result,
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = reload.recv() => load(&sinks, "read again"),
-            // At the first connection.
-            () = first(&connected), if !is_loaded => {
-                is_loaded = true;
-                load(&sinks, "read");
-                notify(&[State::Ready]);
+    let mut beside = JoinSet::new();
+    beside.spawn(Watchdog::run());
+    beside.spawn(retention(store));
+    let worked = async {
+        let served = serve(&settings, &sinks, &log, &connected);
+        tokio::pin!(served, stop);
+        let mut is_loaded = false;
+        loop {
+            // With the sinks' files read once the bus is there: systemd is told how many there are.
+            tokio::select! {
+                result = &mut served => return result,
+                () = &mut stop => return Ok(()),
+                _ = reload.recv() => load(&sinks, "read again"),
+                // At the first connection.
+                () = first(&connected), if !is_loaded => {
+                    is_loaded = true;
+                    load(&sinks, "read");
+                    notify(&[State::Ready]);
+                }
             }
         }
-    }
+    };
+    let worked = worked.await;
     notify(&[State::Stopping]);
-    tracing::info!("ending; what has not arrived yet is delivered after the next start");
-    Ok(())
+    if worked.is_ok() {
+        tracing::info!("ending; what has not arrived yet is delivered after the next start");
+    }
+    sinks.end().await;
+    beside.shutdown().await;
+    let connection = connected.send_replace(None);
+    if let Some(connection) = connection {
+        let _ = connection.release_name(NOTIFY_NAME).await;
+        let _ = connection.close().await;
+    }
+    worked
 }
 
 async fn first(connected: &watch::Sender<Option<Connection>>) {

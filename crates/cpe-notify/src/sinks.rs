@@ -118,6 +118,16 @@ impl<L: EventLog> Sinks<L> {
         })
     }
 
+    /// Has all workers end, and waits until they have. What one was just delivering is delivered
+    /// again by its successor.
+    pub async fn end(&self) {
+        let workers = std::mem::take(&mut self.current().workers);
+        for (_, mut employed) in workers {
+            employed.task.abort();
+            let _ = (&mut employed.task).await;
+        }
+    }
+
     fn current(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }

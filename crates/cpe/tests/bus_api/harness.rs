@@ -324,16 +324,17 @@ pub(crate) fn document(name: &str, comment: &str) -> String {
     )
 }
 
-pub(crate) async fn await_name(connection: &Connection, name: &str) {
+pub(crate) async fn has_owner(connection: &Connection, name: &str) -> bool {
     let bus = zbus::fdo::DBusProxy::new(connection)
         .await
         .expect("the bus");
+    let name = zbus::names::BusName::try_from(name).expect("a bus name");
+    bus.name_has_owner(name).await.unwrap_or(false)
+}
+
+pub(crate) async fn await_name(connection: &Connection, name: &str) {
     until(&format!("{name} on the bus"), async || {
-        let name = zbus::names::BusName::try_from(name).expect("a bus name");
-        bus.name_has_owner(name)
-            .await
-            .unwrap_or(false)
-            .then_some(())
+        has_owner(connection, name).await.then_some(())
     })
     .await;
 }

@@ -8,24 +8,21 @@ use cpe_bus::proxies::NotifyProxy;
 use cpe_bus::{BusSelection, Error, Event, EventKind, json};
 use cpe_notify::serve::{self, Settings};
 use cpe_status::{SinkList, SinkStatus};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use zbus::proxy::CacheProperties;
 
-use super::harness::{Bus, Cpe, await_name, until};
+use super::harness::{Bus, Cpe, await_name, has_owner, until};
 use super::introspection::{compare, introspect};
 
 const NOTIFY: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Notify1.xml");
 
-/// A notifier with one sink: a program that writes the ids of events into a file.
+/// A notifier with one sink: a program that writes the ids of events into a file. It ends when
+/// nobody can tell it to any more.
 struct Notifier {
     task: JoinHandle<anyhow::Result<()>>,
+    stop: oneshot::Sender<()>,
     out: PathBuf,
-}
-
-impl Drop for Notifier {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
 
 impl Notifier {
@@ -44,14 +41,19 @@ impl Notifier {
             state: folder.join("notify"),
             group: "cpe".into(),
         };
-        let task = tokio::spawn(serve::run(settings));
-        await_name(&bus.connect().await, NOTIFY_NAME).await;
-        Notifier { task, out }
+        let connection = bus.connect().await;
+        assert!(!has_owner(&connection, NOTIFY_NAME).await, "there is one");
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async move { drop(stopped.await) };
+        let task = tokio::spawn(serve::run_until(settings, stopped));
+        await_name(&connection, NOTIFY_NAME).await;
+        Notifier { task, stop, out }
     }
 
-    async fn end(mut self) {
-        self.task.abort();
-        let _ = (&mut self.task).await;
+    /// Waits until it has ended, and nothing of it is left.
+    async fn end(self) {
+        let _ = self.stop.send(());
+        self.task.await.expect("an end").expect("no failure");
     }
 
     fn ids(&self) -> Vec<String> {
@@ -151,6 +153,8 @@ async fn a_sink_says_how_many_events_retention_has_removed_before_it_saw_them() 
     let before = record(&cpe, 2).await;
     assert_eq!(notifier.await_ids(2).await, before);
     notifier.end().await;
+    let is_left = has_owner(&cpe.connection, NOTIFY_NAME).await;
+    assert!(!is_left, "one that has ended is not on the bus");
     let later = record(&cpe, 20).await;
     cpe.kill();
     let cpe = bus.cpe_with("[events]\nkeep_count = 5\n").await;
