@@ -237,6 +237,7 @@ impl World {
                 self.shell.refused = Some(refusal.clone());
             }
             Err(refusal) => {
+                self.shell.refused = Some(refusal.clone());
                 self.note_refusal(request.as_ref(), refusal);
                 self.ask_again(request.as_ref());
             }

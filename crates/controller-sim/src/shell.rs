@@ -20,7 +20,7 @@ pub(crate) struct Shell {
     /// On disk.
     pub table: BTreeMap<String, String>,
     pub inbox: VecDeque<Input>,
-    /// Why the last operation by hand was refused.
+    /// Why what was asked for last was refused.
     pub refused: Option<Refusal>,
     pub slow_disk_until_us: u64,
     /// Nothing can be written until then, µs.

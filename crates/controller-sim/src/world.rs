@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use controller::{AssemblyId, Event, Request, ServiceId, Task, Time};
+use controller::{AssemblyId, Event, Refusal, Request, ServiceId, Task, Time};
 use cpe_status::AssemblyState;
 use sim_kit::{MS, Random, SECOND};
 
@@ -409,6 +409,16 @@ impl World {
     /// Someone asks for something now.
     pub fn ask(&mut self, request: Request) {
         self.request(request);
+    }
+
+    /// The same, for somebody who hears the answer.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn try_ask(&mut self, request: Request) -> Result<(), Refusal> {
+        self.shell.refused = None;
+        self.request(request);
+        self.shell.refused.take().map_or(Ok(()), Err)
     }
 
     /// Guests of ours that the document does not name: a former incarnation is one of them.

@@ -610,7 +610,7 @@ impl Controller {
             Life::Unknown { .. } => Err(Refusal::NotReady(format!(
                 "assembly \"{name}\" may still appear: confirm once it counts as lost, or wait for it"
             ))),
-            Life::Online | Life::Missed => Err(Refusal::NotReady(format!(
+            Life::Online | Life::Missed => Err(Refusal::Refused(format!(
                 "assembly \"{name}\" answers, so it is not down: confirm only what is known to be down"
             ))),
         }

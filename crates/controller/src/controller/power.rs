@@ -70,7 +70,8 @@ impl Controller {
         let means = self.means(name).0;
         let has_device = means.switches_power();
         let word = means.word();
-        let refuse = |why: String| Err(Refusal::NotReady(why));
+        let refuse = |why: String| Err(Refusal::Refused(why));
+        let not_yet = |why: String| Err(Refusal::NotReady(why));
         if !has_device && (order != PowerOrder::Reboot || means == Fencing::None) {
             return refuse(format!(
                 "assembly \"{name}\" has fencing mode {word}, which has no device that could do that: \
@@ -92,10 +93,10 @@ impl Controller {
             (PowerOrder::On, Life::Online | Life::Missed) => {
                 refuse(format!("assembly \"{name}\" answers, so its power is on"))
             }
-            (PowerOrder::On, Life::Lost | Life::Unknown { .. }) => refuse(format!(
+            (PowerOrder::On, Life::Lost | Life::Unknown { .. }) => not_yet(format!(
                 "assembly \"{name}\" is not known to be down: wait until it is made safe, or have it restarted (--reboot)"
             )),
-            (_, Life::Unknown { .. }) => refuse(format!(
+            (_, Life::Unknown { .. }) => not_yet(format!(
                 "assembly \"{name}\" may still appear: wait for it, or until it counts as lost"
             )),
             (PowerOrder::Reboot, Life::Safe) => refuse(format!(

@@ -448,7 +448,8 @@ pub enum Refusal {
     /// Not in this state.
     #[error("{0}")]
     NotReady(String),
-    /// Possible, but it would not hold, or a service might run twice.
+    /// Possible, but it would not hold, or a service might run twice; or what is known speaks
+    /// against it, and time alone does not change that.
     #[error("{0}")]
     Refused(String),
     /// An argument makes no sense.

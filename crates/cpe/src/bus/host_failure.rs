@@ -43,7 +43,7 @@ impl<'a> Failed<'a> {
     /// Which loss of an assembly is confirmed, or why none is.
     fn attempt<'s>(&self, status: &'s AssemblyStatus) -> Result<&'s str> {
         match self.at_us {
-            Some(at_us) if status.last_heartbeat > at_us => Err(Error::NotReady(
+            Some(at_us) if status.last_heartbeat > at_us => Err(Error::Refused(
                 "it was heard after the host had failed, so it is not down".into(),
             )),
             _ => Ok(&status.fencing_attempt),
@@ -148,7 +148,7 @@ mod tests {
         };
         assert_eq!(failed.attempt(&status).unwrap(), "7-1");
         status.last_heartbeat = 101;
-        assert!(failed.attempt(&status).is_err());
+        assert!(matches!(failed.attempt(&status), Err(Error::Refused(_))));
         let failed = Failed::new("compute-7", &Fields::new()).unwrap();
         assert_eq!(failed.attempt(&status).unwrap(), "7-1");
     }

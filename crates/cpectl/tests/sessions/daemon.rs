@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use controller::{
-    AssemblyId, Ban, DebugTask, FailedOperation, Holder, Lifetime, Refusal, Request, RoomQuestion,
-    ServiceId, ServiceOrder, TicketOrder, Whose,
+    AssemblyId, Ban, DebugTask, FailedOperation, Holder, Lifetime, PowerOrder, Refusal, Request,
+    RoomQuestion, ServiceId, ServiceOrder, TicketOrder, Whose,
 };
 use controller_sim::faults::Fault;
 use controller_sim::policies::Loss;
@@ -234,16 +234,10 @@ impl Shared {
 
     /// Has something become of a ticket that the document names.
     fn order(&self, ticket: &str, order: TicketOrder) -> Result<()> {
-        let mut tickets = self.status().tickets.into_iter();
-        if !tickets.any(|known| known.name == ticket) {
-            return Err(Error::NotFound(format!("there is no ticket \"{ticket}\"")));
-        }
         let ticket = ticket.into();
-        self.ask(Request::Ticket { ticket, order });
-        Ok(())
+        self.ask(Request::Ticket { ticket, order })
     }
 
-    /// Sets or deletes an attribute or an option.
     /// What an order about a service would bring.
     fn plan_order(
         &self,
@@ -284,14 +278,11 @@ impl Shared {
         let now = world.time();
         let controller = world.controller().unwrap();
         let input = controller.plan_service(now, &service.into(), &order);
-        let input = input.map_err(|refusal| match refusal {
-            Refusal::NotFound { .. } => Error::NotFound(refusal.to_string()),
-            Refusal::InvalidArgument(text) => Error::InvalidArgument(text),
-            other => Error::NotReady(other.to_string()),
-        })?;
+        let input = input.map_err(refused)?;
         Ok((input.answer().unwrap(), order))
     }
 
+    /// Sets or deletes an attribute or an option.
     fn put(&self, assembly: &str, lifetime: &str, name: &str, value: Option<&str>) -> Result<()> {
         if lifetime == "reboot" {
             let mut world = self.lock();
@@ -302,19 +293,11 @@ impl Shared {
         }
         let holder = some(assembly).map_or(Holder::Deployment, Holder::Assembly);
         let (name, value) = (name.to_owned(), value.map(str::to_owned));
-        let before = self.status();
         self.ask(Request::Put {
             holder,
-            name: name.clone(),
+            name,
             value,
-        });
-        let refused = name == "stonith-enabled" && self.status().options == before.options;
-        match refused {
-            true => Err(Error::InvalidArgument(format!(
-                "option `{name}` belongs to the deployment document"
-            ))),
-            false => Ok(()),
-        }
+        })
     }
 
     /// Bans a service, as a tool in its guest does.
@@ -331,23 +314,25 @@ impl Shared {
         world.run_for(10);
     }
 
-    /// Hands a request to the controller and lets it act on it.
-    fn ask(&self, request: Request) {
+    /// Hands a request to the controller and lets it act on it, if it is not refused.
+    fn ask(&self, request: Request) -> Result<()> {
         let mut world = self.lock();
-        world.ask(request);
+        let answer = world.try_ask(request);
         world.run_for(0);
+        answer.map_err(refused)
     }
+}
 
-    /// The same of what may be refused, which the world's trace tells.
-    fn try_ask(&self, request: Request) -> Result<()> {
-        let mut world = self.lock();
-        world.ask(request);
-        let told = world.trace.last().cloned().unwrap_or_default();
-        world.run_for(0);
-        match told.split_once("refused: ") {
-            Some((_, text)) => Err(Error::NotReady(text.to_owned())),
-            None => Ok(()),
-        }
+/// A refusal, as a real DPE names it on the bus.
+fn refused(refusal: Refusal) -> Error {
+    let text = refusal.to_string();
+    match refusal {
+        Refusal::InvalidDocument(_) => Error::InvalidDocument(text),
+        Refusal::GenerationConflict { .. } => Error::GenerationConflict(text),
+        Refusal::NotFound { .. } => Error::NotFound(text),
+        Refusal::NotReady(_) => Error::NotReady(text),
+        Refusal::Refused(_) => Error::Refused(text),
+        Refusal::InvalidArgument(_) => Error::InvalidArgument(text),
     }
 }
 
@@ -413,7 +398,8 @@ impl Manager {
         let world = self.0.lock();
         let controller = world.controller().unwrap();
         let plan = controller.plan(world.time(), document);
-        let plan = plan.and_then(|question| question.answer()).unwrap();
+        let plan = plan.and_then(|question| question.answer());
+        let plan = plan.map_err(refused)?;
         json::to_json(&plan)
     }
 
@@ -426,8 +412,8 @@ impl Manager {
         json::to_json(&report)
     }
 
-    async fn destroy_deployment(&self, _name: &str, stop_services: bool) {
-        self.0.ask(Request::Unload { stop_services });
+    async fn destroy_deployment(&self, _name: &str, stop_services: bool) -> Result<()> {
+        self.0.ask(Request::Unload { stop_services })
     }
 
     async fn destroy_deployment_at(
@@ -442,8 +428,7 @@ impl Manager {
                 "it is at generation {generation}"
             )));
         }
-        self.0.ask(Request::Unload { stop_services });
-        Ok(())
+        self.0.ask(Request::Unload { stop_services })
     }
 }
 
@@ -582,7 +567,7 @@ impl Deployment {
             .controller()
             .unwrap()
             .operations(service.as_ref(), None);
-        json::to_json(&known.map_err(|refusal| Error::NotFound(refusal.to_string()))?)
+        json::to_json(&known.map_err(refused)?)
     }
 
     async fn get_explanation(&self, options: Fields) -> Result<String> {
@@ -663,11 +648,11 @@ impl Deployment {
         })
     }
 
-    async fn cleanup(&self, service: &str, assembly: &str) {
+    async fn cleanup(&self, service: &str, assembly: &str) -> Result<()> {
         self.0.ask(Request::Cleanup {
             service: some(service),
             assembly: some(assembly),
-        });
+        })
     }
 
     #[zbus(out_args("plan_json"))]
@@ -680,7 +665,7 @@ impl Deployment {
     async fn order_service(&self, verb: &str, service: &str, options: Fields) -> Result<String> {
         let (plan, order) = self.0.plan_order(verb, service, &options)?;
         let service = service.into();
-        self.0.ask(Request::Service { service, order });
+        self.0.ask(Request::Service { service, order })?;
         json::to_json(&plan)
     }
 
@@ -693,7 +678,7 @@ impl Deployment {
     ) -> Result<()> {
         let interval_ms = options.get("interval_ms").cloned().map(u64::try_from);
         let interval_ms = interval_ms.map(|it| u32::try_from(it.unwrap()).unwrap());
-        self.0.try_ask(Request::CleanupOperation {
+        self.0.ask(Request::CleanupOperation {
             service: service.into(),
             assembly: some(assembly),
             operation: FailedOperation {
@@ -709,12 +694,7 @@ impl Deployment {
         let task = tasks.find(|task| task.as_str() == verb).unwrap();
         let mut world = self.0.lock();
         let begun = world.ask_debug(task, &service.into(), &assembly.into());
-        let id = begun.map_err(|refusal| match refusal {
-            Refusal::NotFound { .. } => Error::NotFound(refusal.to_string()),
-            Refusal::InvalidArgument(text) => Error::InvalidArgument(text),
-            Refusal::Refused(text) => Error::Refused(text),
-            other => Error::NotReady(other.to_string()),
-        })?;
+        let id = begun.map_err(refused)?;
         json::to_json(&world.controller().unwrap().debugged(&id).unwrap())
     }
 
@@ -735,14 +715,14 @@ impl Deployment {
     }
 
     async fn refresh(&self, service: &str, assembly: &str) -> Result<()> {
-        self.0.try_ask(Request::Refresh {
+        self.0.ask(Request::Refresh {
             service: some(service),
             assembly: some(assembly),
         })
     }
 
     async fn set_standby_of_all(&self, on: bool) -> Result<()> {
-        self.0.try_ask(Request::StandbyOfAll { on })
+        self.0.ask(Request::StandbyOfAll { on })
     }
 
     async fn plan_standby(&self, assembly: &str, on: bool) -> Result<String> {
@@ -750,7 +730,8 @@ impl Deployment {
         let controller = world.controller().unwrap();
         let assembly: Option<AssemblyId> = some(assembly);
         let plan = controller.plan_standby(world.time(), assembly.as_ref(), on);
-        let plan = plan.and_then(|question| question.answer()).unwrap();
+        let plan = plan.and_then(|question| question.answer());
+        let plan = plan.map_err(refused)?;
         json::to_json(&plan)
     }
 
@@ -769,22 +750,29 @@ impl Deployment {
             .unwrap()
             .plan_room(world.time(), &question);
         let report = input.and_then(|input| input.answer());
-        json::to_json(&report.map_err(|refusal| match refusal {
-            Refusal::InvalidArgument(text) => Error::InvalidArgument(text),
-            other => Error::NotFound(other.to_string()),
-        })?)
+        json::to_json(&report.map_err(refused)?)
     }
 
-    async fn set_standby(&self, assembly: &str, on: bool) {
+    async fn set_standby(&self, assembly: &str, on: bool) -> Result<()> {
         let assembly = assembly.into();
-        self.0.ask(Request::Standby { assembly, on });
+        self.0.ask(Request::Standby { assembly, on })
     }
 
     async fn confirm_fenced(&self, assembly: &str, attempt: &str) -> Result<()> {
-        self.0.try_ask(Request::ConfirmFenced {
+        self.0.ask(Request::ConfirmFenced {
             assembly: assembly.into(),
             attempt: attempt.into(),
         })
+    }
+
+    async fn fence(&self, assembly: &str, action: &str) -> Result<()> {
+        let order = match action {
+            "off" => PowerOrder::Off,
+            "on" => PowerOrder::On,
+            _ => PowerOrder::Reboot,
+        };
+        let assembly = assembly.into();
+        self.0.ask(Request::Fence { assembly, order })
     }
 
     async fn grant_ticket(&self, ticket: &str) -> Result<()> {
@@ -814,9 +802,9 @@ impl Deployment {
         self.0.put(assembly, lifetime, name, None)
     }
 
-    async fn set_maintenance(&self, assembly: &str, on: bool) {
+    async fn set_maintenance(&self, assembly: &str, on: bool) -> Result<()> {
         let assembly = some(assembly);
-        self.0.ask(Request::Maintenance { assembly, on });
+        self.0.ask(Request::Maintenance { assembly, on })
     }
 }
 

@@ -166,7 +166,14 @@ impl Requests {
                 why: Why::Invalid,
                 text,
             }) => Err(Error::InvalidArgument(text)),
-            Ok(Reply::Refused { text, .. }) => Err(Error::NotReady(text)),
+            Ok(Reply::Refused {
+                why: Why::NoNode | Why::NoSuch,
+                text,
+            }) => Err(Error::NotFound(text)),
+            Ok(Reply::Refused {
+                why: Why::NotNow,
+                text,
+            }) => Err(Error::NotReady(text)),
             Err(_) => Err(Error::OutcomeUnknown(format!(
                 "the agent of {name} went away before it answered: look whether the value is set"
             ))),

@@ -72,7 +72,7 @@ fn told(error: &Error) -> (&'static str, &'static str) {
             "Look at what it is now (`cpectl history NAME`, `cpectl diff`), and do it again from there",
         ),
         Error::Refused(_) => (
-            "It would not hold, would take others down, or something else would be done than was planned; nothing was changed",
+            "It would not hold, would take others down, something else would be done than was planned, or what is known speaks against it; nothing was changed",
             "The text says what would be. Do what it proposes, plan again, or use `--force` where there is one",
         ),
         Error::AccessDenied(_) => (
