@@ -15,10 +15,10 @@ Exit status:
   3  the document is invalid; import: the CIB, or the document that was made of it
   4  there is no such deployment, assembly, service, ticket, attribute or generation
   5  conflict: it exists with another document, or was changed in between; move, ban, disable, restart,
-     debug: it would not hold, or a service might run twice
+     debug: it would not hold, or a service might run twice; confirm-fenced, fence: what is known
+     of the assembly speaks against it
   6  permission denied
   7  the daemon or the deployment's DPE cannot be reached, or does something else now: try again
-     (of a daemon that was told and did not answer: look before that)
   8  --wait, wait: not done within --timeout; check: not all losses could be looked at in time
   9  status --check: not all is well; check: a loss would leave services down
   10  it was begun, and nobody knows whether it was done: look before you try again";
@@ -62,6 +62,21 @@ impl Failure {
     }
 }
 
+/// The error of something that was to be changed. If it was sent, and no answer says that it was
+/// not done, it may have been: nobody is told to try again, as of a question.
+pub(crate) fn of_change(error: Error) -> Error {
+    match error {
+        known @ Error::OutcomeUnknown(_) => known,
+        error if error.leaves_it_open() => Error::OutcomeUnknown(format!(
+            "cpe was told, and has not answered ({}; `systemctl status cpe` tells what it does): it may have been done nevertheless, \
+             `cpectl status`, `cpectl events` and `cpectl history` tell",
+            error.message()
+        )),
+        error => error,
+    }
+}
+
+/// Of changes, only after [`of_change`].
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let kind = match &error {
@@ -75,7 +90,7 @@ impl From<Error> for Failure {
             Error::ZBus(zbus::Error::InputOutput(error)) if error.kind() == ErrorKind::TimedOut => {
                 return Failure::new(
                     Kind::Unreachable,
-                    "cpe has not answered in time (`systemctl status cpe` tells what it does); what was asked may have been done nevertheless: `cpectl status` and `cpectl history` tell",
+                    "cpe has not answered in time: `systemctl status cpe` tells what it does",
                 );
             }
             Error::ZBus(zbus::Error::InputOutput(_)) => Kind::Unreachable,
@@ -95,7 +110,7 @@ impl From<Error> for Failure {
                 _ if foreign.leaves_it_open() && foreign.is_temporary() => {
                     return Failure::new(
                         Kind::Unreachable,
-                        "cpe has ended before it answered (`systemctl status cpe`); what was asked may have been done nevertheless: `cpectl status` and `cpectl history` tell",
+                        "cpe has ended before it answered (`systemctl status cpe`): try again",
                     );
                 }
                 _ if foreign.is_temporary() => {
@@ -169,12 +184,28 @@ mod tests {
             Kind::Unknown
         );
         let of = |error: zbus::fdo::Error| Failure::from(zbus::Error::FDO(Box::new(error)));
-        let ended = of(zbus::fdo::Error::NoReply("gone".into()));
+        let ended = || zbus::fdo::Error::NoReply("gone".into());
+        let question = of(ended());
+        assert_eq!(question.kind, Kind::Unreachable);
         assert!(
-            ended.message.contains("may have been done"),
+            question.message.contains("try again"),
             "{}",
-            ended.message
+            question.message
         );
+        let late = std::io::Error::from(ErrorKind::TimedOut);
+        let late = Error::ZBus(zbus::Error::InputOutput(std::sync::Arc::new(late)));
+        let ended = Error::ZBus(zbus::Error::FDO(Box::new(ended())));
+        for open in [late, ended] {
+            let change = Failure::from(of_change(open));
+            assert_eq!(change.kind, Kind::Unknown);
+            assert!(
+                change.message.contains("may have been done"),
+                "{}",
+                change.message
+            );
+        }
+        let busy = Failure::from(of_change(Error::Busy(String::new())));
+        assert_eq!(busy.kind, Kind::Unreachable, "nothing was begun");
         let absent = of(zbus::fdo::Error::ServiceUnknown("none".into()));
         assert!(
             absent.message.contains("is cpe.service running"),

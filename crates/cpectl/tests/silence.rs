@@ -1,4 +1,4 @@
-//! A daemon that hangs: it has its name, and says nothing.
+//! A daemon that hangs: it has its name, and says nothing. One that ends before it answers.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,8 +6,12 @@
 mod bus;
 
 use std::process::Output;
+use std::time::Duration;
 
+use cpe_bus::Fields;
 use cpe_bus::names::CPE_NAME;
+use futures_util::StreamExt;
+use zbus::{Connection, MessageStream};
 
 use bus::Bus;
 
@@ -51,8 +55,103 @@ async fn a_check_ends_in_time_though_nobody_answers() {
         let said = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(8), "{said}");
         assert!(said.contains("no answer after 1s"), "{said}");
-        assert!(begin.elapsed() < std::time::Duration::from_secs(20));
+        assert!(begin.elapsed() < Duration::from_secs(20));
     }
     let refused = cpectl(&bus, &["status", "shop", "--timeout", "1s"]).await;
     assert_eq!(refused.status.code(), Some(2));
+}
+
+/// Answers what is asked before a change, and ends as soon as it is told that member.
+async fn dies_of(connection: Connection, member: &'static str) {
+    let mut calls = MessageStream::from(&connection);
+    while let Some(Ok(call)) = calls.next().await {
+        let header = call.header();
+        if header.message_type() != zbus::message::Type::MethodCall {
+            continue;
+        }
+        let asked = header.member().map(|it| it.to_string());
+        let asked = asked.unwrap_or_default();
+        if asked == member {
+            connection.close().await.unwrap();
+            return;
+        }
+        let answered = match asked.as_str() {
+            "PlanService" | "PlanStandby" => connection.reply(&header, &"{}").await,
+            "Query" => {
+                let none: (Vec<Fields>, u64) = (Vec::new(), 0);
+                connection.reply(&header, &none).await
+            }
+            _ => {
+                let name = "org.cloudpolicy.Error.NotReady";
+                connection.reply_error(&header, name, &"not now").await
+            }
+        };
+        answered.unwrap();
+    }
+}
+
+/// What comes of a command if a call of that member is not answered.
+async fn unanswered(words: &str, member: &'static str) -> (Option<i32>, String) {
+    let bus = Bus::start();
+    let connection = bus.selection().builder().name(CPE_NAME).build().await;
+    let connection = connection.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let document = folder.path().join("shop.xml");
+    std::fs::write(&document, "<deployable name=\"shop\"/>").unwrap();
+    let dies = tokio::spawn(dies_of(connection, member));
+    let words = words.replace("FILE", document.to_str().unwrap());
+    let ended = cpectl(&bus, &words.split(' ').collect::<Vec<_>>()).await;
+    let said = String::from_utf8(ended.stderr).unwrap();
+    let called = tokio::time::timeout(Duration::from_secs(10), dies).await;
+    assert!(called.is_ok(), "{words} does not call {member}: {said}");
+    (ended.status.code(), said)
+}
+
+#[tokio::test]
+async fn a_change_that_nobody_answers_may_have_been_done() {
+    for (words, member) in [
+        ("deploy FILE", "CreateDeployment"),
+        ("deploy FILE --expect 1", "UpdateDeployment"),
+        ("destroy shop", "DestroyDeployment"),
+        ("destroy shop --expect 1", "DestroyDeploymentAt"),
+        ("chown shop alice", "SetOwner"),
+        ("cleanup shop web", "Cleanup"),
+        ("cleanup shop web --operation start", "CleanupOperation"),
+        ("refresh shop web", "Refresh"),
+        ("standby shop web1", "SetStandby"),
+        ("standby shop --all --yes", "SetStandbyOfAll"),
+        ("maintenance shop on", "SetMaintenance"),
+        ("restart shop web", "OrderService"),
+        ("fence shop web1 --off", "Fence"),
+        ("confirm-fenced shop web1 --attempt 7-1", "ConfirmFenced"),
+        ("host-failed rack7", "HostFailed"),
+        ("debug stop shop web --on web1", "Debug"),
+        ("attribute shop set rack 7 --assembly web1", "SetAttribute"),
+        (
+            "attribute shop delete rack --assembly web1",
+            "DeleteAttribute",
+        ),
+        ("ticket shop grant paris --force", "GrantTicket"),
+        ("ticket shop revoke paris", "RevokeTicket"),
+        ("ticket shop standby paris", "SetTicketStandby"),
+    ] {
+        let (status, said) = unanswered(words, member).await;
+        assert_eq!(status, Some(10), "{words}: {said}");
+        assert!(said.contains("may have been done"), "{words}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_nobody_answers_may_be_asked_again() {
+    for (words, member) in [
+        ("status shop", "GetStatus"),
+        ("plan FILE", "PlanDeployment"),
+        ("restart shop web", "PlanService"),
+        ("standby shop --all --yes", "PlanStandby"),
+        ("destroy shop", "Query"),
+    ] {
+        let (status, said) = unanswered(words, member).await;
+        assert_eq!(status, Some(7), "{words}: {said}");
+        assert!(!said.contains("may have been done"), "{words}: {said}");
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::confirm;
 use crate::cells;
 use crate::client::Client;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, of_change};
 use crate::options::{ConfirmFenced, Maintenance, Switch, Target};
 use crate::output::Output;
 
@@ -17,11 +17,9 @@ pub(crate) async fn maintenance(
 ) -> Result<(), Failure> {
     let on = arguments.switch == Switch::On;
     let assembly = arguments.assembly.as_deref().unwrap_or("");
-    client
-        .deployment(&arguments.name)
-        .await?
-        .set_maintenance(assembly, on)
-        .await?;
+    let deployment = client.deployment(&arguments.name).await?;
+    let set = deployment.set_maintenance(assembly, on).await;
+    set.map_err(of_change)?;
     let of = match assembly {
         "" => arguments.name.clone(),
         assembly => format!("{assembly} of {}", arguments.name),
@@ -45,7 +43,8 @@ pub(crate) async fn confirm_fenced(
         None => present_attempt(client, &arguments.target, output).await?,
     };
     let deployment = client.deployment(name).await?;
-    deployment.confirm_fenced(assembly, &attempt).await?;
+    let confirmed = deployment.confirm_fenced(assembly, &attempt).await;
+    confirmed.map_err(of_change)?;
     done(
         output,
         &format!("{assembly} of {name} counts as powered off"),

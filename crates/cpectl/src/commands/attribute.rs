@@ -7,7 +7,7 @@ use cpe_terminal::{Cell, Table};
 use serde_json::json;
 
 use crate::client::Client;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, of_change};
 use crate::options::{Attribute, AttributeCommand, Whose};
 use crate::output::{HEAD, Output};
 
@@ -34,9 +34,8 @@ pub(crate) async fn run(
         } => {
             let deployment = client.deployment(name).await?;
             let (assembly, lifetime) = (assembly(whose), lifetime(whose));
-            deployment
-                .set_attribute(assembly, lifetime, attribute, value)
-                .await?;
+            let set = deployment.set_attribute(assembly, lifetime, attribute, value);
+            set.await.map_err(of_change)?;
             let text = format!(
                 "{} of {} is {value}",
                 what(attribute, whose),
@@ -47,9 +46,8 @@ pub(crate) async fn run(
         AttributeCommand::Delete { attribute, whose } => {
             let deployment = client.deployment(name).await?;
             let (assembly, lifetime) = (assembly(whose), lifetime(whose));
-            deployment
-                .delete_attribute(assembly, lifetime, attribute)
-                .await?;
+            let deleted = deployment.delete_attribute(assembly, lifetime, attribute);
+            deleted.await.map_err(of_change)?;
             let text = format!(
                 "{} of {} is deleted",
                 what(attribute, whose),

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::client::Client;
 use crate::commands::{confirm, deploy, plan, status, wait};
-use crate::failure::Failure;
+use crate::failure::{Failure, of_change};
 use crate::options;
 use crate::output::Output;
 
@@ -72,7 +72,7 @@ impl Change<'_> {
         let manager = client.manager().await?;
         let options = deploy::forced(self.how.force);
         let stored = manager.update_deployment(self.name, self.from, self.document, options);
-        let generation = stored.await?;
+        let generation = stored.await.map_err(of_change)?;
         if !output.json {
             output.line(format!(
                 "deployment {} changed, generation {generation}",

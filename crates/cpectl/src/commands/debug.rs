@@ -8,7 +8,7 @@ use cpe_status::{DebugReport, DebugState, Said};
 use cpe_terminal::Line;
 
 use crate::client::Client;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, of_change};
 use crate::options::{Debug, What, Where};
 use crate::output::{FAINT, Output};
 
@@ -36,7 +36,8 @@ pub(crate) async fn run(
         assembly,
     } = at;
     let deployment = client.deployment(name).await?;
-    let begun = deployment.debug(verb, service, assembly).await?;
+    let begun = deployment.debug(verb, service, assembly).await;
+    let begun = begun.map_err(of_change)?;
     let begun: DebugReport = json::from_json(&begun)?;
     if !output.json {
         output.line(format!(

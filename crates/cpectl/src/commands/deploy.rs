@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::client::{Client, read_document};
 use crate::commands::{agents, events, status, validate, wait};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, of_change};
 use crate::follow::{Filter, Follower};
 use crate::options::Deploy;
 use crate::output::Output;
@@ -76,17 +76,16 @@ async fn store(
     let options = || forced(arguments.force);
     let name = name_of(document);
     if let (Some(expected), Some(name)) = (arguments.expect, &name) {
-        let generation = manager
-            .update_deployment(name, expected, document, options())
-            .await?;
+        let updated = manager.update_deployment(name, expected, document, options());
+        let generation = updated.await.map_err(of_change)?;
         return Ok((name.clone(), generation, "changed"));
     }
-    match (manager.create_deployment(document, options()).await, name) {
+    let created = manager.create_deployment(document, options()).await;
+    match (created.map_err(of_change), name) {
         (Ok((name, generation)), _) => Ok((name, generation, "stored")),
         (Err(Error::Exists(_)), Some(name)) => {
-            let generation = manager
-                .update_deployment(&name, 0, document, options())
-                .await?;
+            let updated = manager.update_deployment(&name, 0, document, options());
+            let generation = updated.await.map_err(of_change)?;
             Ok((name, generation, "changed"))
         }
         (Err(error), _) => Err(error),

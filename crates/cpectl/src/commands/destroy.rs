@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::commands::{events, wait};
-use crate::failure::Failure;
+use crate::failure::{Failure, of_change};
 use crate::follow::{Filter, Follower};
 use crate::options::Destroy;
 use crate::output::Output;
@@ -20,14 +20,11 @@ pub(crate) async fn run(
     // From before the call, so that its end cannot be missed.
     let cursor = wait::newest_cursor(client).await?;
     let (manager, stop) = (client.manager().await?, !arguments.keep_services);
-    match arguments.expect {
-        None => manager.destroy_deployment(name, stop).await?,
-        Some(generation) => {
-            manager
-                .destroy_deployment_at(name, generation, stop)
-                .await?;
-        }
-    }
+    let begun = match arguments.expect {
+        None => manager.destroy_deployment(name, stop).await,
+        Some(generation) => manager.destroy_deployment_at(name, generation, stop).await,
+    };
+    begun.map_err(of_change)?;
     let services = if arguments.keep_services {
         "left running"
     } else {

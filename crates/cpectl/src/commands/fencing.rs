@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::cells::assembly_state;
 use crate::client::Client;
 use crate::commands::status::attempts;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, of_change};
 use crate::options::{Fence, HostFailed};
 use crate::output::{BAD, FAINT, GOOD, Output, Screen};
 
@@ -34,7 +34,8 @@ pub(crate) async fn fence(
         _ => ("reboot", "is to be restarted"),
     };
     let deployment = client.deployment(name).await?;
-    deployment.fence(assembly, action).await?;
+    let ordered = deployment.fence(assembly, action).await;
+    ordered.map_err(of_change)?;
     let done = format!("{assembly} of {name} {what}; how that goes on: cpectl fencing {name}");
     if output.json {
         return output.json(&json!({ "done": done }));
@@ -105,9 +106,8 @@ pub(crate) async fn host_failed(
         fields::put(&mut options, "failed-at", at_us);
     }
     let results = loop {
-        let results = manager
-            .host_failed(&arguments.host, options.clone())
-            .await?;
+        let told = manager.host_failed(&arguments.host, options.clone());
+        let results = told.await.map_err(of_change)?;
         let all = results.iter().all(|(.., outcome)| outcome == CONFIRMED);
         if all || Instant::now() >= end {
             break results;

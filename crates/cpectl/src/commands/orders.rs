@@ -12,7 +12,7 @@ use cpe_terminal::{Cell, Line, Table};
 use crate::cells::time;
 use crate::client::Client;
 use crate::commands::{plan, wait};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, of_change};
 use crate::options::{Ban, Clear, Condition, How, Move, Of, Plain, Role};
 use crate::output::{BUSY, FAINT, HEAD, Output, PLAIN};
 
@@ -126,9 +126,8 @@ impl Order<'_> {
             if self.how.force {
                 put(&mut options, "force", true);
             }
-            deployment
-                .order_service(self.verb, service, options)
-                .await?;
+            let given = deployment.order_service(self.verb, service, options);
+            given.await.map_err(of_change)?;
         }
         if self.how.wait && !self.how.dry_run {
             let begin = Instant::now();

@@ -5,7 +5,7 @@ use cpe_bus::fields::put;
 
 use crate::client::Client;
 use crate::commands::administer::done;
-use crate::failure::Failure;
+use crate::failure::{Failure, of_change};
 use crate::options::Chown;
 use crate::output::Output;
 
@@ -23,7 +23,8 @@ pub(crate) async fn run(
         put(&mut options, "group", if group == "-" { "" } else { group });
     }
     let deployment = client.deployment(&arguments.name).await?;
-    deployment.set_owner(&owner, options).await?;
+    let set = deployment.set_owner(&owner, options).await;
+    set.map_err(of_change)?;
     let name = &arguments.name;
     let mut told = match owner.as_str() {
         "" => format!("{name} is nobody's"),

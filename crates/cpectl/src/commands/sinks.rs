@@ -32,7 +32,7 @@ pub(crate) async fn run(
     }
 }
 
-/// The failure of a call: of this daemon, not of cpe.
+/// The failure of a question: of this daemon, not of cpe.
 fn failure(error: cpe_bus::Error) -> Failure {
     if error.is_temporary() {
         return Failure::new(
@@ -195,7 +195,15 @@ async fn redeliver(
     output: &Output,
 ) -> Result<(), Failure> {
     let asked = daemon.redeliver(name, id.unwrap_or_default()).await;
-    let count = asked.map_err(failure)?;
+    let count = asked.map_err(|error| match error.leaves_it_open() {
+        true => Failure::new(
+            Kind::Unknown,
+            format!(
+                "cpe-notify was told, and has not answered: `cpectl sinks dead {name}` says which are tried again"
+            ),
+        ),
+        false => failure(error),
+    })?;
     if output.json {
         return output.json(&json!({ "sink": name, "count": count }));
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cells::time;
 use crate::client::Client;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, of_change};
 use crate::options::{Ticket, TicketCommand};
 use crate::output::{BUSY, FAINT, GOOD, HEAD, Output, PLAIN};
 
@@ -55,7 +55,8 @@ async fn grant(
         );
         return Err(Failure::new(Kind::Usage, text));
     }
-    deployment.grant_ticket(ticket).await?;
+    let granted = deployment.grant_ticket(ticket).await;
+    granted.map_err(of_change)?;
     let needs = needs(client, name, ticket).await;
     let mut lines = vec![format!("ticket {ticket} of {name} is granted")];
     if needs.as_ref().is_some_and(|status| status.standby) {
@@ -68,7 +69,8 @@ async fn grant(
 
 async fn revoke(client: &Client, name: &str, ticket: &str, output: &Output) -> Result<(), Failure> {
     let deployment = client.deployment(name).await?;
-    deployment.revoke_ticket(ticket).await?;
+    let revoked = deployment.revoke_ticket(ticket).await;
+    revoked.map_err(of_change)?;
     let mut lines = vec![format!("ticket {ticket} of {name} is revoked")];
     let needs = needs(client, name, ticket).await.unwrap_or_default();
     let policies = needs.uses.iter().map(|needed| {
@@ -95,7 +97,8 @@ async fn standby(
     output: &Output,
 ) -> Result<(), Failure> {
     let deployment = client.deployment(name).await?;
-    deployment.set_ticket_standby(ticket, on).await?;
+    let set = deployment.set_ticket_standby(ticket, on).await;
+    set.map_err(of_change)?;
     let (result, text) = match on {
         true => ("standby", "in standby: what needs it is stopped"),
         false => ("active", "active"),

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::client::Client;
 use crate::commands::administer::done;
 use crate::commands::{confirm, plan};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, of_change};
 use crate::options::{Cleanup, Planned, Refresh, Standby, Unstandby};
 use crate::output::Output;
 
@@ -23,7 +23,8 @@ pub(crate) async fn cleanup(
     let assembly = arguments.assembly.as_deref().unwrap_or("");
     let deployment = client.deployment(&arguments.name).await?;
     let Some(operation) = &arguments.operation else {
-        deployment.cleanup(service, assembly).await?;
+        let cleaned = deployment.cleanup(service, assembly).await;
+        cleaned.map_err(of_change)?;
         let of = whole(service, "all services");
         return done(
             output,
@@ -35,7 +36,7 @@ pub(crate) async fn cleanup(
         put(&mut options, "interval_ms", milliseconds(interval)?);
     }
     let cleaned = deployment.cleanup_operation(service, assembly, operation, options);
-    cleaned.await?;
+    cleaned.await.map_err(of_change)?;
     let every = match arguments.interval {
         Some(interval) if !interval.is_zero() => format!(" every {}", shown(interval)),
         _ => String::new(),
@@ -80,7 +81,8 @@ pub(crate) async fn refresh(
     let service = arguments.service.as_deref().unwrap_or("");
     let assembly = arguments.assembly.as_deref().unwrap_or("");
     let deployment = client.deployment(&arguments.name).await?;
-    deployment.refresh(service, assembly).await?;
+    let looked = deployment.refresh(service, assembly).await;
+    looked.map_err(of_change)?;
     let of = whole(service, "everything");
     let at = match assembly {
         "" => String::new(),
@@ -137,7 +139,8 @@ async fn switch(
         }
         Some(assembly) => {
             let deployment = client.deployment(name).await?;
-            deployment.set_standby(assembly, on).await?;
+            let set = deployment.set_standby(assembly, on).await;
+            set.map_err(of_change)?;
             let word = match on {
                 true => "in standby: its services move elsewhere",
                 false => "out of standby",
@@ -160,7 +163,8 @@ async fn all(
     let word = word(on);
     confirm::confirmed(&format!("all assemblies of {name} {word}?"), yes)?;
     let deployment = client.deployment(name).await?;
-    deployment.set_standby_of_all(on).await?;
+    let set = deployment.set_standby_of_all(on).await;
+    set.map_err(of_change)?;
     if !output.json {
         output.line(format!("all assemblies of {name} are {word}"));
     }

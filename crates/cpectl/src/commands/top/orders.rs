@@ -5,7 +5,7 @@ use cpe_bus::{Fields, json};
 use cpe_status::{AssemblyStatus, Plan, PlanAction, ServicePlan, ServiceStatus};
 
 use crate::client::Client;
-use crate::failure::Failure;
+use crate::failure::{Failure, of_change};
 
 /// A verb with what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,15 +117,17 @@ impl Order {
     pub(super) async fn give(&self, client: &Client, fingerprint: &str) -> Result<(), Failure> {
         let deployment = client.deployment(&self.deployment).await?;
         if let Some(on) = self.standby() {
-            return Ok(deployment.set_standby(&self.target, on).await?);
+            let set = deployment.set_standby(&self.target, on).await;
+            return Ok(set.map_err(of_change)?);
         }
         if self.verb == "cleanup" {
-            return Ok(deployment.cleanup(&self.target, "").await?);
+            let cleaned = deployment.cleanup(&self.target, "").await;
+            return Ok(cleaned.map_err(of_change)?);
         }
         let mut options = Fields::new();
         put(&mut options, "fingerprint", fingerprint);
         let order = deployment.order_service(self.verb, &self.target, options);
-        order.await?;
+        order.await.map_err(of_change)?;
         Ok(())
     }
 }
