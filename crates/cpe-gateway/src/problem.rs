@@ -223,9 +223,9 @@ fn foreign_problem(error: &Error, text: String) -> Problem {
         Some("org.freedesktop.DBus.Error.UnknownObject") => {
             Problem::not_found("there is no such deployment on this host")
         }
-        _ if error.is_temporary() => Problem::unavailable(
-            "cpe does not answer; what was asked may have been done nevertheless: look before you try again",
-        ),
+        _ if error.is_temporary() => {
+            Problem::unavailable("cpe does not answer now: ask again, which does nothing twice")
+        }
         _ => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
             Problem::new(status, "failed", "It failed", text)

@@ -155,7 +155,7 @@ pub(super) struct Ended {
     responses(
         (status = 202, description = "It is ended, and what follows is being carried out", body = Ended),
         (status = 404, description = "There is no such deployment or entry"),
-        (status = 409, description = "It would not hold (`refused`), or it ends by itself as soon as it is done"),
+        (status = 409, description = "It would not hold (`refused`), it ends by itself as soon as it is done, or nobody knows whether it was ended (`unknown-outcome`)"),
         (status = 412, description = "There are other entries now"),
         (status = 428, description = "Which entries were looked at?")))]
 pub(super) async fn end(
@@ -170,9 +170,17 @@ pub(super) async fn end(
     let cursor = app.mirror.with_ring(crate::mirror::Ring::end);
     let ask = app.sessions.ask(&who.name, |session| {
         let (name, id, wanted) = (name.clone(), id.clone(), wanted.clone());
-        async move { carry_out(&session, &name, &id, &wanted).await }
+        async move { planned(&session, &name, &id, &wanted).await }
     });
-    ask.await??;
+    let (verb, service, options) = ask.await??;
+    let order = app.sessions.change(&who.name, |session| {
+        let (name, service, options) = (name.clone(), service.clone(), options.clone());
+        async move {
+            let deployment = session.deployment(&name).await?;
+            deployment.order_service(verb, &service, options).await
+        }
+    });
+    order.await?;
     app.mirror.look_again(&name);
     let ended = Ended {
         deployment: name,
@@ -182,12 +190,16 @@ pub(super) async fn end(
     Ok((StatusCode::ACCEPTED, Json(ended)).into_response())
 }
 
-async fn carry_out(
+/// An order about a service: verb, service, options.
+type Order = (&'static str, String, Fields);
+
+/// The order that ends an entry, as it is planned now.
+async fn planned(
     session: &Session,
     name: &str,
     wanted: &str,
     known: &str,
-) -> BusResult<Result<(), Problem>> {
+) -> BusResult<Result<Order, Problem>> {
     let entries = read(session, name).await?;
     let told: Vec<Entry> = entries.iter().map(Entry::from).collect();
     let Some(entry) = entries.iter().find(|entry| id(entry) == wanted) else {
@@ -224,8 +236,7 @@ async fn carry_out(
     let plan = deployment.plan_service(verb, &entry.service, options.clone());
     let plan: ServicePlan = from_json(&plan.await?)?;
     put(&mut options, "fingerprint", plan.fingerprint);
-    let given = deployment.order_service(verb, &entry.service, options);
-    given.await.map(|_| Ok(()))
+    Ok(Ok((verb, entry.service.clone(), options)))
 }
 
 /// The entries that the change was made from.

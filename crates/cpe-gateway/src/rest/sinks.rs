@@ -154,6 +154,7 @@ pub(super) struct Redelivered {
     responses(
         (status = 202, description = "They are tried again", body = Redelivered),
         (status = 404, description = "There is no such sink or dead letter"),
+        (status = 409, description = "Nobody knows whether it was done (`unknown-outcome`)"),
         (status = 422, description = "No event is called so")))]
 pub(super) async fn redeliver(
     _: AsJson,
@@ -167,7 +168,7 @@ pub(super) async fn redeliver(
             "`id` names a dead letter: leave it out for all of them",
         ));
     }
-    let ask = app.sessions.ask(&who.name, |session| {
+    let ask = app.sessions.change(&who.name, |session| {
         let (name, id) = (name.clone(), which.id.clone().unwrap_or_default());
         async move { session.manager().await?.redeliver(&name, &id).await }
     });

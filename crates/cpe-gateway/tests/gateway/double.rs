@@ -435,13 +435,21 @@ impl Manager {
         sink: &str,
         id: &str,
         #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
     ) -> Result<u32> {
         self.0.require("admin", "*", &header)?;
         match (sink, id) {
             ("pager", "" | "event-1") => Ok(1),
+            ("pager", "event-2") => die(connection).await,
             _ => Err(Error::NotFound(format!("sink {sink} has no `{id}`"))),
         }
     }
+}
+
+/// Ends before it answers.
+async fn die<T>(connection: &Connection) -> T {
+    let _ = connection.clone().close().await;
+    std::future::pending().await
 }
 
 struct Deployment(CpeDouble, String);
@@ -556,6 +564,7 @@ impl Deployment {
         service: &str,
         options: Fields,
         #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
     ) -> Result<String> {
         self.0.require("operator", &self.1, &header)?;
         let fingerprint = Reader::new("options", &options).text("fingerprint", 99)?;
@@ -563,10 +572,13 @@ impl Deployment {
         if fingerprint != format!("of {action}") || verb == "ban" {
             return Err(Error::Refused("it would not hold".into()));
         }
-        let mut known = self.0.lock();
-        known.orders.push(format!("{verb} {service}"));
-        known.overlay.retain(|entry| entry.service != service);
+        {
+            let mut known = self.0.lock();
+            known.orders.push(format!("{verb} {service}"));
+            known.overlay.retain(|entry| entry.service != service);
+        }
         match service {
+            "lost" => die(connection).await,
             "mute" => Err(Error::OutcomeUnknown("its DPE has not answered".into())),
             _ => Ok("{}".to_owned()),
         }

@@ -109,3 +109,16 @@ async fn an_entry_is_ended_by_who_has_seen_the_present_ones() {
     assert_eq!(done.status, 202, "{done:?}");
     assert_eq!(setting.double.lock().orders, ["clear web", "enable app"]);
 }
+
+#[tokio::test]
+async fn an_end_that_nobody_answers_may_have_come() {
+    let setting = with_entries().await;
+    let lost = entry(OverlayKind::Ban, "lost", "cli-ban-lost-on-web1");
+    setting.double.lock().overlay.push(lost);
+    let path = format!("{OVERLAY}/cli-ban-lost-on-web1");
+    let tag = tag(&setting).await;
+    let end = setting.ask("operator", "DELETE", &path);
+    let told = end.header("if-match", &tag).send(&setting).await;
+    told.is_problem(409, "unknown-outcome");
+    assert_eq!(setting.double.lock().orders, ["clear lost"]);
+}

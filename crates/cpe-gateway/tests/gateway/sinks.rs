@@ -61,3 +61,11 @@ async fn dead_letters_are_tried_again_for_admins() {
         .await;
     refused.is_problem(403, "forbidden");
 }
+
+#[tokio::test]
+async fn dead_letters_of_which_nobody_answers_may_be_tried_again() {
+    let setting = Setting::new().await;
+    let path = "/v1/sinks/pager/redeliver?id=event-2";
+    let told = setting.ask("admin", "POST", path).send(&setting).await;
+    told.is_problem(409, "unknown-outcome");
+}
