@@ -49,7 +49,8 @@ kinds! {
     DeploymentAdministered, "deployment.administered", "23bf8439be414d6895aaa15c522d3d49", "An administrator asked for something; the details say who, and what for.";
     DpeStarted, "dpe.started", "11e91effe5933b0f01d047ab36e1b172", "The DPE of a deployment began to run.";
     DpeDied, "dpe.died", "1050f5711de424ba00aab9aaba8861ec", "The DPE of a deployment ended without being asked to.";
-    DpeRestarted, "dpe.restarted", "e34c42a5b9535e52784c2276034fb9b6", "The DPE of a deployment runs again after it died.";
+    DpeStopped, "dpe.stopped", "3b7e0f6c52d94d1f9a64c8e1d7a05b92", "The DPE of a deployment was stopped, as by an upgrade or `systemctl restart`; it had not died.";
+    DpeRestarted, "dpe.restarted", "e34c42a5b9535e52784c2276034fb9b6", "The DPE of a deployment runs again after it died or was stopped.";
     DpeStorageFailed, "dpe.storage-failed", "6c2b6fe9a15c4b6ca9ac3c7bd3a0a2a5", "The DPE of a deployment cannot save its state: it renews leases, and decides nothing.";
     DpeStorageRecovered, "dpe.storage-recovered", "0d7f3f0c1f7c4c0fb0f2b6f4f1b2a9ce", "The DPE of a deployment can save its state again, and goes on.";
     AssemblyOnline, "assembly.online", "9b28224639e47dc5ecf07b5380823df7", "An assembly's agent answered and its services are managed.";

@@ -73,6 +73,7 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::DecisionRefused
         | EventKind::AccessRefused => BAD,
         EventKind::AssemblyLeaving
+        | EventKind::DpeStopped
         | EventKind::AssemblyHeartbeatMissed
         | EventKind::AssemblyFencingRequested
         | EventKind::AssemblyUnfencingRequested

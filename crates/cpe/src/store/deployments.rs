@@ -82,10 +82,15 @@ pub(crate) enum Marked {
 /// What systemd says of the unit, as far as the event log cares.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Run {
-    /// This run of the unit is going on; the process that serves it.
-    Alive { invocation: String, pid: u32 },
-    /// No run is going on; why the last one ended.
-    Ended { cause: String },
+    /// This run of the unit is going on; the process that serves it. Whether the one before was
+    /// stopped by somebody, if nobody has seen it end.
+    Alive {
+        invocation: String,
+        pid: u32,
+        after_stop: bool,
+    },
+    /// No run is going on; why the last one ended, and whether somebody has stopped it.
+    Ended { cause: String, stopped: bool },
 }
 
 impl Store {
@@ -461,8 +466,8 @@ impl Store {
         Ok(left)
     }
 
-    /// Tells the event log how the DPE is doing: started, died, restarted, each run and each death
-    /// exactly once, also those that happened while no CPE was there to see them. `time` is when it
+    /// Tells the event log how the DPE is doing: started, stopped or died, restarted, each run and
+    /// each end exactly once, also those that happened while no CPE was there to see them. `time` is when it
     /// was seen, in microseconds since the Unix epoch.
     pub(crate) fn note_run(&mut self, name: &str, run: &Run, time: u64) -> Result<()> {
         let transaction = self.connection.transaction()?;
@@ -471,19 +476,30 @@ impl Store {
         };
         let mut news = Vec::new();
         let event = |kind, name: &str| Event::new(kind, name, time);
-        let died = |cause: &str, invocation: &str| Event {
-            state: "dead".into(),
-            reason: cause.into(),
-            details: [("invocation".to_owned(), invocation.to_owned())].into(),
-            ..event(EventKind::DpeDied, name)
+        let ended = |cause: &str, stopped: bool| {
+            let (kind, state) = match stopped {
+                true => (EventKind::DpeStopped, "stopped"),
+                false => (EventKind::DpeDied, "dead"),
+            };
+            Event {
+                state: state.into(),
+                reason: cause.into(),
+                details: [("invocation".to_owned(), known.invocation.clone())].into(),
+                ..event(kind, name)
+            }
         };
         match run {
-            Run::Alive { invocation, pid } if *invocation != known.invocation => {
+            Run::Alive {
+                invocation,
+                pid,
+                after_stop,
+            } if *invocation != known.invocation => {
                 if known.alive {
-                    news.push(died(
-                        "its end was not seen; a new run was found",
-                        &known.invocation,
-                    ));
+                    let cause = match after_stop {
+                        true => "its unit was restarted",
+                        false => "its end was not seen; a new run was found",
+                    };
+                    news.push(ended(cause, *after_stop));
                 }
                 let kind = if known.invocation.is_empty() {
                     EventKind::DpeStarted
@@ -504,8 +520,8 @@ impl Store {
                     params![name, invocation],
                 )?;
             }
-            Run::Ended { cause } if known.alive => {
-                news.push(died(cause, &known.invocation));
+            Run::Ended { cause, stopped } if known.alive => {
+                news.push(ended(cause, *stopped));
                 transaction.execute("UPDATE deployment SET alive = 0 WHERE name = ?1", [name])?;
             }
             Run::Alive { .. } | Run::Ended { .. } => return Ok(()),
@@ -836,12 +852,19 @@ mod tests {
         store
             .create("shop", "u1", "<a/>", 10, &Details::new())
             .unwrap();
-        let alive = |invocation: &str| Run::Alive {
+        let began = |invocation: &str, after_stop| Run::Alive {
             invocation: invocation.into(),
             pid: 7,
+            after_stop,
         };
+        let alive = |invocation| began(invocation, false);
         let ended = Run::Ended {
             cause: "killed by signal 9".into(),
+            stopped: false,
+        };
+        let stopped = Run::Ended {
+            cause: "exited with status 0".into(),
+            stopped: true,
         };
         store.note_run("shop", &ended, 7).unwrap();
         store.note_run("shop", &alive("r1"), 7).unwrap();
@@ -853,11 +876,23 @@ mod tests {
         let (mut store, _) = Store::open(directory.path()).unwrap();
         store.note_run("shop", &alive("r2"), 7).unwrap();
         store.note_run("shop", &alive("r3"), 7).unwrap();
+        store.note_run("shop", &stopped, 7).unwrap();
+        // How the one before ended is known.
+        store.note_run("shop", &began("r4", true), 7).unwrap();
+        store.note_run("shop", &began("r5", true), 7).unwrap();
+        store.note_run("shop", &ended, 7).unwrap();
+        store.note_run("shop", &began("r6", true), 7).unwrap();
         assert_eq!(
             kinds(&store)[1..],
             [
                 "dpe.started",
                 "dpe.died",
+                "dpe.restarted",
+                "dpe.died",
+                "dpe.restarted",
+                "dpe.stopped",
+                "dpe.restarted",
+                "dpe.stopped",
                 "dpe.restarted",
                 "dpe.died",
                 "dpe.restarted"

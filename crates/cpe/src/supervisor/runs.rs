@@ -24,13 +24,18 @@ impl Unrecorded {
         self.0.is_empty()
     }
 
-    /// Adds what was seen, unless it was known: from the log, or because it waits already.
-    fn see(&mut self, row: &Row, run: Run) {
-        let (invocation, alive) = match self.0.back() {
+    /// The last run that is known, from the log or because it waits already, and whether it goes on.
+    fn last<'a>(&'a self, row: &'a Row) -> (&'a str, bool) {
+        match self.0.back() {
             Some((Run::Alive { invocation, .. }, _)) => (invocation.as_str(), true),
             Some((Run::Ended { .. }, _)) => ("", false),
             None => (row.invocation.as_str(), row.alive),
-        };
+        }
+    }
+
+    /// Adds what was seen, unless it was known.
+    fn see(&mut self, row: &Row, run: Run) {
+        let (invocation, alive) = self.last(row);
         let news = match &run {
             Run::Alive {
                 invocation: seen, ..
@@ -53,9 +58,19 @@ impl Unrecorded {
 }
 
 impl Supervisor {
+    /// Whether the run that goes on was begun because somebody wanted it, and not by systemd because
+    /// the one before had ended by itself. If that is not known, that one has died.
+    async fn began_after_stop(&self) -> bool {
+        let restarts = self.host.systemd.restarts(&self.unit).await;
+        restarts.is_ok_and(|restarts| restarts == 0)
+    }
+
     /// Has the event log know of this run, and of the end of the last one; now, or at a later look.
     pub(super) async fn note_run(&mut self, row: &Row, unit: &Unit) {
-        if let Some(run) = run(row, unit) {
+        let (last, goes_on) = self.unrecorded.last(row);
+        // A new run, and nobody has seen the last one end.
+        let after_stop = goes_on && unit.invocation != last && self.began_after_stop().await;
+        if let Some(run) = run(row, unit, after_stop) {
             self.unrecorded.see(row, run);
         }
         while let Some((run, time)) = self.unrecorded.0.front().cloned() {
@@ -74,20 +89,28 @@ impl Supervisor {
     }
 }
 
-/// What is going on, as far as the event log cares.
-fn run(row: &Row, unit: &Unit) -> Option<Run> {
-    let ended = || Run::Ended {
-        cause: unit.end.to_string(),
+/// What is going on, as far as the event log cares. `after_stop`: the last run did not end by
+/// itself, and another one has begun.
+fn run(row: &Row, unit: &Unit, after_stop: bool) -> Option<Run> {
+    let ended = |stopped| Run::Ended {
+        cause: match after_stop {
+            true => "its unit was restarted".to_owned(),
+            false => unit.end.to_string(),
+        },
+        stopped,
     };
     match unit.active {
         ActiveState::Active => Some(Run::Alive {
             invocation: unit.invocation.clone(),
             pid: unit.pid,
+            after_stop,
         }),
-        ActiveState::Inactive | ActiveState::Failed => Some(ended()),
+        // systemd restarts what ends by itself, also if it ends well.
+        ActiveState::Inactive => Some(ended(unit.end.is_as_asked())),
+        ActiveState::Failed => Some(ended(false)),
         // Waiting for systemd's restart, or in the next run already.
         ActiveState::Activating if unit.pid == 0 || unit.invocation != row.invocation => {
-            Some(ended())
+            Some(ended(after_stop))
         }
         ActiveState::Activating | ActiveState::Deactivating | ActiveState::Maintenance => None,
     }

@@ -270,6 +270,13 @@ impl Systemd {
         Ok(found)
     }
 
+    /// How often systemd has started a service again by itself since somebody last did.
+    pub(crate) async fn restarts(&self, unit: &str) -> Result<u32> {
+        const SERVICE: &str = "org.freedesktop.systemd1.Service";
+        let _turn = turn(&self.looks).await;
+        self.property(&unit_path(unit), SERVICE, "NRestarts").await
+    }
+
     async fn property<T>(&self, path: &str, interface: &str, name: &str) -> Result<T>
     where
         T: TryFrom<OwnedVariant, Error = zbus::Error>,

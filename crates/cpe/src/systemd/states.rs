@@ -153,6 +153,13 @@ impl Default for End {
     }
 }
 
+impl End {
+    /// It did what a daemon does that is asked to end.
+    pub(crate) fn is_as_asked(&self) -> bool {
+        (&self.result, self.exit) == (&ServiceResult::Success, Exit::Exited(0))
+    }
+}
+
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.exit {
@@ -201,6 +208,25 @@ mod tests {
         );
         assert_eq!(end("resources", 0, 0), "ended (resources)");
         assert_eq!(End::default().to_string(), "ended");
+    }
+
+    #[test]
+    fn only_a_good_end_is_one_that_was_asked_for() {
+        let end = |result: &str, code, status| End {
+            result: ServiceResult::from_word(result),
+            exit: Exit::new(code, status),
+        };
+        assert!(end("success", 1, 0).is_as_asked());
+        for other in [
+            end("exit-code", 1, 3),
+            end("signal", 2, 9),
+            // It was asked, and had to be killed.
+            end("timeout", 2, 9),
+            // It has not run since the host was booted.
+            End::default(),
+        ] {
+            assert!(!other.is_as_asked(), "{other}");
+        }
     }
 
     #[test]

@@ -36,6 +36,8 @@ struct World {
 struct FakeUnit {
     active: String,
     runs: u8,
+    /// Automatic ones.
+    restarts: u32,
     dpe: Arc<Mutex<FakeDpeState>>,
     connection: Option<Connection>,
     real: Option<tokio::task::AbortHandle>,
@@ -173,6 +175,34 @@ impl FakeSystemd {
     /// Starts a unit behind the daemon's back.
     pub(crate) async fn run(&self, deployment: &str) {
         self.world.start(&dpe_unit(deployment)).await;
+    }
+
+    /// Somebody restarts the unit (`systemctl restart`), so fast that nobody sees it end.
+    pub(crate) async fn restart(&self, deployment: &str) {
+        self.begin_again(deployment, "deactivating", |_| 0).await;
+    }
+
+    /// The DPE dies, and systemd has it back so fast that nobody sees it end.
+    pub(crate) async fn die(&self, deployment: &str) {
+        let count = |restarts| restarts + 1;
+        self.begin_again(deployment, "activating", count).await;
+    }
+
+    async fn begin_again(
+        &self,
+        deployment: &str,
+        meanwhile: &str,
+        restarts: impl FnOnce(u32) -> u32,
+    ) {
+        let unit = dpe_unit(deployment);
+        self.world.end(&unit, meanwhile).await;
+        {
+            let mut units = self.world.units.lock().unwrap();
+            let unit = units.get_mut(&unit).expect("a unit");
+            unit.restarts = restarts(unit.restarts);
+        }
+        self.world.start(&unit).await;
+        self.world.announce(&self._connection, &unit).await;
     }
 
     /// The DPE dies, and systemd has given up restarting it.
@@ -444,6 +474,11 @@ impl FakeServiceObject {
             }
             _ => 0,
         }
+    }
+
+    #[zbus(property, name = "NRestarts")]
+    async fn restarts(&self) -> u32 {
+        self.world.units.lock().unwrap()[&self.unit].restarts
     }
 
     #[zbus(property)]

@@ -301,6 +301,50 @@ async fn services_are_left_running_if_asked() {
 }
 
 #[tokio::test]
+async fn a_dpe_that_was_restarted_has_not_died() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let mut cpe = bus.cpe().await;
+    cpe.create("shop").await.unwrap();
+    await_state(&cpe, "shop", "active").await;
+    let restarted = async |cpe: &Cpe, times: usize| {
+        until("the DPE's return", async || {
+            let events = cpe.all_events().await.into_iter();
+            let count = events.filter(|event| event.kind == "dpe.restarted").count();
+            (count == times).then_some(())
+        })
+        .await;
+    };
+    systemd.restart("shop").await;
+    restarted(&cpe, 1).await;
+    systemd.die("shop").await;
+    restarted(&cpe, 2).await;
+    // An upgrade restarts the daemon, too.
+    cpe.kill();
+    systemd.restart("shop").await;
+    let cpe = bus.cpe().await;
+    restarted(&cpe, 3).await;
+    let events = cpe.all_events().await;
+    assert_eq!(
+        kinds(&events),
+        [
+            "deployment.created",
+            "dpe.started",
+            "dpe.stopped",
+            "dpe.restarted",
+            "dpe.died",
+            "dpe.restarted",
+            "dpe.stopped",
+            "dpe.restarted"
+        ]
+    );
+    assert_eq!(
+        (&*events[2].state, &*events[2].reason),
+        ("stopped", "its unit was restarted")
+    );
+}
+
+#[tokio::test]
 async fn a_dead_dpe_is_noticed_told_of_and_started_again_where_systemd_has_given_up() {
     let bus = Bus::start();
     let systemd = FakeSystemd::start(&bus, &["shop"]).await;

@@ -46,7 +46,9 @@ fn advice(kind: EventKind) -> &'static str {
             "Soon, before the next loss: `cpectl check NAME` says which loss, and what would make it fit"
         }
         Kind::DeploymentRoomRegained => NOTHING,
-        Kind::DpeDied | Kind::DpeRestarted | Kind::DpeStorageFailed => of_dpes(kind),
+        Kind::DpeDied | Kind::DpeStopped | Kind::DpeRestarted | Kind::DpeStorageFailed => {
+            of_dpes(kind)
+        }
         Kind::AssemblyHeartbeatMissed
         | Kind::AssemblyLost
         | Kind::AssemblyFencingRequested
@@ -101,7 +103,10 @@ fn of_dpes(kind: EventKind) -> &'static str {
         EventKind::DpeDied => {
             "Nothing, if `dpe.restarted` follows: services run on meanwhile. If it comes again and again: `journalctl -u dpe@NAME`"
         }
-        EventKind::DpeRestarted => "Nothing. `journalctl -u dpe@NAME` says why it had died",
+        EventKind::DpeStopped => {
+            "Nothing, if `dpe.restarted` follows at once: services run on meanwhile, for as long as their leases. Else: `systemctl status dpe@NAME`"
+        }
+        EventKind::DpeRestarted => "Nothing. If it had died, `journalctl -u dpe@NAME` says why",
         _ => {
             "Now: nothing is recovered until then. Make room on the disk of `/var/lib/dpe`, or mend it; the rest happens by itself"
         }

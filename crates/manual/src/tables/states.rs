@@ -254,7 +254,7 @@ fn of_fencing(result: FencingResult) -> (&'static str, &'static str) {
             "Now: make sure that its guest is off, then `cpectl confirm-fenced NAME ASSEMBLY`. Then mend what the remark names",
         ),
         FencingResult::GivenUp => (
-            "It came to no end, since there was no need any more: the agent is back",
+            "It came to no end of its own: it was begun again, or there was no need any more, as the remark says. Of a fencing, the agent is back; of an unfencing, the guest is lost, or to be fenced, or no device has to let it in any more",
             NOTHING,
         ),
         FencingResult::Unknown => LATER,
