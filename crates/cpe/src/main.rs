@@ -40,6 +40,7 @@ mod reload;
 mod rights;
 mod serve;
 mod signals;
+mod sockets;
 mod store;
 mod supervisor;
 mod sync;

@@ -18,7 +18,7 @@ use zbus::fdo::{RequestNameFlags, RequestNameReply};
 use crate::bus;
 use crate::core::Core;
 use crate::host::Host;
-use crate::{reconciliation, reload, signals, supervisor};
+use crate::{reconciliation, reload, signals, sockets, supervisor};
 
 /// Pauses between attempts to connect to the bus again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -111,6 +111,7 @@ async fn start(host: &Arc<Host>) -> anyhow::Result<()> {
     bus::carry_on(host, left);
     host.spawn(supervisor::supervise_all(Arc::clone(host)));
     host.spawn(reconciliation::run(Arc::clone(host)));
+    host.spawn(sockets::keep(Arc::clone(host)));
     Ok(())
 }
 

@@ -24,6 +24,7 @@ const FLOORS: layers::Floors<'_> = &[
     &[
         "plan",
         "signals",
+        "sockets",
         "supervisor",
         "reconciliation",
         "conflicts",

@@ -270,6 +270,14 @@ impl Systemd {
         Ok(found)
     }
 
+    /// Whether a unit of any kind is active.
+    pub(crate) async fn is_active(&self, unit: &str) -> Result<bool> {
+        const UNIT: &str = "org.freedesktop.systemd1.Unit";
+        let _turn = turn(&self.looks).await;
+        let active: String = self.property(&unit_path(unit), UNIT, "ActiveState").await?;
+        Ok(ActiveState::from_word(&active) == ActiveState::Active)
+    }
+
     /// How often systemd has started a service again by itself since somebody last did.
     pub(crate) async fn restarts(&self, unit: &str) -> Result<u32> {
         const SERVICE: &str = "org.freedesktop.systemd1.Service";

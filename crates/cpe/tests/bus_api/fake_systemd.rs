@@ -2,7 +2,7 @@
 //! just enough of both APIs for the daemon to do its work, with a record of what it asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -28,6 +28,8 @@ struct World {
     calls: Mutex<Vec<String>>,
     /// What is told instead of the process that the pretended DPEs live in.
     other_pid: Mutex<Option<u32>>,
+    /// Where the sockets of fence agents are.
+    sockets: Mutex<PathBuf>,
     /// Units that are to stop go on, and their jobs do not end.
     stops_hang: AtomicBool,
 }
@@ -80,6 +82,7 @@ impl FakeSystemd {
             units: Mutex::default(),
             calls: Mutex::default(),
             other_pid: Mutex::default(),
+            sockets: Mutex::default(),
             stops_hang: AtomicBool::new(false),
         });
         let server = connection.object_server();
@@ -134,6 +137,29 @@ impl FakeSystemd {
     /// Has the units run under another process than the owner of the DPEs' names.
     pub(crate) fn tell_main_pid(&self, pid: Option<u32>) {
         *self.world.other_pid.lock().unwrap() = pid;
+    }
+
+    /// Has a deployment's socket of fence agents listen in this folder.
+    pub(crate) async fn listen(&self, deployment: &str, folder: &Path) {
+        let unit = format!("cpe-fence@{deployment}.socket");
+        let active = FakeUnit {
+            active: "active".into(),
+            ..FakeUnit::default()
+        };
+        folder.clone_into(&mut self.world.sockets.lock().unwrap());
+        self.world.make_socket(&unit);
+        let path = path_of(&unit);
+        self.world
+            .units
+            .lock()
+            .unwrap()
+            .insert(unit.clone(), active);
+        let object = FakeUnitObject {
+            world: Arc::clone(&self.world),
+            unit,
+        };
+        let server = self._connection.object_server();
+        server.at(path, object).await.expect("a socket");
     }
 
     /// From now on no unit stops.
@@ -215,6 +241,15 @@ impl FakeSystemd {
 }
 
 impl World {
+    /// As systemd does when it begins to listen.
+    fn make_socket(&self, unit: &str) {
+        let name = unit.strip_prefix("cpe-fence@").expect("a socket");
+        let name = name.strip_suffix(".socket").expect("a socket");
+        let folder = self.sockets.lock().unwrap().join(name);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("sock"), "").expect("a file");
+    }
+
     async fn start(&self, unit: &str) {
         let name = deployment_of_unit(unit)
             .expect("a unit of a DPE")
@@ -363,6 +398,23 @@ impl FakeManager {
         self.world.job(connection, &emitter, &name).await
     }
 
+    async fn restart_unit(
+        &self,
+        name: String,
+        _mode: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> OwnedObjectPath {
+        self.world.call(format!("RestartUnit {name}"));
+        if name.ends_with(".socket") {
+            self.world.make_socket(&name);
+        } else {
+            self.world.end(&name, "deactivating").await;
+            self.world.start(&name).await;
+        }
+        self.world.job(connection, &emitter, &name).await
+    }
+
     async fn stop_unit(
         &self,
         name: String,
@@ -403,7 +455,7 @@ impl FakeManager {
         let units = self.world.units.lock().unwrap();
         let rows = units
             .iter()
-            .filter(|(_, unit)| states.contains(&unit.active));
+            .filter(|(name, unit)| name.starts_with("dpe@") && states.contains(&unit.active));
         rows.map(|(name, unit)| {
             let path = OwnedObjectPath::try_from(path_of(name)).expect("a path");
             let none = OwnedObjectPath::try_from("/").expect("a path");

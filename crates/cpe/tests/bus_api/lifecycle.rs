@@ -345,6 +345,43 @@ async fn a_dpe_that_was_restarted_has_not_died() {
 }
 
 #[tokio::test]
+async fn a_socket_of_fence_agents_that_somebody_has_removed_is_made_again() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let folder = bus.directory.path().join("fence");
+    systemd.listen("shop", &folder).await;
+    let cpe = bus
+        .cpe_with(&format!("[dpe]\nfence_sockets = {folder:?}\n"))
+        .await;
+    cpe.create("shop").await.unwrap();
+    await_state(&cpe, "shop", "active").await;
+    let socket = folder.join("shop/sock");
+    let made_again = || {
+        until("the socket to be there", async || {
+            socket.exists().then_some(())
+        })
+    };
+    let restarts = || {
+        let calls = systemd.calls().into_iter();
+        let restarts = calls.filter_map(|call| Some(call.strip_prefix("RestartUnit ")?.to_owned()));
+        restarts.collect::<Vec<String>>()
+    };
+    std::fs::remove_file(&socket).unwrap();
+    made_again().await;
+    assert_eq!(restarts(), ["cpe-fence@shop.socket"]);
+    // Its DPE would not see another folder.
+    std::fs::remove_dir_all(folder.join("shop")).unwrap();
+    made_again().await;
+    until("its DPE to be restarted", async || {
+        (restarts().len() == 3).then_some(())
+    })
+    .await;
+    let (socket, dpe) = ("cpe-fence@shop.socket", "dpe@shop.service");
+    assert_eq!(restarts(), [socket, socket, dpe]);
+    await_state(&cpe, "shop", "active").await;
+}
+
+#[tokio::test]
 async fn a_dead_dpe_is_noticed_told_of_and_started_again_where_systemd_has_given_up() {
     let bus = Bus::start();
     let systemd = FakeSystemd::start(&bus, &["shop"]).await;
