@@ -12,4 +12,7 @@ fetch() { apt-get -q -o APT::Sandbox::User= -o Dir::Cache::pkgcache= -o Dir::Cac
 fetch || { ${SUDO:-} apt-get -q update >&2 && fetch; } || { echo "it cannot be fetched: try \`apt-get update\` as root" >&2; exit 77; }
 dpkg-deb --fsys-tarfile ./*.deb | tar -xf - --wildcards --transform='s:.*/::' "$files"
 rm ./*.deb
-mv "$dir.new" "$dir"
+# The folder may be there, with other things in it.
+mkdir -p "$dir"
+mv -f -- * "$dir"/
+cd "$dir"; rmdir "$dir.new"
