@@ -130,7 +130,7 @@ deny: ## licences, banned crates, sources and advisories of what the project dep
 	@./mk/deny.sh
 
 .PHONY: check
-check: packages ## formatting, lints and documentation, as CI does
+check: packages ## formatting, lints and documentation, as CI does (installs what `make packages` does, saying so)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --workspace --all-targets --features dpe/otlp -- -D warnings
