@@ -69,7 +69,7 @@ impl std::error::Error for NotForIt {}
 
 impl<'a> Ready<'a> {
     /// # Errors
-    /// [`NotForIt`] if the device lists its hosts, and not this one.
+    /// [`NotForIt`] if the device lists its hosts, and not this one, or knows no status of it.
     pub(super) async fn new(gate: &'a Gate, used: &'a DeviceUse) -> anyhow::Result<Ready<'a>> {
         let mut agent = Agent::new(gate, &used.host, &used.device);
         let limit = Duration::from_millis(used.device.status.timeout_ms.into());
@@ -149,13 +149,15 @@ async fn is_for(used: &DeviceUse, agent: &Agent<'_>, known: &Metadata) -> anyhow
             let limit = Duration::from_millis(device.status.timeout_ms.into());
             let status = tokio::time::timeout(limit, agent.run(&device.status.action)).await;
             let status = status.context("it does not tell the status in time")??;
-            match matches!(status.code, Some(0 | STATUS_OFF)) {
-                true => Ok(()),
-                false => bail!(
+            match status.code {
+                Some(0 | STATUS_OFF) => Ok(()),
+                Some(_) => bail!(NotForIt(format!(
                     "it is not for {}: \"status\" ends with {}",
                     used.host,
                     status.how()
-                ),
+                ))),
+                // It has said nothing.
+                None => bail!("it does not tell the status: {}", status.how()),
             }
         }
     }

@@ -502,6 +502,38 @@ async fn a_device_that_is_for_others_lets_in_nobody_else() {
     );
 }
 
+/// One that is for those of whom it knows the status.
+fn knowing(port: &str) -> DeviceUse {
+    let mut used = listing(port);
+    used.device.check = HostCheck::Status;
+    used
+}
+
+#[tokio::test]
+async fn a_device_that_knows_no_status_of_a_guest_is_for_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let status = "status) case \"$input\" in *plug=web1*) exit 0 ;; esac; exit 1 ;;";
+    let gate = fake(
+        folder.path(),
+        &format!("{METADATA}\n{status}\non) exit 0 ;;"),
+    );
+    let mut letting_in = LettingIn::default();
+    let both = vec![knowing("other"), knowing("web1")];
+    let_in_by(&gate, both, letting_in.begin(1)).await.unwrap();
+    let none = vec![knowing("other")];
+    let error = let_in_by(&gate, none, letting_in.begin(2))
+        .await
+        .unwrap_err();
+    let said = "no device that unfences is for it (by-other: it is not for web1: \"status\" ends with exit status 1";
+    assert!(error.contains(said), "{error}");
+    // One that was killed has not said for whom it is.
+    let gate = fake(folder.path(), &format!("{METADATA}\nstatus) kill -9 $$ ;;"));
+    let error = let_in_by(&gate, vec![knowing("web1")], letting_in.begin(3))
+        .await
+        .unwrap_err();
+    assert!(error.contains("does not tell the status"), "{error}");
+}
+
 #[tokio::test]
 async fn a_guest_is_let_in_by_the_action_on_whatever_the_status() {
     let folder = tempfile::tempdir().unwrap();
