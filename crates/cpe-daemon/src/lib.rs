@@ -19,7 +19,7 @@ mod watchdog;
 mod zones;
 
 pub use ages::Ages;
-pub use clock::now;
+pub use clock::{boottime_us, now};
 pub use hidden::{Cut, Hidden};
 pub use log::start_log;
 pub use man::{man_page, variables_page};
