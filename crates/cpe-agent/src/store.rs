@@ -195,12 +195,7 @@ impl StateFolder {
         let begun = Instant::now();
         while let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             if error != rustix::io::Errno::WOULDBLOCK || begun.elapsed() >= patience {
-                return Err(error).with_context(|| {
-                    format!(
-                        "{} is in use: another cpe-agent runs with this state folder",
-                        self.folder.join("lock").display()
-                    )
-                });
+                return Err(error).with_context(|| not_locked(&self.folder.join("lock"), error));
             }
             std::thread::sleep(LOCK_PAUSE);
         }
@@ -555,6 +550,17 @@ pub fn write_json<T: Serialize>(folder: &Path, name: &str, value: &T) -> anyhow:
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Why a lock was not had. Only one that is held is held by somebody.
+fn not_locked(lock: &Path, error: rustix::io::Errno) -> String {
+    match error {
+        rustix::io::Errno::WOULDBLOCK => format!(
+            "{} is in use: another cpe-agent runs with this state folder",
+            lock.display()
+        ),
+        _ => format!("{} cannot be locked", lock.display()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -646,6 +652,15 @@ mod tests {
                 highest = id;
             }
         }
+    }
+
+    #[test]
+    fn only_a_lock_that_is_held_is_somebody_elses() {
+        let path = Path::new("/run/x/lock");
+        let held = not_locked(path, rustix::io::Errno::WOULDBLOCK);
+        assert!(held.contains("another cpe-agent"), "{held}");
+        let failed = not_locked(path, rustix::io::Errno::NOLCK);
+        assert_eq!(failed, "/run/x/lock cannot be locked");
     }
 
     #[test]
