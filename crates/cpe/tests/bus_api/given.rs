@@ -480,6 +480,82 @@ async fn who_loses_the_right_while_an_order_waits_has_nothing_done() {
     assert_eq!(systemd.dpe("shop").asked_by.len(), 1);
 }
 
+/// Orders that are given one after the other until nobody answers: what is done by each, its id,
+/// and the answer.
+async fn storm(shop: &Shop, round: u64) -> Vec<(String, String, Option<OrderReport>)> {
+    let mut given = Vec::new();
+    for n in 0..1000 {
+        let id = format!("0f8fad5b-d9cb-469f-a165-{round:04}{n:08}");
+        let assembly = format!("a{round}-{n}");
+        let order =
+            format!(r#"{{"operation": "fence", "assembly": "{assembly}", "power": "off"}}"#);
+        let answer = give(shop, &id, &order).await.ok();
+        let is_last = answer.is_none();
+        given.push((format!("fence {assembly}"), id, answer));
+        if is_last {
+            break;
+        }
+    }
+    given
+}
+
+#[tokio::test]
+async fn a_kill_at_any_moment_has_an_order_done_once_at_most_and_loses_no_answer() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let mut cpe = bus.cpe().await;
+    let mut shop = deployed(&cpe).await;
+    let mut given = Vec::new();
+    for round in 0..15 {
+        // Somewhere within the time that a few orders take.
+        let lifetime = Duration::from_micros(500 + round * 1900);
+        {
+            let giving = storm(&shop, round);
+            tokio::pin!(giving);
+            tokio::select! {
+                _ = &mut giving => panic!("the daemon was not killed"),
+                () = tokio::time::sleep(lifetime) => {}
+            }
+            cpe.kill();
+            given.extend(giving.await);
+        }
+        cpe = bus.cpe().await;
+        shop = cpe.deployment("shop").await;
+        until("the deployment is active", async || {
+            (shop.state().await.ok()? == "active").then_some(())
+        })
+        .await;
+    }
+    let mut ends = [0; 3];
+    for (what, id, answer) in given {
+        let end = until(&format!("the end of {what}"), async || {
+            match get(&shop, &id).await {
+                Ok(report) => (report.state != OrderState::Running).then_some(Some(report)),
+                Err(Error::NotFound(_)) => Some(None),
+                Err(error) => panic!("{what}: {error:?}"),
+            }
+        })
+        .await;
+        let done = count(&systemd, &what);
+        let state = end.as_ref().map(|report| report.state);
+        match state {
+            Some(OrderState::Done) => assert_eq!(done, 1, "{what}"),
+            Some(OrderState::Unknown) => assert!(done <= 1, "{what}: {done}"),
+            // Nothing is done before it is known that it is to be done.
+            Some(_) | None => assert_eq!(done, 0, "{what}: {end:?}"),
+        }
+        if let Some(answer) = answer.filter(|answer| answer.state != OrderState::Running) {
+            assert_eq!(Some(answer), end, "{what}");
+        }
+        ends[match state {
+            Some(OrderState::Done) => 0,
+            Some(_) => 1,
+            None => 2,
+        }] += 1;
+    }
+    assert!(ends[0] > 0, "done, open, never taken: {ends:?}");
+}
+
 #[tokio::test]
 async fn a_deployment_with_the_longest_name_is_ordered_as_any_other() {
     let name = "s".repeat(63);
