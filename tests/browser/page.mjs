@@ -361,6 +361,53 @@ async function a_document_is_planned_and_applied() {
   await close(page);
 }
 
+// The gateway's answers are made up: at will, this lab refuses nothing of the kind.
+async function what_would_not_hold_can_be_forced_after_it_failed() {
+  const page = await open('alice', `${SHOP}/deploy`);
+  const problem = (status, more) => ({ status, contentType: 'application/problem+json', body: JSON.stringify({ title: 'Not now', ...more }) });
+  const agents = { warnings: [{ line: 6, column: 27, message: 'no such parameter' }], unasked: [{ assembly: 'db1', agent: 'ocf:shop:app', reason: 'it does not answer' }] };
+  const plan = { actions: [{ action: 'unfence', from: 'web1' }], refused: ['without db1, db would not run'], agents };
+  const made = forced => ({ id: 'made-up', deployment: 'shop', generation: 7, forced, plan });
+  const asked = [];
+  const answer = async (route, force) => {
+    asked.push(force);
+    await route.fulfill(force && asked.length === 2 ? problem(503, { detail: 'cpe is restarting' }) : { status: 201, json: made(force) });
+  };
+  await page.route('**/v1/plans*', route => answer(route, route.request().url().endsWith('force=true')));
+  await until('the document is there', async () => (await page.locator('#document').inputValue()).includes('<deployable'));
+  await page.locator('#plan').click();
+  await until('it would not hold', () => page.locator('#anyway').count());
+  const told = await page.locator('#planned').innerText();
+  for (const part of ['○', 'unfence', '6:27 no such parameter', 'ocf:shop:app in db1: it does not answer']) assert.ok(told.includes(part), `${part}: ${told}`);
+  await page.locator('#anyway').click();
+  await until('it is said why not', async () => /cpe is restarting/.test(await page.locator('#verdict').innerText()));
+  assert.ok(await page.locator('#anyway').isEnabled(), 'it can be tried again');
+  await page.locator('#anyway').click();
+  await until('it can be applied', () => page.locator('#apply').count());
+  assert.deepEqual(asked, [false, true, true]);
+  await close(page);
+
+  // Of an order: what would hold when it was planned does not any more when it is applied.
+  const other = await open('alice', SHOP);
+  await isLive(other);
+  const forced = [];
+  await other.route('**/v1/plans', async route => {
+    const { force } = route.request().postDataJSON();
+    forced.push(force);
+    await route.fulfill({ status: 201, json: force ? made(true) : { ...made(false), plan: { ...plan, refused: [] } } });
+  });
+  await other.route('**/v1/plans/made-up/apply', route => route.fulfill(problem(409, { detail: 'look at the new plan', plan: made(false) })));
+  await acts(other);
+  await other.locator('dialog[open] button.main').click();
+  await until('it would hold', () => other.locator('dialog[open] h2', { hasText: 'This would be done' }).count());
+  await other.locator('dialog[open] button.main').click();
+  await until('it does not any more', () => other.locator('dialog[open] h2', { hasText: 'This would not hold' }).count());
+  await other.locator('dialog[open] button.danger').click();
+  await until('it can be forced', () => other.locator('dialog[open] h2', { hasText: 'This would be done' }).count());
+  assert.deepEqual(forced, [false, true]);
+  await close(other);
+}
+
 async function what_would_follow() {
   const page = await open('alice', `${SHOP}/what-if`);
   assert.match(await text(page, '#losses'), /losses simulated/);
@@ -432,7 +479,7 @@ async function strangers_log_in() {
 }
 
 const CASES = [it_looks_as_it_did, all_at_a_glance, who_may_less_is_offered_less, by_keyboard_alone, a_lost_assembly_moves_its_cards, what_agents_say_is_text, without_scripts,
-  failures_are_forgotten_by_keyboard, power_is_switched_by_name, silence_is_said, a_document_is_planned_and_applied, what_would_follow, names_are_typed_before_it_is_too_late, small_screens, strangers_log_in];
+  failures_are_forgotten_by_keyboard, power_is_switched_by_name, silence_is_said, a_document_is_planned_and_applied, what_would_not_hold_can_be_forced_after_it_failed, what_would_follow, names_are_typed_before_it_is_too_late, small_screens, strangers_log_in];
 const wanted = (process.env.CASES ?? '').split(',').filter(Boolean);
 let code = 0;
 for (const what of CASES) {

@@ -74,7 +74,7 @@ pub fn hold_to_contract(lab: &Lab, role: &str) -> Output {
 
 const CHROMIUM: &str = "/usr/bin/chromium";
 /// Cases in `tests/browser/page.mjs`.
-pub const PAGE_CASES: usize = 15;
+pub const PAGE_CASES: usize = 16;
 
 /// alice and bob find the gateway as they would over `ssh -L`.
 const FORWARD: &str = "

@@ -103,7 +103,7 @@ function decide(what, forced) {
       close();
     } catch (error) {
       if (!error.problem?.plan) throw error;
-      decide(error.problem.plan);
+      decide(error.problem.plan, forced);
       box.querySelector('.plan').prepend(wrong(error.message));
     }
   });

@@ -37,7 +37,7 @@ export function make(name, attributes = {}, ...content) {
 
 export const wrong = text => make('p', { class: 'wrong', role: 'alert' }, text);
 
-const MARKS = { start: '+', stop: '−', restart: '↻', move: '→', migrate: '→', promote: '▲', demote: '▽', fence: '✖', reload: '↻', leave: '·' };
+const MARKS = { start: '+', stop: '−', restart: '↻', move: '→', promote: '▲', demote: '▽', fence: '✖', unfence: '○', reload: '↻' };
 const plural = (number, what) => `${number} ${what}${number === 1 ? '' : 's'}`;
 
 // What a plan would do: `what` is the plan as the REST API has it.
@@ -57,8 +57,9 @@ export function planned(what) {
   list('These could run nowhere', (plan.blocked ?? []).map(line), 'lines');
   list('Worth a thought', plan.warnings);
   list('If an assembly is lost', (plan.failover ?? []).map(it => it.text));
-  const agents = plan.agents?.warnings ?? [];
-  list('What the guests’ agents say', agents.map(it => typeof it === 'string' ? it : it.message ?? it.text ?? ''));
+  const { warnings = [], unasked = [] } = plan.agents ?? {};
+  list('What the guests’ agents say', warnings.map(it => `${it.line ? `${it.line}:${it.column} ` : ''}${it.message}`));
+  list('Not checked with the guests’ agents', unasked.map(it => [[it.agent, it.assembly].filter(Boolean).join(' in '), it.reason].filter(Boolean).join(': ')));
   return box;
 }
 function line(action) {

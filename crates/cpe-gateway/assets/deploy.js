@@ -102,14 +102,15 @@ export function begin() {
     box.scrollIntoView({ block: 'nearest' });
     go.addEventListener('click', async () => {
       go.disabled = true;
-      if (anyway) return make_plan(true);
       try {
+        if (anyway) return await make_plan(true);
         const done = await ask('POST', `/v1/plans/${what.id}/apply`);
         location.assign(`/deployments/${encodeURIComponent(done.deployment)}`);
       } catch (error) {
-        go.disabled = false;
         if (!(error instanceof Refused)) throw error;
         if (error.problem.plan) offer(error.problem.plan, error.message); else told.textContent = error.message;
+      } finally {
+        go.disabled = false;
       }
     });
   }

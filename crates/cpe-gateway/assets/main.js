@@ -26,7 +26,6 @@ setInterval(count, 1000);
 
 // What is looked for is shown at once; Enter has the host look, also in what is not shown.
 const search = document.getElementById('search');
-const filter = document.getElementById('kind');
 function narrow() {
   const wanted = (kind === 'overview' && search ? search.value : '').trim().toLowerCase();
   let found = 0;
@@ -48,15 +47,13 @@ main?.addEventListener('change', event => { if (event.target.id === 'kind') narr
 
 // Whoever points at a service sees what belongs to it.
 function near(event) {
-  const card = event.target.closest?.('.card');
-  const of = event.type === 'pointerleave' || !card ? null : card;
+  const of = event.type === 'pointerover' && event.target.closest?.('#picture .card');
   for (const other of document.querySelectorAll('.card')) {
     const same = of && (other.dataset.service === of.dataset.service || (of.dataset.in && other.dataset.in === of.dataset.in));
     other.classList.toggle('near', Boolean(same));
   }
 }
-const picture = () => document.getElementById('picture');
-main?.addEventListener('pointerover', event => { if (picture()?.contains(event.target)) near(event); else if (document.querySelector('.near')) near({ type: 'pointerleave' }); });
+main?.addEventListener('pointerover', near);
 main?.addEventListener('pointerleave', near);
 
 document.getElementById('login')?.addEventListener('submit', event => {

@@ -53,6 +53,13 @@ pub struct Failover {
     pub text: String,
 }
 
+impl PlanAction {
+    /// What a line of a plan can do; of services that would run nowhere it says `leave`.
+    pub const ACTIONS: [&str; 9] = [
+        "start", "stop", "restart", "move", "promote", "demote", "reload", "fence", "unfence",
+    ];
+}
+
 /// A line of a plan.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -73,7 +73,18 @@ pub(super) async fn file(
 
 #[cfg(test)]
 mod tests {
+    use cpe_status::PlanAction;
+
     use super::*;
+
+    #[test]
+    fn all_that_a_plan_can_do_has_a_mark() {
+        let asking = FILES.iter().find(|file| file.0 == "ask.js").unwrap().2;
+        let marks = asking.lines().find(|line| line.starts_with("const MARKS"));
+        for action in PlanAction::ACTIONS {
+            assert!(marks.unwrap().contains(&format!(" {action}: ")), "{action}");
+        }
+    }
 
     #[test]
     fn all_together_are_small_and_ask_nobody_else() {
