@@ -46,6 +46,9 @@ pub struct RoomReport {
     pub looked_at: usize,
     /// How many were not: there are too many, or it took too long. Nothing is known of these.
     pub not_looked_at: usize,
+    /// None was looked at, since that would take too much memory.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub too_large: bool,
     /// Losses that would change what runs, in the document's order.
     pub losses: Vec<RoomLoss>,
     /// Services that should run and do not, with all assemblies there.
@@ -125,8 +128,12 @@ impl RoomReport {
         if self.not_looked_at > 0 {
             let (more, name) = (self.not_looked_at, &self.deployment);
             let all = more + self.looked_at;
+            let why = match self.too_large {
+                true => "it would take too much memory",
+                false => "it would take too long",
+            };
             sentences.push(format!(
-                "whether there is room after a loss is not known of {more} of {all} losses: it would take too long to look at them; \
+                "whether there is room after a loss is not known of {more} of {all} losses: {why} to look at them; \
                  cpectl check {name} does, once it is deployed"
             ));
         }
@@ -271,6 +278,19 @@ mod tests {
         assert_eq!(told[3], "2 further losses would leave services out");
         assert!(told[4].contains("not known of 5 of 12 losses"), "{told:?}");
         assert!(told[4].contains("cpectl check shop"), "{told:?}");
+        assert!(told[4].contains("would take too long"), "{told:?}");
+    }
+
+    #[test]
+    fn what_is_too_large_to_be_looked_at_is_no_matter_of_time() {
+        let report = RoomReport {
+            not_looked_at: 64,
+            too_large: true,
+            ..RoomReport::default()
+        };
+        let told = report.warnings();
+        assert!(told[0].contains("would take too much memory"), "{told:?}");
+        assert!(!told[0].contains("too long"), "{told:?}");
     }
 
     #[test]

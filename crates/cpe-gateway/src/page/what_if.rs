@@ -78,7 +78,9 @@ fn choice(status: &DeploymentStatus, lost: &[String]) -> Markup {
 }
 
 fn told(report: &RoomReport, lost: &[String]) -> Markup {
+    let is_known = report.not_looked_at == 0 || !report.holds;
     let sentence = match (report.holds, lost) {
+        (true, _) if !is_known => "Nobody knows yet: not all losses were looked at.".to_owned(),
         (true, []) => "Every service would run if any one assembly were lost.".to_owned(),
         (false, []) => "Not every service would run if one assembly were lost.".to_owned(),
         (true, lost) => format!("Every service would run without {}.", lost.join(" and ")),
@@ -89,23 +91,24 @@ fn told(report: &RoomReport, lost: &[String]) -> Markup {
     };
     html! {
         section #losses aria-label="What would follow" {
-            p.lead { (verdict(report.holds)) " " (sentence) }
+            p.lead { (verdict(is_known.then_some(report.holds))) " " (sentence) }
             p.quiet {
                 (count(report.looked_at, "loss")) " simulated, from what is at " (moment(report.time)) ", generation " (report.generation) "."
                 @if report.not_looked_at > 0 { " " b { (report.not_looked_at) " more were not looked at." } }
                 " Nothing is changed."
             }
             @for loss in &report.losses { (one(loss)) }
-            @if report.losses.is_empty() { p { "No service would run less than now." } }
+            @if report.losses.is_empty() && is_known { p { "No service would run less than now." } }
             @if !report.down_already.is_empty() { p.note { "Down already: " (report.down_already.join(", ")) } }
         }
     }
 }
 
-fn verdict(holds: bool) -> Markup {
+fn verdict(holds: Option<bool>) -> Markup {
     let (shape, tone, word) = match holds {
-        true => ("disc", "good", "holds"),
-        false => ("cross", "bad", "does not hold"),
+        Some(true) => ("disc", "good", "holds"),
+        Some(false) => ("cross", "bad", "does not hold"),
+        None => ("what", "idle", "not known"),
     };
     super::words::Sign { shape, tone, word }.told()
 }
@@ -113,7 +116,7 @@ fn verdict(holds: bool) -> Markup {
 fn one(loss: &RoomLoss) -> Markup {
     html! {
         article.loss.bad[!loss.holds] {
-            h2 { "Without " (loss.assemblies.join(" and ")) " " (verdict(loss.holds)) }
+            h2 { "Without " (loss.assemblies.join(" and ")) " " (verdict(Some(loss.holds))) }
             ul.plain {
                 @for service in &loss.services {
                     li {
@@ -148,5 +151,32 @@ fn remedies(loss: &RoomLoss) -> Markup {
                 li { (remedy.text) @if !remedy.complete { " (for " (remedy.services.join(", ")) ")" } }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_looked_at_is_not_said_to_hold() {
+        let mut report = RoomReport {
+            holds: true,
+            looked_at: 2,
+            not_looked_at: 3,
+            ..RoomReport::default()
+        };
+        let page = told(&report, &[]).into_string();
+        for wrong in ["holds<", "Every service would run", "No service"] {
+            assert!(!page.contains(wrong), "{wrong}: {page}");
+        }
+        assert!(page.contains("not known"), "{page}");
+        report.not_looked_at = 0;
+        let page = told(&report, &[]).into_string();
+        assert!(page.contains("Every service would run"), "{page}");
+        // What one loss is known to leave out does not hold, whatever else there is.
+        (report.not_looked_at, report.holds) = (3, false);
+        let page = told(&report, &[]).into_string();
+        assert!(page.contains("does not hold"), "{page}");
     }
 }
