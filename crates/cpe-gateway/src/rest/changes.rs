@@ -77,7 +77,8 @@ pub(super) async fn store(
     let from = precondition(request.headers())?;
     let Document(text, _sent) = Document::from_request(request, &app).await?;
     let force = force.unwrap_or(false);
-    let warnings = warnings(&app, &who, &text).await;
+    is_of(&name, &text).await?;
+    let warnings = warnings(&app, &who, &name, from, &text).await;
     let stored = store_from(&app, &who, &name, from, text, force).await?;
     let stored = Stored { warnings, ..stored };
     let status = match from {
@@ -99,9 +100,6 @@ pub(super) async fn store_from(
     text: String,
     force: bool,
 ) -> Result<Stored, Problem> {
-    if from == Precondition::Absent {
-        is_of(name, &text).await?;
-    }
     // Of two who create the same at once, one is told that it exists.
     let _turn = match from {
         Precondition::Absent => Some(app.creating.lock().await),
@@ -152,25 +150,39 @@ fn forced(force: bool) -> Fields {
 }
 
 /// What would follow from the loss of one assembly with a document. What cannot be found out is no
-/// reason to fail.
-async fn warnings(app: &App, who: &Principal, text: &str) -> Vec<String> {
+/// reason to fail. It takes seconds: of what was not made from the present document nothing is
+/// simulated, and cpe says when it is to be stored whether that is a mistake or was done already.
+async fn warnings(
+    app: &App,
+    who: &Principal,
+    name: &str,
+    from: Precondition,
+    text: &str,
+) -> Vec<String> {
     let Ok(_place) = app.simulation(who) else {
         return Vec::new();
     };
     let text = Arc::<str>::from(text);
     let ask = app.sessions.ask(&who.name, |session| {
-        let text = Arc::clone(&text);
+        let (name, text) = (name.to_owned(), Arc::clone(&text));
         async move {
+            let present = match generation(&session, &name).await? {
+                Some(generation) => Precondition::Generation(generation),
+                None => Precondition::Absent,
+            };
+            if present != from {
+                return Ok(None);
+            }
             let manager = session.manager().await?;
-            manager.check_room(&text, Fields::new()).await
+            manager.check_room(&text, Fields::new()).await.map(Some)
         }
     });
-    let report = ask.await.ok();
-    let report = report.and_then(|told| from_json::<RoomReport>(&told).ok());
+    let told = ask.await.ok().flatten();
+    let report = told.and_then(|told| from_json::<RoomReport>(&told).ok());
     report.map(|report| report.warnings()).unwrap_or_default()
 }
 
-/// A new document has to be of the deployment that the path names.
+/// A document has to be of the deployment that the path names.
 async fn is_of(name: &str, text: &str) -> Result<(), Problem> {
     let bytes = text.as_bytes().to_vec();
     let read = tokio::task::spawn_blocking(move || deployment::read_accepted(&bytes).deployment);
@@ -303,7 +315,7 @@ pub(super) async fn rollback(
         return Err(Problem::bad_request("generations are counted from 1"));
     }
     let (text, _) = document(&app, &who, &name, back.generation).await?;
-    let warnings = warnings(&app, &who, &text).await;
+    let warnings = warnings(&app, &who, &name, from, &text).await;
     let stored = store_from(&app, &who, &name, from, text, back.force).await?;
     let stored = Stored { warnings, ..stored };
     let tag = [(header::ETAG, etag(stored.generation))];

@@ -32,6 +32,8 @@ pub(crate) struct Known {
     pub action: String,
     /// Calls of GetStatus.
     pub looks: usize,
+    /// Calls of Manager.CheckRoom, each of which takes seconds.
+    pub simulations: usize,
     /// Orders and standby that were given.
     pub orders: Vec<String>,
     /// Orders with an id, by who gave them: what they say, and what has become of them.
@@ -403,6 +405,7 @@ impl Manager {
     ) -> Result<String> {
         let deployment = self.0.read(document)?;
         self.0.require("owner", &deployment, &header)?;
+        self.0.lock().simulations += 1;
         json::to_json(&self.0.room(&deployment))
     }
 
@@ -594,6 +597,10 @@ impl Deployment {
         json::to_json(&Plan {
             deployment: self.1.clone(),
             actions: self.0.plan(),
+            refused: match self.0.lock().is_tight {
+                Some(_) => vec!["web would run nowhere".into()],
+                None => Vec::new(),
+            },
             ..Plan::default()
         })
     }

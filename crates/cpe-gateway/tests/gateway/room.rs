@@ -75,3 +75,30 @@ async fn what_is_refused_is_stored_by_force() {
     }
     assert_eq!(setting.double.lock().documents["shop"].len(), 3);
 }
+
+#[tokio::test]
+async fn nothing_is_simulated_for_what_is_not_stored() {
+    let setting = Setting::new().await;
+    let put = |header: &str, value: &str, name: &str| {
+        let asking = setting.ask("owner", "PUT", DOCUMENT);
+        asking.header(header, value).xml(&document(name, "second"))
+    };
+    for (header, value, name, status, problem) in [
+        ("if-match", "\"g9\"", "shop", 412, "precondition-failed"),
+        ("if-none-match", "*", "shop", 412, "precondition-failed"),
+        ("if-match", "\"g1\"", "shop-2", 400, "bad-request"),
+    ] {
+        let answer = put(header, value, name).send(&setting).await;
+        answer.is_problem(status, problem);
+    }
+    let back = setting.ask("owner", "POST", "/v1/deployments/shop/rollback");
+    let back = back
+        .header("if-match", "\"g9\"")
+        .json(&serde_json::json!({"generation": 1}));
+    back.send(&setting)
+        .await
+        .is_problem(412, "precondition-failed");
+    assert_eq!(setting.double.lock().simulations, 0);
+    let stored = put("if-match", "\"g1\"", "shop").send(&setting).await;
+    assert_eq!((stored.status, setting.double.lock().simulations), (202, 1));
+}
