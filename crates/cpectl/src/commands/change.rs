@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::client::Client;
 use crate::commands::{confirm, deploy, plan, status, wait};
-use crate::failure::{Failure, of_change};
+use crate::failure::{Failure, Kind, of_change};
 use crate::options;
 use crate::output::Output;
 
@@ -21,6 +21,8 @@ pub(crate) struct Change<'a> {
     pub document: &'a str,
     /// How messages name the document.
     pub label: &'a Path,
+    /// What is said if somebody else changed it meanwhile.
+    pub after_conflict: &'a str,
     pub how: &'a options::Change,
 }
 
@@ -52,14 +54,15 @@ impl Change<'_> {
     }
 
     /// Shows the plan, asks, and stores the document. Fails if whoever is asked does not want it.
+    /// Nobody is asked about what the host would refuse.
     pub(crate) async fn apply(
         &self,
         client: &Client,
         plan: Option<&Plan>,
         output: &Output,
     ) -> Result<Stored, Failure> {
-        if let (Some(plan), false) = (plan, output.json) {
-            plan::print(plan, self.label, output);
+        if let Some(plan) = plan {
+            self.show(plan, output)?;
         }
         let next = self.from.saturating_add(1);
         let question = format!("store it as generation {next} of {}?", self.name);
@@ -72,7 +75,8 @@ impl Change<'_> {
         let manager = client.manager().await?;
         let options = deploy::forced(self.how.force);
         let stored = manager.update_deployment(self.name, self.from, self.document, options);
-        let generation = stored.await.map_err(of_change)?;
+        let generation = stored.await.map_err(of_change);
+        let generation = generation.map_err(|error| self.failure(error))?;
         if !output.json {
             output.line(format!(
                 "deployment {} changed, generation {generation}",
@@ -80,6 +84,38 @@ impl Change<'_> {
             ));
         }
         Ok(Stored { generation, cursor })
+    }
+
+    /// Shows a plan for people. Fails if it would be refused; programs see it then, too.
+    pub(crate) fn show(&self, plan: &Plan, output: &Output) -> Result<(), Failure> {
+        let mut shown = plan.clone();
+        if self.how.force {
+            let forced = std::mem::take(&mut shown.refused);
+            shown.warnings.splice(0..0, forced);
+        }
+        if !output.json {
+            plan::print(&shown, self.label, output);
+        }
+        if shown.refused.is_empty() {
+            return Ok(());
+        }
+        self.report(Some(plan), None, output)?;
+        Err(Failure::new(
+            Kind::Conflict,
+            "this host takes no such document (admission.room in cpe.toml): nothing was changed; --force stores it all the same",
+        ))
+    }
+
+    fn failure(&self, error: Error) -> Failure {
+        let is_conflict = matches!(error, Error::GenerationConflict(_));
+        let failure = Failure::from(error);
+        match is_conflict {
+            true => Failure {
+                message: format!("{}; {}", failure.message, self.after_conflict),
+                ..failure
+            },
+            false => failure,
+        }
     }
 
     /// Waits for what follows from it, if that is wanted.

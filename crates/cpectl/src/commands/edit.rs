@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::client::{Client, read_document};
 use crate::commands::change::Change;
 use crate::commands::{confirm, deploy, history};
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::options::Edit;
 use crate::output::Output;
 
@@ -67,6 +67,8 @@ async fn edited(
     output: &Output,
 ) -> Result<Done, Failure> {
     let name = &arguments.name;
+    let after_conflict =
+        format!("nothing was changed. `cpectl diff {name} {from}` shows what others changed");
     let mut refused: Option<String> = None;
     loop {
         draft.open_editor()?;
@@ -79,6 +81,7 @@ async fn edited(
             from,
             document: &text,
             label: &draft.path,
+            after_conflict: &after_conflict,
             how: &arguments.change,
         };
         let checked = check(&text);
@@ -104,8 +107,7 @@ async fn edited(
         };
         // Without the comment, in which places of problems would be wrong.
         draft.write(&text)?;
-        let stored = change.apply(client, plan.as_ref(), output).await;
-        let stored = stored.map_err(|failure| after_conflict(failure, name, from))?;
+        let stored = change.apply(client, plan.as_ref(), output).await?;
         change.report(plan.as_ref(), Some(stored), output)?;
         return Ok(match change.wait(client, stored, output).await {
             Ok(()) => Done::Well,
@@ -120,20 +122,6 @@ fn nothing(name: &str, from: u64, output: &Output) -> Result<(), Failure> {
     }
     output.line(format!("{name} is left as it is: nothing was edited"));
     Ok(())
-}
-
-/// Somebody else changed it meanwhile.
-fn after_conflict(failure: Failure, name: &str, from: u64) -> Failure {
-    match failure.kind {
-        Kind::Conflict => Failure {
-            message: format!(
-                "{}; nothing was changed. `cpectl diff {name} {from}` shows what others changed",
-                failure.message
-            ),
-            ..failure
-        },
-        _ => failure,
-    }
 }
 
 /// The errors of a text, a line each.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::client::Client;
 use crate::commands::change::Change;
-use crate::commands::{confirm, deploy, history, plan};
+use crate::commands::{confirm, deploy, history};
 use crate::failure::{Failure, Kind};
 use crate::options::Rollback;
 use crate::output::Output;
@@ -40,6 +40,7 @@ pub(crate) async fn run(
         from,
         document: &document,
         label: &label,
+        after_conflict: "nothing was rolled back",
         how: &arguments.change,
     };
     let plan = change.plan(client, output).await;
@@ -49,19 +50,10 @@ pub(crate) async fn run(
         let Some(plan) = plan else {
             return Err(Failure::new(Kind::Unreachable, "nothing was planned"));
         };
-        if !output.json {
-            plan::print(&plan, &label, output);
-        }
+        change.show(&plan, output)?;
         return change.report(Some(&plan), None, output);
     }
-    let stored = change.apply(client, plan.as_ref(), output).await;
-    let stored = stored.map_err(|failure| match failure.kind {
-        Kind::Conflict => Failure {
-            message: format!("{}; nothing was rolled back", failure.message),
-            ..failure
-        },
-        _ => failure,
-    })?;
+    let stored = change.apply(client, plan.as_ref(), output).await?;
     change.report(plan.as_ref(), Some(stored), output)?;
     change.wait(client, stored, output).await
 }

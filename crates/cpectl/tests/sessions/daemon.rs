@@ -64,6 +64,7 @@ impl Daemon {
             world: Arc::new(Mutex::new(world)),
             versions: Arc::new(Mutex::new(versions)),
             kept: Arc::default(),
+            refuses: Arc::default(),
         };
         let bus = Bus::start();
         let (ready, is_ready) = std::sync::mpsc::channel();
@@ -114,6 +115,7 @@ impl Daemon {
     /// - `ticket SERVICE LOSS`: the document says that it needs one
     /// - `change SERVICE` writes the changed document to `changed.xml`
     /// - `keep-input`: the DPE keeps what was decided on last
+    /// - `refuse REASON`: no document is taken any more unless it is forced
     pub(crate) fn direct(&self, direction: &str) {
         let words: Vec<&str> = direction.split(' ').collect();
         if let ["ban", service] = words[..] {
@@ -121,6 +123,10 @@ impl Daemon {
         }
         if direction == "keep-input" {
             return self.world.keep_input();
+        }
+        if let Some(reason) = direction.strip_prefix("refuse ") {
+            *self.world.refuses.lock().unwrap() = Some(reason.to_owned());
+            return;
         }
         let mut world = self.world.lock();
         match words[..] {
@@ -171,6 +177,8 @@ struct Shared {
     versions: Arc<Mutex<Vec<Scenario>>>,
     /// Inputs: number of a transition, time, CIB.
     kept: Arc<Mutex<Vec<(u64, u64, String)>>>,
+    /// Why no document is taken unless it is forced.
+    refuses: Arc<Mutex<Option<String>>>,
 }
 
 impl Shared {
@@ -370,8 +378,14 @@ impl Manager {
         _name: &str,
         expected_generation: u64,
         document: &str,
-        _options: Fields,
+        options: Fields,
     ) -> Result<u64> {
+        let reason = self.0.refuses.lock().unwrap().clone();
+        if let Some(reason) = reason
+            && !Reader::new("options", &options).boolean("force")?
+        {
+            return Err(Error::Refused(reason));
+        }
         let mut world = self.0.lock();
         let generation = world.scenario.generation;
         if ![0, generation].contains(&expected_generation) {
@@ -399,7 +413,8 @@ impl Manager {
         let controller = world.controller().unwrap();
         let plan = controller.plan(world.time(), document);
         let plan = plan.and_then(|question| question.answer());
-        let plan = plan.map_err(refused)?;
+        let mut plan = plan.map_err(refused)?;
+        plan.refused.extend(self.0.refuses.lock().unwrap().clone());
         json::to_json(&plan)
     }
 

@@ -60,6 +60,11 @@ fn an_operator_looks_again_forgets_one_failure_and_empties_all() {
 }
 
 #[test]
+fn an_assembly_is_emptied_if_what_runs_there_has_another_place() {
+    check("emptied");
+}
+
+#[test]
 fn agents_are_listed_described_and_warn_of_mistakes() {
     check("agents");
 }
@@ -77,6 +82,30 @@ fn documents_have_a_history_and_a_way_back() {
 #[test]
 fn a_document_is_edited() {
     check("edit");
+}
+
+#[test]
+fn nobody_is_asked_about_what_would_be_refused() {
+    check("refused");
+}
+
+#[test]
+fn an_edited_document_that_would_be_refused_is_kept_and_nobody_is_asked() {
+    let daemon = Daemon::start();
+    daemon.direct("change service1");
+    daemon.direct("refuse without node1, service1 would not run");
+    // On a terminal, where somebody could be asked.
+    let mut edit = typing::Typing::start(command(&daemon, "edit sim"));
+    edit.shows("refused unless it is forced: without node1");
+    edit.shows("--force stores it all the same");
+    edit.shows("your text is kept in");
+    assert_eq!(edit.ends().code(), Some(5));
+    let mut edit = typing::Typing::start(command(&daemon, "edit sim --force"));
+    edit.shows("warning: without node1");
+    edit.shows("[y/N]");
+    edit.types("y\r");
+    edit.shows("deployment sim changed, generation 2");
+    assert_eq!(edit.ends().code(), Some(0));
 }
 
 #[test]
