@@ -26,17 +26,16 @@ pub(crate) enum Subject {
     Document(Arc<str>, bool),
     /// An order about a service.
     Order(Order),
-    /// Standby of an assembly (`None`: of all), or its end.
-    Standby(Option<String>, bool),
+    /// Standby of an assembly (`None`: of all), or its end; by force or not.
+    Standby(Option<String>, bool, bool),
 }
 
 impl Subject {
     /// It is also done if it is said that it would not hold.
     pub(crate) fn is_forced(&self) -> bool {
         match self {
-            Subject::Document(_, force) => *force,
+            Subject::Document(_, force) | Subject::Standby(_, _, force) => *force,
             Subject::Order(order) => order.force,
-            Subject::Standby(..) => false,
         }
     }
 }

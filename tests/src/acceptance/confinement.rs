@@ -83,7 +83,7 @@ fn cannot_change(stage: &Stage, findings: &mut Findings) {
     for command in [
         "destroy shop",
         "maintenance shop on",
-        "standby shop web1",
+        "standby shop web1 --force",
         "cleanup shop",
         "disable shop web --force",
         "deploy /srv/pair.xml",

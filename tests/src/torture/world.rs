@@ -288,7 +288,7 @@ impl World {
                 std::thread::sleep(Duration::from_secs(2));
             }
             Kind::Standby => {
-                return self.eventually(&format!("cpectl standby {deployment} {guest}"));
+                return self.eventually(&format!("cpectl standby {deployment} {guest} --force"));
             }
             Kind::KillService => {
                 for (_, pid) in self

@@ -23,7 +23,7 @@ fn it_explains_where_a_service_is_and_why_it_is_not_elsewhere() {
     );
     let whole = lab.cpectl(&["explain", "shop"]).ok();
     assert!(whole.contains("Everything is as it should be"), "{whole}");
-    lab.cpectl(&["standby", "shop", "b"]).ok();
+    lab.cpectl(&["standby", "shop", "b", "--force"]).ok();
     let told = lab.cpectl(&["explain", "shop", "--assembly", "b"]).ok();
     assert!(
         told.contains("b is in standby") && told.contains("cpectl unstandby shop b"),

@@ -154,7 +154,7 @@ fn told(text: &str) -> BTreeSet<String> {
 }
 
 /// What everybody may ask, and what only an owner is answered.
-const QUESTIONS: [&str; 20] = [
+const QUESTIONS: [&str; 26] = [
     "cpectl list",
     "cpectl status shop",
     "cpectl status shop --json",
@@ -172,6 +172,12 @@ const QUESTIONS: [&str; 20] = [
     "cpectl agents shop",
     "cpectl describe ocf:shop:teller --deployment shop",
     "cpectl plan document.xml",
+    "cpectl plan document.xml --json",
+    "cpectl rollback shop 1 --dry-run",
+    "cpectl transitions shop --json",
+    "cpectl explain shop db --json",
+    "cpectl attribute shop list",
+    "cpectl top shop",
     "cpectl validate document.xml",
     "cpectl debug monitor shop db --on a",
     "cpectl report shop --force --output report.tar.gz",
@@ -222,8 +228,11 @@ fn ask_on_the_bus(lab: &Lab) {
     }
 }
 
+/// An operation that each of [`USERS`] gives, if they may.
+const OPERATION: &str = "/v1/deployments/shop/operations/00000000-0000-4000-8000-000000000001";
+
 /// What the gateway is asked with GET.
-const PATHS: [&str; 20] = [
+const PATHS: [&str; 25] = [
     "/v1",
     "/v1/deployments",
     "/v1/deployments/shop",
@@ -233,6 +242,9 @@ const PATHS: [&str; 20] = [
     "/v1/deployments/shop/transitions",
     "/v1/deployments/shop/services/db/explain",
     "/v1/deployments/shop/inputs",
+    "/v1/deployments/shop/overlay",
+    OPERATION,
+    "/v1/sinks",
     "/v1/events",
     "/v1/events/stream?from=1",
     "/",
@@ -242,9 +254,73 @@ const PATHS: [&str; 20] = [
     "/deployments/shop/services/db",
     "/events",
     "/openapi.json",
+    "/metrics",
+    "/metrics/pacemaker",
     "/healthz",
     "/readyz",
 ];
+
+/// What is told there otherwise than in [`PATHS`]: documents, and what is asked for below.
+const ELSEWHERE: [&str; 3] = [
+    "/v1/deployments/{name}/document",
+    "/v1/deployments/{name}/inputs/{input}",
+    "/v1/plans/{id}",
+];
+
+/// No path of the contract is forgotten here.
+#[track_caller]
+fn all_paths_are_asked(contract: &str) {
+    let contract: serde_json::Value = serde_json::from_str(contract).unwrap();
+    let paths = contract["paths"].as_object().unwrap();
+    let readable = paths.iter().filter(|(_, of)| of.get("get").is_some());
+    let parts = |path: &str| -> Vec<String> { path.split('/').map(str::to_owned).collect() };
+    let is_asked = |path: &str| {
+        let known = parts(path);
+        PATHS.iter().any(|asked| {
+            let asked = parts(asked.split('?').next().unwrap_or(asked));
+            let mut both = known.iter().zip(&asked);
+            known.len() == asked.len() && both.all(|(it, is)| it.starts_with('{') || it == is)
+        })
+    };
+    for (path, _) in readable {
+        let known = is_asked(path) || ELSEWHERE.contains(&path.as_str());
+        assert!(known, "{path} is asked by nobody");
+    }
+}
+
+/// What is sent is answered without what is in it: a document, an older one, an operation.
+#[track_caller]
+fn send_over_the_gateway(lab: &Lab, user: &str, role: &str) {
+    let send = |path: &str, more: &str| {
+        lab.sh(&format!(
+            "runuser -u {user} -- curl --silent --max-time 20 --unix-socket /run/cpe-gateway/http.sock \
+             --header 'X-CPE-Request: 1' {more} 'http://localhost{path}'"
+        ))
+        .stdout
+    };
+    let xml = "--header 'Content-Type: application/xml' --data-binary @/srv/alice/document.xml";
+    let json = "--header 'Content-Type: application/json' --data";
+    let back = format!(r#"{json} '{{"deployment":"shop","generation":1}}'"#);
+    let look = format!(
+        r#"--header 'Idempotency-Key: 00000000-0000-4000-8000-000000000001' {json} '{{"operation":"debug","verb":"monitor","service":"db","assembly":"a"}}'"#
+    );
+    for (path, sent) in [
+        ("/v1/plans", xml),
+        ("/v1/validations", xml),
+        ("/v1/plans", &back),
+        ("/v1/deployments/shop/operations", &look),
+    ] {
+        let answer = send(path, sent);
+        tells_nothing(&format!("what {path} answers to {role}"), &answer);
+        let id = answer.split("\"id\":\"").nth(1).unwrap_or_default();
+        let id = id.split('"').next().unwrap_or_default();
+        let plan = send(&format!("/v1/plans/{id}"), "");
+        tells_nothing(&format!("a plan for {role}"), &plan);
+    }
+    let ran = send(&format!("{OPERATION}?wait=15s"), "");
+    tells_nothing(&format!("an operation for {role}"), &ran);
+    assert!(role != "owner" || ran.contains("monitor as"), "{ran}");
+}
 
 #[track_caller]
 fn ask_over_the_gateway(lab: &Lab) {
@@ -258,9 +334,11 @@ fn ask_over_the_gateway(lab: &Lab) {
         lab.wait("the gateway knows the deployment", 30, || {
             ask("/v1/deployments").contains("shop")
         });
+        all_paths_are_asked(&ask("/openapi.json"));
         for path in PATHS {
             tells_nothing(&format!("{path} for {role}"), &ask(path));
         }
+        send_over_the_gateway(lab, user, role);
         let own = |all: &[&str]| -> BTreeSet<String> {
             let all = all.iter().filter(|_| role == "owner");
             all.map(|it| (*it).to_owned()).collect()

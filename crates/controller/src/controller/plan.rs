@@ -34,6 +34,8 @@ pub struct PlanInput {
     services: Vec<ServiceId>,
     /// Those of them that wait for a value, and for which.
     waiting: BTreeMap<ServiceId, Waits>,
+    /// It is refused unless it is forced if what runs would run nowhere then.
+    keeps: bool,
     /// All but what the policy engine says.
     plan: Plan,
 }
@@ -47,6 +49,14 @@ pub(super) struct Planned {
 }
 
 impl PlanInput {
+    /// The same, refused if what runs would run nowhere then.
+    pub(super) fn that_keeps_all(self) -> PlanInput {
+        PlanInput {
+            keeps: true,
+            ..self
+        }
+    }
+
     /// As [`PlanInput::answer_in`], where no zone is known but UTC.
     ///
     /// # Errors
@@ -65,9 +75,14 @@ impl PlanInput {
         let findings = lint(&schedule).into_iter();
         plan.warnings
             .extend(findings.map(|finding| format!("this cannot be carried out: {finding}")));
+        let actions = actions(&schedule);
+        let blocked = blocked(&self.services, &self.waiting, &schedule);
+        if self.keeps {
+            plan.refused.extend(left_out(&actions, &blocked));
+        }
         Ok(Plan {
-            actions: actions(&schedule),
-            blocked: blocked(&self.services, &self.waiting, &schedule),
+            actions,
+            blocked,
             ..plan
         })
     }
@@ -98,6 +113,7 @@ impl Controller {
         let live = self.store.loaded().is_some();
         Ok(PlanInput {
             waiting,
+            keeps: false,
             cib,
             now_s: now.wall_s(),
             services: spec
@@ -204,6 +220,7 @@ impl Controller {
         let services = spec.services.iter().map(|service| service.id.clone());
         Ok(PlanInput {
             waiting: self.waiting(spec),
+            keeps: false,
             cib: cib::write(&input),
             now_s: now.wall_s(),
             services: services.collect(),
@@ -401,6 +418,18 @@ fn assumed(reference: &LiveReference) -> Given {
         (None, LiveSource::Guest(_)) => Given::Value(String::new()),
         (None, LiveSource::Attribute(_)) => Given::Unknown,
     }
+}
+
+/// Services that run, and would run nowhere.
+fn left_out(actions: &[PlanAction], blocked: &[PlanAction]) -> Vec<String> {
+    let stops = |service: &str| {
+        let own = |it: &&PlanAction| ServiceId::of_resource(&it.service) == *service;
+        actions.iter().filter(own).any(|it| it.action == "stop")
+    };
+    let left_out = blocked.iter().filter(|it| stops(&it.service));
+    left_out
+        .map(|it| format!("{} would run nowhere: {}", it.service, it.reason))
+        .collect()
 }
 
 /// Services that should run and have no place.

@@ -41,7 +41,8 @@ impl Controller {
         Ok(())
     }
 
-    /// Asks what standby of an assembly (`None`: of all), or its end, would bring.
+    /// Asks what standby of an assembly (`None`: of all), or its end, would bring. That of one is
+    /// refused if what runs there has no other place: who empties all knows that nothing runs then.
     ///
     /// # Errors
     /// [`Refusal::NotFound`]; [`Refusal::NotReady`] while there are assemblies of which nothing is
@@ -56,7 +57,7 @@ impl Controller {
         if let Some(name) = assembly {
             self.known_assembly(name)?;
         }
-        self.plan_with(now, |node| {
+        let input = self.plan_with(now, |node| {
             let meant = match assembly {
                 Some(name) => node.name == name,
                 None => !node.retired,
@@ -64,6 +65,10 @@ impl Controller {
             if meant {
                 node.standby = on;
             }
+        })?;
+        Ok(match assembly {
+            Some(_) if on => input.that_keeps_all(),
+            _ => input,
         })
     }
 }

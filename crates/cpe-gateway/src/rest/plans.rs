@@ -151,7 +151,12 @@ async fn proposed(app: &App, who: &Principal, proposal: Proposal) -> Result<Subj
             Ok(Subject::Document(text.into(), force))
         }
         (None, Some(verb @ ("standby" | "unstandby")), None) => {
-            Ok(Subject::Standby(proposal.assembly, verb == "standby"))
+            let force = proposal.force.unwrap_or(false);
+            Ok(Subject::Standby(
+                proposal.assembly,
+                verb == "standby",
+                force,
+            ))
         }
         (None, Some(verb), Some(service)) => Ok(Subject::Order(Order {
             verb: verb.to_owned(),
@@ -227,7 +232,7 @@ async fn ask(session: &Session, deployment: &str, subject: &Subject) -> cpe_bus:
             let (verb, service) = (&order.verb, &order.service);
             deployment.plan_service(verb, service, options(order)).await
         }
-        Subject::Standby(assembly, on) => {
+        Subject::Standby(assembly, on, _) => {
             let assembly = assembly.as_deref().unwrap_or("");
             let deployment = session.deployment(deployment).await?;
             deployment.plan_standby(assembly, *on).await
@@ -243,6 +248,12 @@ fn fingerprint(told: &Value, generation: u64) -> String {
         .take(16)
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+/// Why it would not hold.
+fn refusals(told: &Value) -> Vec<&str> {
+    let all = told["refused"].as_array().into_iter().flatten();
+    all.filter_map(Value::as_str).collect()
 }
 
 fn options(order: &Order) -> Fields {
@@ -357,7 +368,11 @@ async fn carry_out(app: &App, who: &Principal, plan: &Plan) -> Result<u64, Probl
             let stored = changes::store_from(app, who, name, from, text, *force).await?;
             Ok(stored.generation())
         }
-        Subject::Standby(assembly, on) => {
+        Subject::Standby(_, _, false) if !refusals(&plan.told).is_empty() => {
+            let reasons = refusals(&plan.told).join("; ");
+            Err(Error::Refused(reasons).into())
+        }
+        Subject::Standby(assembly, on, _) => {
             let ask = app.sessions.change(&who.name, |session| {
                 let (name, assembly, on) = (plan.deployment.clone(), assembly.clone(), *on);
                 async move {

@@ -126,6 +126,20 @@ async fn standby_is_planned_too() {
     let plan = planned(&setting, "operator", &proposal).await;
     assert_eq!(apply(&setting, "operator", &plan).await.status, 202);
     assert_eq!(setting.double.lock().orders, ["standby web1 true"]);
+
+    // What runs there has no other place.
+    setting.double.lock().is_tight = Some(false);
+    let plan = planned(&setting, "operator", &proposal).await;
+    assert_eq!(plan.json()["plan"]["refused"][0], "web would run nowhere");
+    let refused = apply(&setting, "operator", &plan).await;
+    refused.is_problem(409, "refused");
+    assert_eq!(setting.double.lock().orders.len(), 1);
+    let forced =
+        json!({"deployment": "shop", "verb": "standby", "assembly": "web1", "force": true});
+    let plan = planned(&setting, "operator", &forced).await;
+    assert_eq!(plan.json()["forced"], true);
+    assert_eq!(apply(&setting, "operator", &plan).await.status, 202);
+    assert_eq!(setting.double.lock().orders.len(), 2);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cpe_bus::fields::put;
-use cpe_bus::{Fields, json};
+use cpe_bus::{Error, Fields, json};
 use cpe_status::Plan;
 use serde_json::json;
 
@@ -103,15 +103,13 @@ pub(crate) async fn standby(
     output: &Output,
 ) -> Result<(), Failure> {
     let (name, assembly) = (&arguments.name, arguments.assembly.as_deref());
-    switch(
-        client,
+    let switch = Switch {
         name,
         assembly,
-        !arguments.off,
-        arguments.planned,
-        output,
-    )
-    .await
+        on: !arguments.off,
+        force: arguments.force,
+    };
+    switch.give(client, arguments.planned, output).await
 }
 
 pub(crate) async fn unstandby(
@@ -120,80 +118,109 @@ pub(crate) async fn unstandby(
     output: &Output,
 ) -> Result<(), Failure> {
     let (name, assembly) = (&arguments.name, arguments.assembly.as_deref());
-    switch(client, name, assembly, false, arguments.planned, output).await
+    let switch = Switch {
+        name,
+        assembly,
+        on: false,
+        force: false,
+    };
+    switch.give(client, arguments.planned, output).await
 }
 
 /// Standby of an assembly (`None`: of all) is switched on or off.
-async fn switch(
-    client: &Client,
-    name: &str,
-    assembly: Option<&str>,
+struct Switch<'a> {
+    name: &'a str,
+    assembly: Option<&'a str>,
     on: bool,
-    planned: Planned,
-    output: &Output,
-) -> Result<(), Failure> {
-    match assembly {
-        _ if planned.dry_run => {
-            let plan = show(client, name, assembly, on, output).await?;
-            report(name, "planned", &plan, output)
+    force: bool,
+}
+
+impl Switch<'_> {
+    async fn give(
+        &self,
+        client: &Client,
+        planned: Planned,
+        output: &Output,
+    ) -> Result<(), Failure> {
+        let Switch { name, on, .. } = *self;
+        let asks = self.assembly.is_none() && !planned.dry_run;
+        if asks {
+            confirm::possible(planned.yes, output)?;
         }
-        Some(assembly) => {
-            let deployment = client.deployment(name).await?;
-            let set = deployment.set_standby(assembly, on).await;
-            set.map_err(of_change)?;
-            let word = match on {
-                true => "in standby: its services move elsewhere",
-                false => "out of standby",
-            };
-            done(output, &format!("{assembly} of {name} is {word}"))
+        let plan = self.show(client, planned, output).await?;
+        if planned.dry_run {
+            return report(name, "planned", plan.as_ref(), output);
         }
-        None => all(client, name, on, planned.yes, output).await,
+        let (what, word) = (self.what(), self.word());
+        if asks {
+            confirm::confirmed(&format!("{what} of {name} {word}?"), planned.yes)?;
+        }
+        let deployment = client.deployment(name).await?;
+        match self.assembly {
+            Some(assembly) => deployment.set_standby(assembly, on).await,
+            None => deployment.set_standby_of_all(on).await,
+        }
+        .map_err(of_change)?;
+        if !output.json {
+            let are = if self.assembly.is_some() { "is" } else { "are" };
+            output.line(format!("{what} of {name} {are} {word}"));
+        }
+        report(name, "done", plan.as_ref(), output)
+    }
+
+    /// Shows what it would do. Fails if it would not hold; `None` if that is not known now, which
+    /// keeps nobody from emptying one assembly.
+    async fn show(
+        &self,
+        client: &Client,
+        planned: Planned,
+        output: &Output,
+    ) -> Result<Option<Plan>, Failure> {
+        let Switch { name, on, .. } = *self;
+        let deployment = client.deployment(name).await?;
+        let told = deployment.plan_standby(self.assembly.unwrap_or(""), on);
+        let told = match told.await {
+            Err(Error::NotReady(reason)) if self.assembly.is_some() && !planned.dry_run => {
+                output.note(&format!("what it would do is not known: {reason}"));
+                return Ok(None);
+            }
+            told => told?,
+        };
+        let mut plan: Plan = json::from_json(&told)?;
+        if self.force {
+            let forced = std::mem::take(&mut plan.refused);
+            plan.warnings.splice(0..0, forced);
+        }
+        if !output.json {
+            let what = format!("{} of {name} {}", self.what(), self.word());
+            plan::print_of(&plan, &what, output);
+        }
+        if plan.refused.is_empty() {
+            return Ok(Some(plan));
+        }
+        report(name, "refused", Some(&plan), output)?;
+        Err(Failure::new(
+            Kind::Conflict,
+            format!(
+                "standby of {} would not hold: nothing was changed; --force does it all the same",
+                self.what()
+            ),
+        ))
+    }
+
+    fn what(&self) -> &str {
+        self.assembly.unwrap_or("all assemblies")
+    }
+
+    fn word(&self) -> &'static str {
+        match self.on {
+            true => "in standby",
+            false => "out of standby",
+        }
     }
 }
 
-async fn all(
-    client: &Client,
-    name: &str,
-    on: bool,
-    yes: bool,
-    output: &Output,
-) -> Result<(), Failure> {
-    confirm::possible(yes, output)?;
-    let plan = show(client, name, None, on, output).await?;
-    let word = word(on);
-    confirm::confirmed(&format!("all assemblies of {name} {word}?"), yes)?;
-    let deployment = client.deployment(name).await?;
-    let set = deployment.set_standby_of_all(on).await;
-    set.map_err(of_change)?;
-    if !output.json {
-        output.line(format!("all assemblies of {name} are {word}"));
-    }
-    report(name, "done", &plan, output)
-}
-
-fn word(on: bool) -> &'static str {
-    if on { "in standby" } else { "out of standby" }
-}
-
-/// Shows what it would do.
-async fn show(
-    client: &Client,
-    name: &str,
-    assembly: Option<&str>,
-    on: bool,
-    output: &Output,
-) -> Result<Plan, Failure> {
-    let deployment = client.deployment(name).await?;
-    let told = deployment.plan_standby(assembly.unwrap_or(""), on).await?;
-    let plan: Plan = json::from_json(&told)?;
-    if !output.json {
-        let what = assembly.unwrap_or("all assemblies");
-        plan::print_of(&plan, &format!("{what} of {name} {}", word(on)), output);
-    }
-    Ok(plan)
-}
-
-fn report(name: &str, result: &str, plan: &Plan, output: &Output) -> Result<(), Failure> {
+fn report(name: &str, result: &str, plan: Option<&Plan>, output: &Output) -> Result<(), Failure> {
     match output.json {
         true => output.json(&json!({ "name": name, "result": result, "plan": plan })),
         false => Ok(()),

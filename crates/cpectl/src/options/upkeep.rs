@@ -47,6 +47,12 @@ pub(crate) struct Standby {
     /// Ends standby, as unstandby does
     #[arg(long)]
     pub off: bool,
+    /// Also if what runs there has no other place
+    ///
+    /// Without it such standby of one assembly is refused (exit status 5). It is not asked for with
+    /// --all, after which nothing runs anyway.
+    #[arg(long)]
+    pub force: bool,
     #[command(flatten)]
     pub planned: Planned,
 }

@@ -137,9 +137,11 @@ fn of_plan(plan: &Plan) -> Planned {
     let blocked = plan.blocked.iter();
     lines.extend(blocked.map(|own| format!("{} cannot run: {}", own.service, own.reason)));
     lines.extend(plan.warnings.iter().map(|text| format!("warning: {text}")));
+    let refused = plan.refused.iter();
+    lines.extend(refused.map(|text| format!("refused: {text}")));
     Planned {
         lines,
-        refused: false,
+        refused: !plan.refused.is_empty(),
         fingerprint: String::new(),
     }
 }
