@@ -15,6 +15,7 @@ use crate::config::Room;
 use crate::documents::Accepted;
 use crate::host::Host;
 use crate::plan::{self, Fresh};
+use crate::rooms::Question;
 
 /// Services × assemblies of a document that is looked at. A simulation holds two decisions, of some
 /// 2.5 kB each, and `MemoryMax=` of a DPE is 1 GiB.
@@ -23,7 +24,6 @@ const MOST_PLACEMENTS: u64 = 100_000;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long is waited for that, with the reading of a large document and the turns of others.
 const LONGEST: Duration = Duration::from_secs(8);
-
 /// What is found out within the time.
 ///
 /// # Errors
@@ -31,11 +31,28 @@ const LONGEST: Duration = Duration::from_secs(8);
 /// has too many documents planned at a time, or all together.
 pub(crate) async fn room(host: &Arc<Host>, who: &str, accepted: &Accepted) -> Result<RoomReport> {
     if accepted.facts.placements > MOST_PLACEMENTS {
-        return Ok(unknown(accepted));
+        return Ok(RoomReport {
+            too_large: true,
+            ..unknown(accepted)
+        });
     }
     let _place = host.core.documents.plan_place(who, accepted.text.len())?;
+    let question = question(host, accepted);
     let found = tokio::time::timeout(LONGEST, look(host, accepted)).await;
+    if let Ok(Ok(report)) = &found {
+        host.rooms.keep(question, report);
+    }
     found.unwrap_or_else(|_| Ok(unknown(accepted)))
+}
+
+/// What the answer depends on.
+fn question(host: &Host, accepted: &Accepted) -> Question {
+    let deployment = host.core.registry.get(&accepted.name);
+    Question {
+        document: Arc::clone(&accepted.text),
+        generation: deployment.map(|deployment| deployment.row().generation),
+        event: *host.core.store.head().borrow(),
+    }
 }
 
 /// Nothing was looked at.
@@ -109,7 +126,11 @@ pub(crate) async fn admit(host: &Arc<Host>, who: &str, accepted: &Accepted) -> R
     if host.core.config.admission.room == Room::Warn || is_stored(host, accepted).await {
         return Ok(());
     }
-    match room(host, who, accepted).await {
+    let found = match host.rooms.again(&question(host, accepted)) {
+        Some(report) => Ok(report),
+        None => room(host, who, accepted).await,
+    };
+    match found {
         Ok(report) if report.holds => Ok(()),
         Ok(report) => Err(Error::Refused(refusal(&report))),
         Err(error) => {

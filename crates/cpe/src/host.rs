@@ -17,6 +17,7 @@ use crate::core::Core;
 use crate::dpe::Dpes;
 use crate::places::Places;
 use crate::readers::Readers;
+use crate::rooms::Rooms;
 use crate::sync::{Pace, lock};
 use crate::systemd::Systemd;
 use crate::visitors::Visitors;
@@ -43,6 +44,7 @@ pub(crate) struct Host {
     pub identities: Identities,
     pub assumed: Assumed,
     pub readers: Readers,
+    pub rooms: Rooms,
     /// At the last look, no DPE ran with guests that no stored deployment has.
     pub nothing_left_out: AtomicBool,
     /// Bounds how many orders with an id are under way.
@@ -81,6 +83,7 @@ impl Host {
             identities: Identities::default(),
             assumed: Assumed::default(),
             readers: Readers::default(),
+            rooms: Rooms::default(),
             nothing_left_out: AtomicBool::new(false),
             orders: Places::default(),
             tasks: Mutex::new(Some(JoinSet::new())),

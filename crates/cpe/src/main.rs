@@ -38,6 +38,7 @@ mod refusals;
 mod registry;
 mod reload;
 mod rights;
+mod rooms;
 mod serve;
 mod signals;
 mod sockets;

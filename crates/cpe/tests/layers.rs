@@ -14,6 +14,7 @@ const FLOORS: layers::Floors<'_> = &[
         "events",
         "readers",
         "refusals",
+        "rooms",
         "systemd",
         "visitors",
     ],

@@ -117,7 +117,11 @@ impl ManagerObject {
             )));
         }
         reconciliation::before_claims(host, |name| permit.sees(name)).await?;
-        if !is_forced {
+        // Of what was made from an older document nothing is simulated: it is refused below, or it
+        // is stored already.
+        let present = host.core.registry.get(&name).map(|it| it.row().generation);
+        let is_late = expected_generation > 0 && Some(expected_generation) < present;
+        if !is_forced && !is_late {
             admission::admit(host, who, &accepted).await?;
         }
         let keep = host.core.keep();
