@@ -146,12 +146,7 @@ pub(crate) async fn admit(host: &Arc<Host>, who: &str, accepted: &Accepted) -> R
 
 /// The document is the present one: storing it changes nothing.
 async fn is_stored(host: &Host, accepted: &Accepted) -> bool {
-    let name = accepted.name.clone();
-    let found = host
-        .core
-        .store
-        .run(move |store| store.document(&name, 0))
-        .await;
+    let found = host.core.store.document(&accepted.name, 0).await;
     matches!(found, Ok(Some((text, _))) if *text == *accepted.text)
 }
 

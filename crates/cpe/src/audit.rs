@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use cpe_bus::{Event, EventKind, Result};
+use cpe_store::{CALLER_PRINCIPAL, new_event as event};
 use jiff::SignedDuration;
 
 use crate::authorisation::Caller;
-use crate::events::new as event;
 use crate::host::Host;
-use crate::store::CALLER_PRINCIPAL;
 
 /// Something that an administrator asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -101,7 +100,7 @@ pub(crate) async fn record_by<T>(
     }
     .within_limits();
     let line = format!("{}: {}", order.deployment, event.reason);
-    let recorded = host.core.store.run(move |store| store.record(event)).await;
+    let recorded = host.core.store.record(event).await;
     if let Err(error) = recorded {
         tracing::warn!(
             cpe_deployment = order.deployment,
@@ -128,7 +127,7 @@ pub(crate) async fn refused(host: &Host, caller: &Caller, method: &str, deployme
         ..event(EventKind::DeploymentAdministered, deployment)
     }
     .within_limits();
-    let recorded = host.core.store.run(move |store| store.record(event)).await;
+    let recorded = host.core.store.record(event).await;
     if let Err(error) = recorded {
         tracing::warn!("a refusal is not in the event log: {error}");
     }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as SyncMutex};
 
 use cpe_bus::{BusSelection, Error, Result};
+use cpe_store::sqlite::Sqlite;
+use cpe_store::{Keep, KeptAside, Ownership, Row, Store};
 use tokio::sync::{Mutex, watch};
 
 use crate::access::{self, Seen};
@@ -13,8 +15,7 @@ use crate::documents::Reader;
 use crate::facts::{Facts, Known};
 use crate::refusals::Refusals;
 use crate::registry::Registry;
-use crate::rights::{Ownership, Policy};
-use crate::store::{self, Handle, Keep, KeptAside, Row, Store};
+use crate::rights::Policy;
 use crate::sync::lock;
 
 /// MESSAGE_ID of the line that tells of a database that was kept aside.
@@ -34,7 +35,7 @@ type Version = (u64, u64);
 pub(crate) struct Core {
     pub config: Config,
     pub bus: BusSelection,
-    pub store: Handle,
+    pub store: Arc<dyn Store>,
     pub registry: Registry,
     pub documents: Reader,
     /// The rights that are in force.
@@ -60,7 +61,7 @@ pub(crate) struct Core {
 
 impl Core {
     /// Opens the state directory and takes up what is stored there.
-    pub(crate) fn open(
+    pub(crate) async fn open(
         config: Config,
         bus: BusSelection,
         directory: &std::path::Path,
@@ -77,13 +78,13 @@ impl Core {
                 (Policy::closed(group, recorder_group), Some(reason))
             }
         };
-        let (store, kept_aside) = Store::open(directory)?;
+        let (store, kept_aside) = Sqlite::open(directory)?;
         if let Some(kept_aside) = &kept_aside {
             report(kept_aside);
         }
-        let rows = store.deployments()?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let rows = store.deployments().await?;
         let documents = Reader::new(&config.limits);
-        let store = Handle::new(store);
         let signalled = AtomicU64::new(*store.head().borrow());
         let registry = Registry::default();
         for row in rows {
@@ -144,7 +145,7 @@ impl Core {
     }
 
     /// The database cannot be used: says so loudly, once.
-    pub(crate) fn store_fails(&self, error: &store::Error) {
+    pub(crate) fn store_fails(&self, error: &cpe_store::Error) {
         if !self.failing.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 message_id = DATABASE_FAILS,
@@ -187,10 +188,7 @@ impl Core {
         {
             return Ok(Arc::clone(facts));
         }
-        let name = row.name.clone();
-        let found = self
-            .store
-            .run(move |store| store.document_and_claims(&name));
+        let found = self.store.document_and_claims(&row.name);
         let found = found
             .await
             .map_err(|error| Error::Failed(error.to_string()))?;
@@ -241,7 +239,8 @@ mod tests {
     async fn what_was_forgotten_meanwhile_is_no_document_that_cannot_be_read() {
         let directory = tempfile::tempdir().unwrap();
         let config = Config::default();
-        let core = Core::open(config, BusSelection::System, directory.path()).unwrap();
+        let core = Core::open(config, BusSelection::System, directory.path());
+        let core = core.await.unwrap();
         let row = Row {
             name: "shop".into(),
             uuid: "u1".into(),

@@ -27,7 +27,6 @@ mod conflicts;
 mod core;
 mod documents;
 mod dpe;
-mod events;
 mod facts;
 mod host;
 mod places;
@@ -42,7 +41,6 @@ mod rooms;
 mod serve;
 mod signals;
 mod sockets;
-mod store;
 mod supervisor;
 mod sync;
 mod systemd;
@@ -131,7 +129,7 @@ fn start(options: Options, config: Config) -> anyhow::Result<()> {
         .build()
         .context("cannot start the event loop")?;
     runtime.block_on(async {
-        let core = Arc::new(Core::open(config, bus, &directory)?);
+        let core = Arc::new(Core::open(config, bus, &directory).await?);
         serve::run(core).await
     })
 }

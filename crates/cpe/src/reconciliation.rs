@@ -15,11 +15,11 @@ use std::time::Duration;
 use cpe_bus::names::{deployment_of_unit, dpe_unit, is_deployment_name};
 use cpe_bus::{Error, Result, json};
 use cpe_status::DeploymentStatus;
+use cpe_store::{Destroying, Document};
 use futures_util::{StreamExt, stream};
 use uuid::Uuid;
 
 use crate::host::Host;
-use crate::store::{self, Destroying, Text};
 use crate::systemd::{self, ActiveState};
 
 /// MESSAGE_ID of the line that says that a DPE runs whose deployment cannot be taken over.
@@ -104,7 +104,7 @@ enum NotAdopted {
     #[error(transparent)]
     Systemd(#[from] systemd::Error),
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] cpe_store::Error),
 }
 
 impl NotAdopted {
@@ -256,19 +256,14 @@ async fn adopt(host: &Arc<Host>, unit: &str) -> std::result::Result<(), NotAdopt
         })?;
     drop(client);
     let uuid = uuid_in_use(&text);
-    let claims = host.core.documents.claims_of(document.clone()).await;
+    let document = Document {
+        claims: host.core.documents.claims_of(document.clone()).await,
+        text: document,
+        ..Document::default()
+    };
     let _changes = host.core.changes.lock().await;
-    let adopted = host
-        .core
-        .store
-        .run(move |store| {
-            let document = Text {
-                text: &document,
-                claims: &claims,
-            };
-            store.adopt(&name, &uuid, generation, document)
-        })
-        .await?;
+    let store = &host.core.store;
+    let adopted = store.adopt(&name, &uuid, generation, document).await?;
     if let Some(row) = adopted {
         tracing::warn!(
             cpe_deployment = row.name,

@@ -10,9 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cpe_status::DeploymentState;
+use cpe_store::Row;
 use tokio::sync::{Notify, watch};
-
-use crate::store::Row;
 
 /// One deployment.
 pub(crate) struct Deployment {
@@ -158,8 +157,9 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use cpe_store::Destroying;
+
     use super::*;
-    use crate::store::Destroying;
 
     fn row(name: &str) -> Row {
         Row {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cpe_bus::{Event, EventKind};
+use cpe_store::new_event as event;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::access::{self, Seen};
 use crate::core::Core;
-use crate::events::new as event;
 use crate::rights::{Policy, Source};
 
 /// Time between two looks at the file.
@@ -103,7 +103,7 @@ fn refused(core: &Core, reason: &str) -> Event {
 /// To the event log, and so to the journal; if the disk is full, to the journal alone.
 async fn tell(core: &Core, news: Event) {
     let line = format!("{}: {}", news.kind, news.reason);
-    let recorded = core.store.run(move |store| store.record(news)).await;
+    let recorded = core.store.record(news).await;
     if let Err(error) = recorded {
         tracing::error!("{line} (not in the event log: {error})");
     }

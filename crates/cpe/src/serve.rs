@@ -140,14 +140,7 @@ async fn take_name(host: &Host) -> anyhow::Result<()> {
 async fn retention(core: Arc<Core>) {
     loop {
         let (keep_for, keep_count) = (core.config.events.keep_for, core.config.events.keep_count);
-        let dropped = core
-            .store
-            .run(move |store| {
-                store.prune_orders()?;
-                store.cut_log_again();
-                store.prune_events(keep_for, keep_count)
-            })
-            .await;
+        let dropped = core.store.prune(keep_for, keep_count).await;
         let pause = match dropped {
             Ok(0) => RETENTION_PERIOD,
             Ok(dropped) => {

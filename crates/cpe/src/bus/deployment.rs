@@ -15,7 +15,7 @@ use zbus::object_server::InterfaceRef;
 
 use super::commands::{self, Command, What};
 use super::link::{Look, Permit};
-use super::{About, Link, given, history, not_found, owner, store};
+use super::{About, Link, given, history, not_found, owner, stored};
 use crate::audit;
 use crate::core::Core;
 use crate::dpe::DpeCall;
@@ -166,7 +166,7 @@ impl DeploymentObject {
     ) -> Result<(String, u64)> {
         let host = self.permit(&header).await?.host;
         let name = self.deployment.name.clone();
-        let found = store(&host, move |store| store.document(&name, generation)).await?;
+        let found = stored(host.core.store.document(&name, generation)).await?;
         if let Some(found) = found {
             return Ok(found);
         }

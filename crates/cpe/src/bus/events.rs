@@ -7,16 +7,16 @@ use std::time::Duration;
 use cpe_bus::fields::Reader;
 use cpe_bus::names::{CPE_PATH, check_deployment_name, dpe_unit};
 use cpe_bus::{Error, Event, Fields, Result};
+use cpe_store::{Filter, Page, Store};
 use zbus::message::Header;
 use zbus::names::UniqueName;
 use zbus::object_server::SignalEmitter;
 
 use super::link::{self, Permit};
-use super::{About, Link, failed, store};
+use super::{About, Link, failed, stored};
 use crate::authorisation::Caller;
 use crate::host::Host;
 use crate::rights::{Interface, Role, Strangers};
-use crate::store::{Filter, Handle, Page};
 
 /// Events per reply, at most and by default.
 const MOST: u32 = 10_000;
@@ -56,7 +56,7 @@ impl EventsObject {
             // How many events there are, neither the next cursor nor a refusal must tell.
             return Ok((Vec::new(), after_cursor));
         }
-        check_cursor(&look.core.store, after_cursor, &log)?;
+        check_cursor(&*look.core.store, after_cursor, &log)?;
         let limit = if limit == 0 { USUAL } else { limit.min(MOST) };
         if let Some(sender) = header.sender() {
             look.readers.reads(sender, &look.who, &look.policy);
@@ -93,7 +93,7 @@ impl EventsObject {
         if event.time == 0 {
             event.time = cpe_daemon::now();
         }
-        store(&host, move |store| store.record(event)).await
+        stored(host.core.store.record(event)).await
     }
 
     #[zbus(property(emits_changed_signal = "const"))]
@@ -143,7 +143,7 @@ async fn speaks_for(host: &Host, caller: &Caller, deployment: &str) -> Result<()
 
 /// Refuses a cursor that this log never gave: the reader would wait for events that it has already
 /// passed, and miss those in between without a word.
-fn check_cursor(store: &Handle, cursor: u64, log: &str) -> Result<()> {
+fn check_cursor(store: &dyn Store, cursor: u64, log: &str) -> Result<()> {
     let (current, head) = (store.log(), *store.head().borrow());
     if !log.is_empty() && log != current {
         return Err(Error::OtherLog(format!(

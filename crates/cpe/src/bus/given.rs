@@ -10,18 +10,18 @@ use std::time::Duration;
 use cpe_bus::orders::{OrderError, OrderReport, OrderState, Ordered, is_order_id};
 use cpe_bus::{Error, Result, json};
 use cpe_status::{DebugReport, DebugState};
+use cpe_store::{Ending, Given, Taken};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::commands::{self, Command};
 use super::link::Permit;
-use super::{not_found, store};
+use super::{not_found, stored};
 use crate::audit;
 use crate::host::Host;
 use crate::places::{self, Place};
 use crate::registry::Deployment;
-use crate::store::{Ending, Given, Taken};
 
 /// A call waits so long for the end of its order.
 const WAIT: Duration = Duration::from_secs(2);
@@ -69,12 +69,13 @@ pub(super) async fn give(
     };
     let place = host.orders.enter(&wanted.principal, id);
     let may_begin = place.is_some();
-    let taken = store(host, move |store| match may_begin {
+    let store = &host.core.store;
+    let taken = match may_begin {
         true => store.take_order(wanted),
         // Who sends one again that was given hears of it.
         false => store.known_order(wanted),
-    });
-    let given = match taken.await? {
+    };
+    let given = match stored(taken).await? {
         Taken::New(given) => given,
         Taken::Known(given) => return report(&given),
         Taken::Other => return Err(other(id)),
@@ -100,7 +101,7 @@ pub(super) async fn give(
             conclude(host, &given, Ending::NotNow, &why(&lost)).await;
         }
     }
-    let given = store(host, move |store| store.taken_order(&key)).await?;
+    let given = stored(host.core.store.taken_order(&key)).await?;
     report(&given.ok_or_else(|| {
         let gone = "the deployment was destroyed meanwhile, and the order forgotten with it";
         Error::OutcomeUnknown(gone.into())
@@ -117,8 +118,7 @@ pub(super) async fn get(permit: &Permit, deployment: &Deployment, id: &str) -> R
     };
     check_id(id).map_err(|_| none())?;
     let Permit { host, caller, .. } = permit;
-    let (principal, id) = (caller.who.principal.clone(), id.to_owned());
-    let given = store(host, move |store| store.order(&principal, &id)).await?;
+    let given = stored(host.core.store.order(&caller.who.principal, id)).await?;
     let given = given.filter(|given| given.deployment == deployment.name);
     let given = given.ok_or_else(none)?;
     let command = Command::of(Ordered::read(&given.request)?)?;
@@ -163,8 +163,8 @@ fn start(
     Some(ended)
 }
 
-/// Does it; how it ended, and what came of it. `permit`: of whom has given it, who may lose the right
-/// before it is done; `is_again`: it was begun before.
+/// Does it; how it ended, and what came of it. `permit`: of whom has given it, who may lose the
+/// right before it is done; `is_again`: it was begun before.
 async fn do_it(
     host: &Host,
     deployment: &Arc<Deployment>,
@@ -240,7 +240,7 @@ async fn follow(
         }
         if !is_noted {
             let key = given.key();
-            let noted = store(host, move |store| store.note_order(&key, &output));
+            let noted = stored(host.core.store.note_order(&key, &output));
             is_noted = noted.await.is_ok();
         }
         tokio::time::sleep(pause).await;
@@ -318,9 +318,9 @@ async fn conclude(host: &Host, given: &Given, ending: Ending, result: &str) {
         );
     }
     loop {
-        let (key, result) = (given.key(), result.to_owned());
-        let ended = store(host, move |store| store.end_order(&key, ending, &result));
-        if ended.await.is_ok() {
+        let key = given.key();
+        let ended = host.core.store.end_order(&key, ending, result);
+        if stored(ended).await.is_ok() {
             return;
         }
         tokio::time::sleep(AGAIN).await;
@@ -369,7 +369,7 @@ pub(crate) struct Left(Vec<(Given, Place)>);
 /// If the disk does not let it.
 pub(crate) async fn left(host: &Host) -> anyhow::Result<Left> {
     let store = &host.core.store;
-    let given = store.run(|store| store.orders_under_way()).await?;
+    let given = store.orders_under_way().await?;
     let left = given.into_iter().map(|given| {
         let place = host.orders.keep(&given.principal, &given.id);
         (given, place)

@@ -3,11 +3,11 @@
 use cpe_bus::fields::bounded;
 use cpe_bus::records::{GenerationEntry, MAX_REASON};
 use cpe_bus::{Error, Fields, Result};
+use cpe_store::{Generation, Row};
 
-use super::store;
+use super::stored;
 use crate::audit;
 use crate::host::Host;
-use crate::store::{Generation, Row};
 
 /// Those that are kept, oldest first.
 pub(super) async fn list(host: &Host, row: &Row) -> Result<Vec<Fields>> {
@@ -53,5 +53,5 @@ pub(super) async fn not_kept(host: &Host, row: &Row, generation: u64) -> Error {
 
 async fn kept(host: &Host, row: &Row) -> Result<Vec<Generation>> {
     let name = row.name.clone();
-    store(host, move |store| store.generations(&name)).await
+    stored(host.core.store.generations(&name)).await
 }

@@ -7,20 +7,21 @@ use cpe_bus::fields::Reader;
 use cpe_bus::names::{check_deployment_name, deployment_path};
 use cpe_bus::records::{DeploymentEntry, ProblemRecord};
 use cpe_bus::{Error, Fields, Result};
+use cpe_store::{Created, Destroying, Document, Marked, Updated};
 use uuid::Uuid;
 use zbus::message::Header;
 
 use super::link::Permit;
 use super::objects::Objects;
-use super::{About, Link, assume, host_failure, no_options, not_found, sinks, store};
+use super::{About, Link, assume, host_failure, no_options, not_found, sinks, stored};
 use crate::admission;
 use crate::audit::{self, Order};
 use crate::authorisation::Caller;
 use crate::conflicts;
+use crate::documents::Accepted;
 use crate::host::Host;
 use crate::reconciliation::{self, Orphan};
 use crate::rights::Interface;
-use crate::store::{Created, Destroying, Marked, Text, Updated};
 
 pub(super) struct ManagerObject {
     link: Link,
@@ -65,17 +66,10 @@ impl ManagerObject {
             let about = About::Document(&name);
             let permit = self.link.permit(&header, about).await?;
             conflicts::check(host, &accepted, |name| permit.sees(name)).await?;
-            let (stored, text) = (name.clone(), accepted.text);
-            let claims = accepted.facts.claims_to_store();
+            let document = as_stored(&accepted);
             let uuid = accepted.uuid.unwrap_or_else(|| Uuid::new_v4().to_string());
-            let created = store(host, move |store| {
-                let document = Text {
-                    text: &text,
-                    claims: &claims,
-                };
-                store.create(&stored, &uuid, document, limit, &by)
-            })
-            .await?;
+            let store = &host.core.store;
+            let created = stored(store.create(&name, &uuid, document, limit, &by)).await?;
             if let Created::New(row) = &created {
                 host.core.registry.put(row.clone());
                 // Who gets the reply finds the object.
@@ -131,23 +125,10 @@ impl ManagerObject {
             let about = About::Deployment(&name);
             let permit = self.link.permit(&header, about).await?;
             conflicts::check(host, &accepted, |name| permit.sees(name)).await?;
-            let (stored, text, uuid) = (name.clone(), accepted.text, accepted.uuid);
-            let claims = accepted.facts.claims_to_store();
-            let updated = store(host, move |store| {
-                let document = Text {
-                    text: &text,
-                    claims: &claims,
-                };
-                store.update(
-                    &stored,
-                    uuid.as_deref(),
-                    expected_generation,
-                    document,
-                    keep,
-                    &by,
-                )
-            })
-            .await?;
+            let document = as_stored(&accepted);
+            let (store, uuid) = (&host.core.store, accepted.uuid.as_deref());
+            let updated = store.update(&name, uuid, expected_generation, document, keep, &by);
+            let updated = stored(updated).await?;
             if let (Updated::New(row), Some(deployment)) = (&updated, host.core.registry.get(&name))
             {
                 deployment.set_row(row.clone());
@@ -349,8 +330,7 @@ impl ManagerObject {
         }
         let _changes = host.core.changes.lock().await;
         self.link.permit(header, About::Deployment(name)).await?;
-        let stored = name.to_owned();
-        let marked = store(host, move |store| store.destroy(&stored, expected, how)).await?;
+        let marked = stored(host.core.store.destroy(name, expected, how)).await?;
         match (marked, host.core.registry.get(name)) {
             (Marked::Now(row), Some(deployment)) => {
                 deployment.set_row(row);
@@ -371,6 +351,15 @@ fn is_forced(mut options: Fields) -> Result<bool> {
     options.remove("force");
     no_options(&options)?;
     Ok(is_forced)
+}
+
+/// A document as it is stored.
+fn as_stored(accepted: &Accepted) -> Document {
+    Document {
+        text: accepted.text.to_string(),
+        claims: accepted.facts.claims_to_store(),
+        ..Document::default()
+    }
 }
 
 /// Who stores a document, for the event of that.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use cpe_bus::names::CPE_PATH;
 use cpe_bus::{Error, Fields, Result};
+use cpe_store::Answer;
 
 use crate::host::Host;
-use crate::store::{self, Store};
 
 mod assume;
 mod commands;
@@ -59,18 +59,17 @@ fn no_options(options: &Fields) -> Result<()> {
     }
 }
 
-/// Has the store do something; a failure of the disk goes to the log and to the caller.
-async fn store<T: Send + 'static>(
-    host: &Host,
-    work: impl FnOnce(&mut Store) -> store::Result<T> + Send + 'static,
-) -> Result<T> {
-    let result = host.core.store.run(work).await;
-    result.map_err(|error| failed(&error))
+/// What the store says; a failure of the disk goes to the log and to the caller.
+async fn stored<T>(answer: Answer<'_, T>) -> Result<T> {
+    answer.await.map_err(|error| failed(&error))
 }
 
-fn failed(error: &store::Error) -> Error {
+fn failed(error: &cpe_store::Error) -> Error {
     tracing::error!("{error}");
-    Error::Failed(format!("nothing was changed: {error}"))
+    match error.leaves_nothing_open() {
+        true => Error::Failed(format!("nothing was changed: {error}")),
+        false => Error::OutcomeUnknown(error.to_string()),
+    }
 }
 
 fn not_found(deployment: &str) -> Error {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use cpe_bus::fields::Reader;
 use cpe_bus::{Error, Fields, Result};
+use cpe_store::Ownership;
 
 use super::link::Permit;
-use super::{no_options, not_found, store};
+use super::{no_options, not_found, stored};
 use crate::audit::{self, Order};
 use crate::registry::Deployment;
-use crate::rights::{LONGEST_PRINCIPAL, Ownership, is_name, is_single};
+use crate::rights::{LONGEST_PRINCIPAL, is_name, is_single};
 
 /// The option that names a group.
 const GROUP: &str = "group";
@@ -32,8 +33,7 @@ pub(super) async fn set(
         // Or it was given to somebody else.
         permit.still("SetOwner", &deployment.name).await?;
         let owned = wanted(owner, options, deployment.row().owned)?;
-        let (name, stored) = (deployment.name.clone(), owned.clone());
-        let row = store(host, move |store| store.set_owner(&name, &stored)).await?;
+        let row = stored(host.core.store.set_owner(&deployment.name, &owned)).await?;
         deployment.set_row(row.ok_or_else(|| not_found(&deployment.name))?);
         owned
     };

@@ -11,6 +11,7 @@ mod pattern;
 
 use std::collections::BTreeSet;
 
+use cpe_store::Ownership;
 use serde::Deserialize;
 
 pub(crate) use file::parse;
@@ -108,15 +109,6 @@ pub(crate) struct Who {
     pub principal: String,
     /// The groups that it is in, without `group:`.
     pub groups: Vec<String>,
-}
-
-/// Whose a deployment is. Empty: nobody's.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Ownership {
-    /// A principal, as `user:alice`.
-    pub owner: String,
-    /// A group's name.
-    pub group: String,
 }
 
 /// May it?

@@ -2,10 +2,10 @@
 
 use cpe_bus::{Event, EventKind};
 use cpe_status::{DeploymentState, DpeState};
+use cpe_store::{Destroying, Row, new_event};
 use tokio::time::Instant;
 
 use super::{Failure, LOOK_AGAIN, Next, Result, Supervisor};
-use crate::store::{Destroying, Row};
 use crate::systemd::{ActiveState, Unit};
 
 impl Supervisor {
@@ -88,8 +88,7 @@ impl Supervisor {
     }
 
     async fn unloaded(&mut self) -> Result<Next> {
-        let name = self.deployment.name.clone();
-        self.store(move |store| store.unloaded(&name)).await?;
+        self.store().unloaded(&self.deployment.name).await?;
         Ok(Next::Now)
     }
 
@@ -108,11 +107,10 @@ impl Supervisor {
         }
         let guests = self.guests(&self.deployment.row()).await?;
         let _changes = self.host.core.changes.lock().await;
-        let name = self.deployment.name.clone();
+        let name = &self.deployment.name;
         let addresses: Vec<String> = guests.into_keys().collect();
-        self.store(move |store| store.forget(&name, &addresses))
-            .await?;
-        self.host.core.forget(&self.deployment.name);
+        self.store().forget(name, &addresses).await?;
+        self.host.core.forget(name);
         Ok(Next::Gone)
     }
 
@@ -130,9 +128,9 @@ impl Supervisor {
                 row.name,
                 row.name
             ),
-            ..crate::events::new(EventKind::DeploymentFailed, &row.name)
+            ..new_event(EventKind::DeploymentFailed, &row.name)
         };
-        self.store(move |store| store.record(event)).await?;
+        self.store().record(event).await?;
         self.overdue_reported = true;
         Ok(())
     }

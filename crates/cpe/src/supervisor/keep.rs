@@ -8,11 +8,11 @@ use cpe_bus::fields::put;
 use cpe_bus::names::IN_DOUBT;
 use cpe_bus::{Error as BusError, Fields, json};
 use cpe_status::{DeploymentState, DeploymentStatus, DpeState};
+use cpe_store::{Document, Row};
 use tokio::time::Instant;
 
 use super::{Failure, LOOK_AGAIN, Next, Result, Supervisor};
 use crate::facts::{Claim, Facts};
-use crate::store::{Row, Text};
 use crate::sync::turn;
 use crate::systemd::{ActiveState, Unit};
 
@@ -126,11 +126,9 @@ impl Supervisor {
     /// The database was lost or restored, and then an administrator stored this document. It is the
     /// latest word, and gets a generation above the DPE's, so that the DPE takes it.
     async fn renumber(&self, row: &Row, above: u64) -> Result<Next> {
-        let (name, keep) = (row.name.clone(), self.host.core.keep());
+        let keep = self.host.core.keep();
         let _changes = self.host.core.changes.lock().await;
-        let renumbered = self
-            .store(move |store| store.renumber(&name, above, keep))
-            .await?;
+        let renumbered = self.store().renumber(&row.name, above, keep).await?;
         if let Some(row) = renumbered {
             self.deployment.set_row(row);
         }
@@ -152,18 +150,16 @@ impl Supervisor {
             .ok()
             .filter(|uuid| !uuid.is_empty())
             .unwrap_or_else(|| row.uuid.clone());
-        let (name, keep) = (row.name.clone(), self.host.core.keep());
-        let claims = self.host.core.documents.claims_of(document.clone()).await;
+        let keep = self.host.core.keep();
+        let document = Document {
+            claims: self.host.core.documents.claims_of(document.clone()).await,
+            text: document,
+            ..Document::default()
+        };
         let _changes = self.host.core.changes.lock().await;
-        let taken = self
-            .store(move |store| {
-                let document = Text {
-                    text: &document,
-                    claims: &claims,
-                };
-                store.take_over(&name, &uuid, generation, document, keep)
-            })
-            .await?;
+        let (store, name) = (self.store(), &row.name);
+        let taken = store.take_over(name, &uuid, generation, document, keep);
+        let taken = taken.await?;
         if let Some(row) = taken {
             tracing::warn!(
                 cpe_deployment = row.name,
@@ -177,21 +173,13 @@ impl Supervisor {
 
     /// Gives the DPE the current document.
     pub(super) async fn load(&mut self, row: &Row) -> Result<Next> {
-        let name = row.name.clone();
-        let found = self
-            .store(move |store| {
-                let found = store.document(&name, 0)?;
-                if let Some((_, generation)) = &found {
-                    // Before the call: whoever destroys this deployment must know that the DPE may
-                    // have services running.
-                    store.loaded(&name, *generation)?;
-                }
-                Ok(found)
-            })
-            .await?;
+        let found = self.store().document(&row.name, 0).await?;
         let Some((document, generation)) = found else {
             return Ok(Next::Now);
         };
+        // Before the call: whoever destroys this deployment must know that the DPE may have
+        // services running.
+        self.store().loaded(&row.name, generation).await?;
         let mut options = Fields::new();
         put(&mut options, "uuid", row.uuid.as_str());
         put(&mut options, IN_DOUBT, self.in_doubt(row).await?);
@@ -229,9 +217,7 @@ impl Supervisor {
         }
         let guests = self.guests(row).await?;
         let addresses: Vec<String> = guests.keys().cloned().collect();
-        let left = self
-            .store(move |store| store.left_behind(&addresses))
-            .await?;
+        let left = self.store().left_behind(&addresses).await?;
         let named = left.iter().filter_map(|address| guests.get(address));
         Ok(named.cloned().collect())
     }

@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use cpe_bus::names::dpe_unit;
 use cpe_status::DeploymentState;
+use cpe_store::{Destroying, Row, Store};
 use tokio::time::Instant;
 
 use self::runs::Unrecorded;
@@ -37,7 +38,6 @@ use crate::backoff::Backoff;
 use crate::dpe::{self, DpeCall, Report};
 use crate::host::Host;
 use crate::registry::{Deployment, View};
-use crate::store::{self, Destroying, Row, Store};
 use crate::systemd;
 
 /// Time to the next look where something is awaited and nothing was heard.
@@ -63,7 +63,7 @@ enum Next {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] cpe_store::Error),
     #[error(transparent)]
     Systemd(#[from] systemd::Error),
     #[error(transparent)]
@@ -211,15 +211,11 @@ impl Supervisor {
     }
 
     async fn row(&self) -> Result<Option<Row>> {
-        let name = self.deployment.name.clone();
-        self.store(move |store| store.deployment(&name)).await
+        Ok(self.store().deployment(&self.deployment.name).await?)
     }
 
-    async fn store<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Store) -> store::Result<T> + Send + 'static,
-    ) -> Result<T> {
-        Ok(self.host.core.store.run(work).await?)
+    fn store(&self) -> &dyn Store {
+        &*self.host.core.store
     }
 
     fn set_view(&self, state: DeploymentState, pid: u32, remark: &str) {

@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 
 use cpe_daemon::now;
+use cpe_store::{Row, Run};
 
 use super::Supervisor;
-use crate::store::{Row, Run};
 use crate::systemd::{ActiveState, Unit};
 
 /// Most runs and deaths of one DPE that wait to be recorded: half an hour of a DPE that dies at
@@ -24,7 +24,7 @@ impl Unrecorded {
         self.0.is_empty()
     }
 
-    /// The last run that is known, from the log or because it waits already, and whether it goes on.
+    /// The last run that is known, from the log or because it waits already; whether it goes on.
     fn last<'a>(&'a self, row: &'a Row) -> (&'a str, bool) {
         match self.0.back() {
             Some((Run::Alive { invocation, .. }, _)) => (invocation.as_str(), true),
@@ -58,7 +58,7 @@ impl Unrecorded {
 }
 
 impl Supervisor {
-    /// Whether the run that goes on was begun because somebody wanted it, and not by systemd because
+    /// Whether the run that goes on was begun because somebody wanted it, and not by systemd since
     /// the one before had ended by itself. If that is not known, that one has died.
     async fn began_after_stop(&self) -> bool {
         let restarts = self.host.systemd.restarts(&self.unit).await;
@@ -74,13 +74,8 @@ impl Supervisor {
             self.unrecorded.see(row, run);
         }
         while let Some((run, time)) = self.unrecorded.0.front().cloned() {
-            let name = row.name.clone();
-            let noted = self
-                .host
-                .core
-                .store
-                .run(move |store| store.note_run(&name, &run, time));
-            if let Err(error) = noted.await {
+            let noted = self.store().note_run(&row.name, &run, time).await;
+            if let Err(error) = noted {
                 return self.host.core.store_fails(&error);
             }
             self.host.core.store_works();

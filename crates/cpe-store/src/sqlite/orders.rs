@@ -7,97 +7,16 @@ use std::time::Duration;
 use cpe_daemon::now;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 
-use super::{Result, Store, signed, unsigned};
+use super::handle::{Database, signed, unsigned};
+use crate::error::Result;
+use crate::outcomes;
+use crate::words::orders::{LIFE, MOST, MOST_EACH};
+use crate::words::{Ending, Given, OrderKey, Taken};
 
-/// They are kept for a week, microseconds.
-const LIFE: u64 = 7 * 24 * 3600 * 1_000_000;
-/// Orders of one principal that are kept.
-const MOST_EACH: u64 = 5_000;
-/// Orders that are kept in all.
-const MOST: u64 = 20_000;
-
-/// How an order ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Done,
-    Failed,
-    /// Nothing was done: the same order with the same id is tried again.
-    NotNow,
-    /// It was begun, and nobody knows whether it was done.
-    Unknown,
-}
-
-/// An order that was given.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Given {
-    pub principal: String,
-    pub id: String,
-    pub deployment: String,
-    /// Of the deployment: another one of that name has another.
-    pub uuid: String,
-    /// The order: JSON.
-    pub request: String,
-    /// Who gave it, as details of an event.
-    pub who: BTreeMap<String, String>,
-    /// The newest event before it.
-    pub cursor: u64,
-    /// Microseconds since the Unix epoch.
-    pub begun: u64,
-    pub ended: u64,
-    /// `None`: it is being done.
-    pub ending: Option<Ending>,
-    /// JSON; empty: nothing.
-    pub result: String,
-}
-
-/// Which order it is. The same principal may give one with the same id to the next deployment of
-/// that name, and what becomes of the first one is nothing of the second. That one may have the
-/// same uuid, if its document says it; but its order has a later cursor, since the log tells of the
-/// first one's end.
-#[derive(Debug, Clone)]
-pub(crate) struct Key {
-    principal: String,
-    id: String,
-    uuid: String,
-    cursor: u64,
-}
-
-impl Given {
-    pub(crate) fn key(&self) -> Key {
-        Key {
-            principal: self.principal.clone(),
-            id: self.id.clone(),
-            uuid: self.uuid.clone(),
-            cursor: self.cursor,
-        }
-    }
-
-    /// Whether the same is to be done. Another order must have another id.
-    pub(crate) fn asks_the_same_as(&self, other: &Given) -> bool {
-        (&self.deployment, &self.request) == (&other.deployment, &other.request)
-    }
-}
-
-/// What came of taking an order.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Taken {
-    /// It is to be done now.
-    New(Given),
-    /// It was given before.
-    Known(Given),
-    /// Another order was given with that id.
-    Other,
-    /// The deployment that it is for is not there any more. What is kept of an order could be
-    /// deleted with no deployment then.
-    Gone,
-    /// So many are kept already, of this principal or in all.
-    TooMany(u64),
-}
-
-impl Store {
+impl Database {
     /// Forgets orders that are older than a week. One that was given in what is the future now, by
     /// a clock that was set back since, is kept for a week from now.
-    pub(crate) fn prune_orders(&mut self) -> Result<()> {
+    pub(super) fn prune_orders(&mut self) -> Result<()> {
         let Some(oldest) = self.ages.oldest(Duration::from_micros(LIFE)) else {
             return Ok(());
         };
@@ -113,7 +32,7 @@ impl Store {
     }
 
     /// Takes an order, durably.
-    pub(crate) fn take_order(&mut self, wanted: Given) -> Result<Taken> {
+    pub(super) fn take_order(&mut self, wanted: Given) -> Result<Taken> {
         self.prune_orders()?;
         let cursor = *self.head.borrow();
         let transaction = self.connection.transaction()?;
@@ -150,8 +69,8 @@ impl Store {
         Ok(Taken::New(taken))
     }
 
-    /// What [`Store::take_order`] would say, without taking it.
-    pub(crate) fn known_order(&mut self, wanted: Given) -> Result<Taken> {
+    /// What [`Database::take_order`] would say, without taking it.
+    pub(super) fn known_order(&mut self, wanted: Given) -> Result<Taken> {
         let transaction = self.connection.transaction()?;
         let known = look_for(&transaction, wanted);
         // Nothing makes room for what is not taken.
@@ -160,7 +79,7 @@ impl Store {
     }
 
     /// Notes what an order that is being done has come to.
-    pub(crate) fn note_order(&mut self, given: &Key, result: &str) -> Result<()> {
+    pub(super) fn note_order(&mut self, given: &OrderKey, result: &str) -> Result<()> {
         self.connection.execute(
             "UPDATE given_order SET result = ?5
              WHERE principal = ?1 AND id = ?2 AND uuid = ?3 AND cursor = ?4 AND state = 0",
@@ -176,7 +95,12 @@ impl Store {
     }
 
     /// Says how an order ended, durably.
-    pub(crate) fn end_order(&mut self, given: &Key, ending: Ending, result: &str) -> Result<()> {
+    pub(super) fn end_order(
+        &mut self,
+        given: &OrderKey,
+        ending: Ending,
+        result: &str,
+    ) -> Result<()> {
         self.connection.execute(
             "UPDATE given_order SET state = ?5, result = ?6, ended = ?7
              WHERE principal = ?1 AND id = ?2 AND uuid = ?3 AND cursor = ?4 AND state = 0",
@@ -194,18 +118,18 @@ impl Store {
     }
 
     /// An order that was taken, if it is still known.
-    pub(crate) fn taken_order(&self, given: &Key) -> Result<Option<Given>> {
+    pub(super) fn taken_order(&self, given: &OrderKey) -> Result<Option<Given>> {
         let found = find(&self.connection, &given.principal, &given.id)?;
-        Ok(found.filter(|found| (&found.uuid, found.cursor) == (&given.uuid, given.cursor)))
+        Ok(found.filter(|found| given.is_of(found)))
     }
 
     /// An order of somebody.
-    pub(crate) fn order(&self, principal: &str, id: &str) -> Result<Option<Given>> {
+    pub(super) fn order(&self, principal: &str, id: &str) -> Result<Option<Given>> {
         find(&self.connection, principal, id)
     }
 
     /// Those that are being done, oldest first.
-    pub(crate) fn orders_under_way(&self) -> Result<Vec<Given>> {
+    pub(super) fn orders_under_way(&self) -> Result<Vec<Given>> {
         let sql = format!("{SELECT} WHERE state = 0 ORDER BY begun");
         let mut statement = self.connection.prepare(&sql)?;
         let rows = statement.query_map([], row)?;
@@ -251,15 +175,13 @@ fn is_there(connection: &Connection, wanted: &Given) -> Result<bool> {
 
 /// Whether an order that somebody gives is a new one.
 fn look_for(connection: &Connection, wanted: Given) -> Result<Taken> {
-    Ok(match find(connection, &wanted.principal, &wanted.id)? {
-        Some(known) if !known.asks_the_same_as(&wanted) => Taken::Other,
-        Some(known) if known.ending != Some(Ending::NotNow) => Taken::Known(known),
-        Some(_) => Taken::New(wanted),
-        None => match too_many(connection, &wanted.principal)? {
-            Some(count) => Taken::TooMany(count),
-            None => Taken::New(wanted),
-        },
-    })
+    let known = find(connection, &wanted.principal, &wanted.id)?;
+    if known.is_none()
+        && let Some(count) = too_many(connection, &wanted.principal)?
+    {
+        return Ok(Taken::TooMany(count));
+    }
+    Ok(outcomes::look_for(known, wanted))
 }
 
 /// How many are kept, if there is no room for another of that principal. Those that were not begun
@@ -303,8 +225,8 @@ fn read((given, who): (Given, String)) -> Result<Given> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Destroying;
     use super::*;
+    use crate::words::Destroying;
 
     fn wanted(principal: &str, id: &str, request: &str) -> Given {
         Given {
@@ -323,35 +245,35 @@ mod tests {
     }
 
     /// Takes an order that is new.
-    fn taken(store: &mut Store, order: Given) -> Given {
+    fn taken(store: &mut Database, order: Given) -> Given {
         match store.take_order(order).unwrap() {
             Taken::New(given) => given,
             other => panic!("{other:?}"),
         }
     }
 
-    fn end(store: &mut Store, given: &Given, ending: Ending, result: &str) {
+    fn end(store: &mut Database, given: &Given, ending: Ending, result: &str) {
         store.end_order(&given.key(), ending, result).unwrap();
     }
 
     /// A store with two deployments, shop and mail.
-    fn store_in(directory: &std::path::Path) -> Store {
-        let (mut store, _) = Store::open(directory).unwrap();
+    fn store_in(directory: &std::path::Path) -> Database {
+        let (mut store, _) = Database::open(directory).unwrap();
         for (name, uuid) in [("shop", "u1"), ("mail", "u2")] {
             store
-                .create(name, uuid, "<deployable/>", 9, &BTreeMap::new())
+                .create(name, uuid, &"<deployable/>".into(), 9, &BTreeMap::new())
                 .unwrap();
         }
         store
     }
 
     /// The deployment shop ends, and another one of that name begins.
-    fn replace_shop(store: &mut Store, uuid: &str) {
+    fn replace_shop(store: &mut Database, uuid: &str) {
         store.destroy("shop", 0, Destroying::StopServices).unwrap();
         store.unloaded("shop").unwrap();
         assert!(store.forget("shop", &[]).unwrap());
         store
-            .create("shop", uuid, "<deployable/>", 9, &BTreeMap::new())
+            .create("shop", uuid, &"<deployable/>".into(), 9, &BTreeMap::new())
             .unwrap();
     }
 
@@ -409,7 +331,7 @@ mod tests {
         assert_eq!(store.order("token:c", "1").unwrap(), None);
         end(&mut store, &given, Ending::Done, "{}");
         drop(store);
-        let (mut store, _) = Store::open(directory.path()).unwrap();
+        let (mut store, _) = Database::open(directory.path()).unwrap();
         let Taken::Known(ended) = store.take_order(wanted("token:a", "1", "x")).unwrap() else {
             panic!("it is known");
         };
@@ -482,7 +404,7 @@ mod tests {
              INSERT INTO given_order (principal, id, deployment, uuid, request, who, cursor, begun)
              SELECT ?1, 'n' || i, 'shop', 'u1', 'x', '{}', 0, ?3 FROM n";
         let begun = signed(now());
-        let fill = |store: &mut Store, who: &str, count: u64| {
+        let fill = |store: &mut Database, who: &str, count: u64| {
             let values = params![who, signed(count), begun];
             store.connection.execute(many, values).unwrap();
         };

@@ -1,100 +1,19 @@
 //! Deployments, and what changes their documents.
 
-use std::collections::BTreeMap;
-
-use cpe_bus::{Event, EventKind};
-use cpe_status::DeploymentState;
+use cpe_bus::Event;
 use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params};
 
-use super::documents::{Keep, Origin, Text, current, insert, is_current, replace};
-use super::{Error, Result, Store, events, signed, unsigned};
-use crate::events::new as event;
-use crate::rights::Ownership;
+use super::documents::{Origin, current, insert, is_current, replace};
+use super::events;
+use super::handle::{Database, signed, unsigned};
+use crate::error::{Error, Result};
+use crate::outcomes::{self, Change};
+use crate::words::{
+    Created, Destroying, Details, Document, Keep, Marked, Ownership, Row, Run, Updated,
+};
 
-/// What the store knows of one deployment; its documents are read when needed.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Row {
-    pub name: String,
-    pub uuid: String,
-    /// Generation of the current document.
-    pub generation: u64,
-    /// Microseconds since the Unix epoch.
-    pub created: u64,
-    pub destroying: Option<Destroying>,
-    /// Its DPE has finished unloading: what is left is to stop the unit and to forget.
-    pub unloaded: bool,
-    /// Last generation that its DPE has taken; 0: none yet.
-    pub loaded: u64,
-    /// The unit's run that the event log told of last.
-    pub invocation: String,
-    /// Whether that run is going on as far as the event log knows.
-    pub alive: bool,
-    /// Whose it is: of who created it, until an administrator says otherwise.
-    pub owned: Ownership,
-}
-
-/// What becomes of the services of a deployment that is being destroyed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Destroying {
-    StopServices,
-    LeaveServices,
-}
-
-/// Details of an event, by name.
-pub(crate) type Details = BTreeMap<String, String>;
-
-/// What came of a request to create.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Created {
-    New(Row),
-    /// The same document was there already.
-    Same(Row),
-    /// Another document has that name; its generation.
-    Other(u64),
-    BeingDestroyed,
-    /// The host's limit of deployments is reached.
-    TooMany,
-}
-
-/// What came of a request to change.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Updated {
-    New(Row),
-    /// The document is the current one already.
-    Same(u64),
-    /// The current generation is not the expected one.
-    Conflict(u64),
-    /// Its uuid is another: a different deployment under the same name.
-    OtherUuid(String),
-    BeingDestroyed,
-    NotFound,
-}
-
-/// What came of marking a deployment as to be destroyed.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Marked {
-    Now(Row),
-    /// The current generation is not the expected one.
-    Conflict(u64),
-    NotFound,
-}
-
-/// What systemd says of the unit, as far as the event log cares.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Run {
-    /// This run of the unit is going on; the process that serves it. Whether the one before was
-    /// stopped by somebody, if nobody has seen it end.
-    Alive {
-        invocation: String,
-        pid: u32,
-        after_stop: bool,
-    },
-    /// No run is going on; why the last one ended, and whether somebody has stopped it.
-    Ended { cause: String, stopped: bool },
-}
-
-impl Store {
-    pub(crate) fn deployments(&self) -> Result<Vec<Row>> {
+impl Database {
+    pub(super) fn deployments(&self) -> Result<Vec<Row>> {
         let mut statement = self
             .connection
             .prepare_cached(&format!("{SELECT} ORDER BY name"))?;
@@ -102,25 +21,23 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    pub(crate) fn deployment(&self, name: &str) -> Result<Option<Row>> {
+    pub(super) fn deployment(&self, name: &str) -> Result<Option<Row>> {
         find(&self.connection, name)
     }
 
-    /// Durable when it returns. At most `limit` deployments are kept. `by` says who asked.
-    pub(crate) fn create<'a>(
+    pub(super) fn create(
         &mut self,
         name: &str,
         uuid: &str,
-        document: impl Into<Text<'a>>,
+        document: &Document,
         limit: usize,
         by: &Details,
     ) -> Result<Created> {
-        let document = document.into();
         let transaction = self.connection.transaction()?;
         if let Some(existing) = find(&transaction, name)? {
             return Ok(if existing.destroying.is_some() {
                 Created::BeingDestroyed
-            } else if is_current(&transaction, name, document.text)? {
+            } else if is_current(&transaction, name, &document.text)? {
                 Created::Same(existing)
             } else {
                 Created::Other(existing.generation)
@@ -132,215 +49,105 @@ impl Store {
             return Ok(Created::TooMany);
         }
         insert(&transaction, name, uuid, 1, document, &Origin::asked(by))?;
-        let event = Event {
-            state: DeploymentState::Stored.as_str().into(),
-            details: [
-                ("generation".to_owned(), "1".to_owned()),
-                ("uuid".to_owned(), uuid.to_owned()),
-            ]
-            .into_iter()
-            .chain(by.clone())
-            .collect(),
-            ..event(EventKind::DeploymentCreated, name)
-        };
+        let event = outcomes::created(name, uuid, by);
         let (row, event) = commit(transaction, name, event)?;
         self.announce(event);
         Ok(Created::New(row))
     }
 
-    /// Durable when it returns. `uuid` is the document's, if it says one. `expected` 0 means
-    /// whichever generation is current. Older documents are dropped
-    /// beyond `keep`.
-    pub(crate) fn update<'a>(
+    pub(super) fn update(
         &mut self,
         name: &str,
         uuid: Option<&str>,
         expected: u64,
-        document: impl Into<Text<'a>>,
+        document: &Document,
         keep: Keep,
         by: &Details,
     ) -> Result<Updated> {
-        let document = document.into();
         let transaction = self.connection.transaction()?;
         let Some(existing) = find(&transaction, name)? else {
             return Ok(Updated::NotFound);
         };
-        if existing.destroying.is_some() {
-            return Ok(Updated::BeingDestroyed);
-        }
-        if uuid.is_some_and(|uuid| uuid != existing.uuid) {
-            return Ok(Updated::OtherUuid(existing.uuid));
-        }
-        // A caller whose reply was lost asks again with the expectation that it fulfilled itself.
-        let fits = expected == 0 || expected == existing.generation;
-        if (fits || expected + 1 == existing.generation)
-            && is_current(&transaction, name, document.text)?
-        {
-            return Ok(Updated::Same(existing.generation));
-        }
-        if !fits {
-            return Ok(Updated::Conflict(existing.generation));
-        }
-        let generation = existing.generation + 1;
-        replace(
-            &transaction,
-            name,
-            generation,
-            document,
-            &Origin::asked(by),
-            keep,
-        )?;
-        let event = Event {
-            details: [
-                ("generation".to_owned(), generation.to_string()),
-                ("previous".to_owned(), existing.generation.to_string()),
-            ]
-            .into_iter()
-            .chain(by.clone())
-            .collect(),
-            ..event(EventKind::DeploymentModified, name)
+        let is_current = is_current(&transaction, name, &document.text)?;
+        let change = match outcomes::updated(&existing, uuid, expected, is_current, by) {
+            Ok(change) => change,
+            Err(refusal) => return Ok(refusal),
         };
-        let (row, event) = commit(transaction, name, event)?;
+        let origin = Origin::asked(by);
+        let number = change.generation;
+        replace(&transaction, name, number, document, &origin, keep)?;
+        let (row, event) = commit(transaction, name, change.event)?;
         self.announce(event);
         Ok(Updated::New(row))
     }
 
-    /// A DPE holds a newer generation than the one that an administrator stored last: the database
-    /// was lost or replaced by a backup before that. The stored document is the latest word: it
-    /// becomes the generation after the DPE's.
-    pub(crate) fn renumber(&mut self, name: &str, above: u64, keep: Keep) -> Result<Option<Row>> {
+    pub(super) fn renumber(&mut self, name: &str, above: u64, keep: Keep) -> Result<Option<Row>> {
         let transaction = self.connection.transaction()?;
         let Some(existing) = find(&transaction, name)? else {
             return Ok(None);
         };
-        if existing.generation > above {
+        let Some(change) = outcomes::renumbered(&existing, above) else {
             return Ok(Some(existing));
-        }
-        let (text, claims) = current(&transaction, name)?;
-        let next = above.saturating_add(1);
-        let reason = format!(
-            "its DPE holds generation {above}, but generation {} was stored since the database was lost or restored: the stored \
-             document counts",
-            existing.generation
-        );
-        let origin = Origin::unasked(&reason);
-        let document = Text {
-            text: &text,
-            claims: &claims,
         };
-        replace(&transaction, name, next, document, &origin, keep)?;
-        let event = Event {
-            reason,
-            details: [
-                ("generation".to_owned(), next.to_string()),
-                ("previous".to_owned(), existing.generation.to_string()),
-            ]
-            .into(),
-            ..event(EventKind::DeploymentModified, name)
-        };
-        let (row, event) = commit(transaction, name, event)?;
+        let document = current(&transaction, name)?;
+        let origin = Origin::unasked(&change.remark);
+        let number = change.generation;
+        replace(&transaction, name, number, &document, &origin, keep)?;
+        let (row, event) = commit(transaction, name, change.event)?;
         self.announce(event);
         Ok(Some(row))
     }
 
-    /// Takes over a deployment that a running DPE holds and the store has lost. Returns `None` if
-    /// the name is known.
-    pub(crate) fn adopt<'a>(
+    pub(super) fn adopt(
         &mut self,
         name: &str,
         uuid: &str,
         generation: u64,
-        document: impl Into<Text<'a>>,
+        document: &Document,
     ) -> Result<Option<Row>> {
         let transaction = self.connection.transaction()?;
         if find(&transaction, name)?.is_some() {
             return Ok(None);
         }
-        let reason = "taken over from its running DPE; the database did not know it";
-        let origin = Origin::unasked(reason);
-        insert(
-            &transaction,
-            name,
-            uuid,
-            generation,
-            document.into(),
-            &origin,
-        )?;
+        let Change { remark, event, .. } = outcomes::adopted(name, uuid, generation);
+        let origin = Origin::unasked(&remark);
+        insert(&transaction, name, uuid, generation, document, &origin)?;
         transaction.execute(
             "UPDATE deployment SET loaded = generation WHERE name = ?1",
             [name],
         )?;
-        let event = Event {
-            reason: reason.into(),
-            details: [
-                ("generation".to_owned(), generation.to_string()),
-                ("uuid".to_owned(), uuid.to_owned()),
-                ("adopted".to_owned(), "yes".to_owned()),
-            ]
-            .into(),
-            ..event(EventKind::DeploymentCreated, name)
-        };
         let (row, event) = commit(transaction, name, event)?;
         self.announce(event);
         Ok(Some(row))
     }
 
-    /// Takes over the document of a DPE that has a newer generation than the store, whose database
-    /// was replaced by a backup: what runs now is in force. `None` if the name is unknown.
-    pub(crate) fn take_over<'a>(
+    pub(super) fn take_over(
         &mut self,
         name: &str,
         uuid: &str,
         generation: u64,
-        document: impl Into<Text<'a>>,
+        document: &Document,
         keep: Keep,
     ) -> Result<Option<Row>> {
         let transaction = self.connection.transaction()?;
         let Some(existing) = find(&transaction, name)? else {
             return Ok(None);
         };
-        if existing.generation >= generation || existing.destroying.is_some() {
+        let Some(change) = outcomes::taken_over(&existing, uuid, generation) else {
             return Ok(Some(existing));
-        }
-        let reason = format!(
-            "taken over from its running DPE, because the database is a backup that holds generation {} only",
-            existing.generation
-        );
-        let origin = Origin::unasked(&reason);
-        replace(
-            &transaction,
-            name,
-            generation,
-            document.into(),
-            &origin,
-            keep,
-        )?;
+        };
+        let origin = Origin::unasked(&change.remark);
+        replace(&transaction, name, generation, document, &origin, keep)?;
         transaction.execute(
             "UPDATE deployment SET loaded = generation, uuid = ?2 WHERE name = ?1",
             params![name, uuid],
         )?;
-        let event = Event {
-            reason,
-            details: [
-                ("generation".to_owned(), generation.to_string()),
-                ("previous".to_owned(), existing.generation.to_string()),
-                ("uuid".to_owned(), uuid.to_owned()),
-                ("adopted".to_owned(), "yes".to_owned()),
-            ]
-            .into(),
-            ..event(EventKind::DeploymentModified, name)
-        };
-        let (row, event) = commit(transaction, name, event)?;
+        let (row, event) = commit(transaction, name, change.event)?;
         self.announce(event);
         Ok(Some(row))
     }
 
-    /// Marks a deployment as to be destroyed, durably, if it is at the expected generation (0: at
-    /// any). Asked again, the later answer counts while
-    /// its DPE has not finished: that is how an administrator gives up waiting for services that
-    /// cannot be stopped. Who asks to stop after all may come too late, which is remembered: then
-    /// services may still run.
-    pub(crate) fn destroy(&mut self, name: &str, expected: u64, how: Destroying) -> Result<Marked> {
+    pub(super) fn destroy(&mut self, name: &str, expected: u64, how: Destroying) -> Result<Marked> {
         let transaction = self.connection.transaction()?;
         let Some(existing) = find(&transaction, name)? else {
             return Ok(Marked::NotFound);
@@ -361,7 +168,7 @@ impl Store {
     }
 
     /// Gives a deployment to somebody, durably.
-    pub(crate) fn set_owner(&mut self, name: &str, owned: &Ownership) -> Result<Option<Row>> {
+    pub(super) fn set_owner(&mut self, name: &str, owned: &Ownership) -> Result<Option<Row>> {
         self.connection.execute(
             "UPDATE deployment SET owner = ?2, owner_group = ?3 WHERE name = ?1",
             params![name, owned.owner, owned.group],
@@ -370,7 +177,7 @@ impl Store {
     }
 
     /// The DPE has finished unloading (or is given up).
-    pub(crate) fn unloaded(&mut self, name: &str) -> Result<Option<Row>> {
+    pub(super) fn unloaded(&mut self, name: &str) -> Result<Option<Row>> {
         self.connection.execute(
             "UPDATE deployment SET unloaded = 1 WHERE name = ?1 AND destroying <> 0",
             [name],
@@ -379,7 +186,7 @@ impl Store {
     }
 
     /// The DPE has taken this generation.
-    pub(crate) fn loaded(&mut self, name: &str, generation: u64) -> Result<()> {
+    pub(super) fn loaded(&mut self, name: &str, generation: u64) -> Result<()> {
         self.connection.execute(
             "UPDATE deployment SET loaded = ?2 WHERE name = ?1 AND loaded <> ?2",
             params![name, signed(generation)],
@@ -389,7 +196,7 @@ impl Store {
 
     /// The end of a destroyed deployment: its documents are deleted, the event says so. False if it
     /// was gone already.
-    pub(crate) fn forget(&mut self, name: &str, addresses: &[String]) -> Result<bool> {
+    pub(super) fn forget(&mut self, name: &str, addresses: &[String]) -> Result<bool> {
         let transaction = self.connection.transaction()?;
         let row = find(&transaction, name)?;
         let leaves = transaction
@@ -420,7 +227,7 @@ impl Store {
             "DELETE FROM given_order WHERE uuid = ?1",
             [row.map_or_else(String::new, |row| row.uuid)],
         )?;
-        let event = events::append(&transaction, event(EventKind::DeploymentDestroyed, name))?;
+        let event = events::append(&transaction, outcomes::forgotten(name))?;
         transaction.commit()?;
         self.announce(event);
         self.cut_log_back();
@@ -445,7 +252,7 @@ impl Store {
     }
 
     /// Does so now if it could not be done before.
-    pub(crate) fn cut_log_again(&mut self) {
+    pub(super) fn cut_log_again(&mut self) {
         if self.is_log_uncut {
             self.cut_log_back();
         }
@@ -453,7 +260,7 @@ impl Store {
 
     /// Which of these addresses are of guests in which a destroyed deployment has left its services
     /// running.
-    pub(crate) fn left_behind(&self, addresses: &[String]) -> Result<Vec<String>> {
+    pub(super) fn left_behind(&self, addresses: &[String]) -> Result<Vec<String>> {
         let mut found = self
             .connection
             .prepare_cached("SELECT 1 FROM left_behind WHERE address = ?1")?;
@@ -466,68 +273,20 @@ impl Store {
         Ok(left)
     }
 
-    /// Tells the event log how the DPE is doing: started, stopped or died, restarted, each run and
-    /// each end exactly once, also those that happened while no CPE was there to see them. `time` is when it
-    /// was seen, in microseconds since the Unix epoch.
-    pub(crate) fn note_run(&mut self, name: &str, run: &Run, time: u64) -> Result<()> {
+    pub(super) fn note_run(&mut self, name: &str, run: &Run, time: u64) -> Result<()> {
         let transaction = self.connection.transaction()?;
         let Some(known) = find(&transaction, name)? else {
             return Ok(());
         };
-        let mut news = Vec::new();
-        let event = |kind, name: &str| Event::new(kind, name, time);
-        let ended = |cause: &str, stopped: bool| {
-            let (kind, state) = match stopped {
-                true => (EventKind::DpeStopped, "stopped"),
-                false => (EventKind::DpeDied, "dead"),
-            };
-            Event {
-                state: state.into(),
-                reason: cause.into(),
-                details: [("invocation".to_owned(), known.invocation.clone())].into(),
-                ..event(kind, name)
-            }
+        let Some(news) = outcomes::runs(&known, run, time) else {
+            return Ok(());
         };
-        match run {
-            Run::Alive {
-                invocation,
-                pid,
-                after_stop,
-            } if *invocation != known.invocation => {
-                if known.alive {
-                    let cause = match after_stop {
-                        true => "its unit was restarted",
-                        false => "its end was not seen; a new run was found",
-                    };
-                    news.push(ended(cause, *after_stop));
-                }
-                let kind = if known.invocation.is_empty() {
-                    EventKind::DpeStarted
-                } else {
-                    EventKind::DpeRestarted
-                };
-                news.push(Event {
-                    state: "running".into(),
-                    details: [
-                        ("invocation".to_owned(), invocation.clone()),
-                        ("pid".to_owned(), pid.to_string()),
-                    ]
-                    .into(),
-                    ..event(kind, name)
-                });
-                transaction.execute(
-                    "UPDATE deployment SET invocation = ?2, alive = 1 WHERE name = ?1",
-                    params![name, invocation],
-                )?;
-            }
-            Run::Ended { cause, stopped } if known.alive => {
-                news.push(ended(cause, *stopped));
-                transaction.execute("UPDATE deployment SET alive = 0 WHERE name = ?1", [name])?;
-            }
-            Run::Alive { .. } | Run::Ended { .. } => return Ok(()),
-        }
+        transaction.execute(
+            "UPDATE deployment SET invocation = ?2, alive = ?3 WHERE name = ?1",
+            params![name, news.invocation, news.alive],
+        )?;
         let mut recorded = Vec::new();
-        for event in news {
+        for event in news.events {
             recorded.push(events::append(&transaction, event)?);
         }
         transaction.commit()?;
@@ -585,21 +344,21 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::Filter;
+    use crate::words::Filter;
 
     const KEEP: Keep = Keep {
         generations: 10,
         bytes: 1 << 20,
     };
 
-    fn store() -> (tempfile::TempDir, Store) {
+    fn store() -> (tempfile::TempDir, Database) {
         let directory = tempfile::tempdir().unwrap();
-        let (store, kept) = Store::open(directory.path()).unwrap();
+        let (store, kept) = Database::open(directory.path()).unwrap();
         assert_eq!(kept, None);
         (directory, store)
     }
 
-    fn kinds(store: &Store) -> Vec<String> {
+    fn kinds(store: &Database) -> Vec<String> {
         let page = store.query(0, 1000, &Filter::default()).unwrap();
         page.events.into_iter().map(|event| event.kind).collect()
     }
@@ -608,14 +367,14 @@ mod tests {
     fn the_same_document_twice_is_one_deployment_one_generation_and_one_event() {
         let (_directory, mut store) = store();
         assert!(
-            matches!(store.create("shop", "u1", "<a/>", 10, &Details::new()).unwrap(), Created::New(row) if row.generation == 1)
+            matches!(store.create("shop", "u1", &"<a/>".into(), 10, &Details::new()).unwrap(), Created::New(row) if row.generation == 1)
         );
         assert!(
-            matches!(store.create("shop", "u1", "<a/>", 10, &Details::new()).unwrap(), Created::Same(row) if row.generation == 1)
+            matches!(store.create("shop", "u1", &"<a/>".into(), 10, &Details::new()).unwrap(), Created::Same(row) if row.generation == 1)
         );
         assert_eq!(
             store
-                .create("shop", "u1", "<b/>", 10, &Details::new())
+                .create("shop", "u1", &"<b/>".into(), 10, &Details::new())
                 .unwrap(),
             Created::Other(1)
         );
@@ -628,11 +387,17 @@ mod tests {
         let (directory, mut store) = store();
         let alice: Details = [("caller_principal".to_owned(), "user:alice".to_owned())].into();
         let bob: Details = [("caller_principal".to_owned(), "user:bob".to_owned())].into();
-        let owner = |store: &Store| store.deployment("shop").unwrap().unwrap().owned;
-        store.create("shop", "u1", "<a/>", 10, &alice).unwrap();
+        let owner = |store: &Database| store.deployment("shop").unwrap().unwrap().owned;
+        store
+            .create("shop", "u1", &"<a/>".into(), 10, &alice)
+            .unwrap();
         assert_eq!(owner(&store).owner, "user:alice");
-        store.create("shop", "u1", "<a/>", 10, &bob).unwrap();
-        store.update("shop", None, 0, "<b/>", KEEP, &bob).unwrap();
+        store
+            .create("shop", "u1", &"<a/>".into(), 10, &bob)
+            .unwrap();
+        store
+            .update("shop", None, 0, &"<b/>".into(), KEEP, &bob)
+            .unwrap();
         assert_eq!(owner(&store).owner, "user:alice");
         let given = Ownership {
             owner: "token:ci".to_owned(),
@@ -642,10 +407,13 @@ mod tests {
         assert_eq!(row.owned, given);
         assert_eq!(store.set_owner("none", &given).unwrap(), None);
         drop(store);
-        let (mut store, _) = Store::open(directory.path()).unwrap();
+        let (mut store, _) = Database::open(directory.path()).unwrap();
         assert_eq!(owner(&store), given);
         // What nobody asked for is nobody's.
-        let adopted = store.adopt("wiki", "u2", 7, "<c/>").unwrap().unwrap();
+        let adopted = store
+            .adopt("wiki", "u2", 7, &"<c/>".into())
+            .unwrap()
+            .unwrap();
         assert_eq!(adopted.owned, Ownership::default());
     }
 
@@ -653,48 +421,48 @@ mod tests {
     fn an_update_needs_the_expected_generation_and_may_be_repeated() {
         let (_directory, mut store) = store();
         store
-            .create("shop", "u1", "<a/>", 10, &Details::new())
+            .create("shop", "u1", &"<a/>".into(), 10, &Details::new())
             .unwrap();
         assert!(
-            matches!(store.update("shop", Some("u1"), 1, "<b/>", KEEP, &Details::new()).unwrap(), Updated::New(row) if row.generation == 2)
+            matches!(store.update("shop", Some("u1"), 1, &"<b/>".into(), KEEP, &Details::new()).unwrap(), Updated::New(row) if row.generation == 2)
         );
         // The reply was lost, the caller asks again.
         assert_eq!(
             store
-                .update("shop", Some("u1"), 1, "<b/>", KEEP, &Details::new())
+                .update("shop", Some("u1"), 1, &"<b/>".into(), KEEP, &Details::new())
                 .unwrap(),
             Updated::Same(2)
         );
         assert_eq!(
             store
-                .update("shop", Some("u1"), 2, "<b/>", KEEP, &Details::new())
+                .update("shop", Some("u1"), 2, &"<b/>".into(), KEEP, &Details::new())
                 .unwrap(),
             Updated::Same(2)
         );
         assert_eq!(
             store
-                .update("shop", Some("u1"), 1, "<c/>", KEEP, &Details::new())
+                .update("shop", Some("u1"), 1, &"<c/>".into(), KEEP, &Details::new())
                 .unwrap(),
             Updated::Conflict(2)
         );
         assert_eq!(
             store
-                .update("shop", Some("u1"), 7, "<b/>", KEEP, &Details::new())
+                .update("shop", Some("u1"), 7, &"<b/>".into(), KEEP, &Details::new())
                 .unwrap(),
             Updated::Conflict(2)
         );
         assert!(
-            matches!(store.update("shop", Some("u1"), 0, "<c/>", KEEP, &Details::new()).unwrap(), Updated::New(row) if row.generation == 3)
+            matches!(store.update("shop", Some("u1"), 0, &"<c/>".into(), KEEP, &Details::new()).unwrap(), Updated::New(row) if row.generation == 3)
         );
         assert_eq!(
             store
-                .update("shop", Some("u2"), 0, "<c/>", KEEP, &Details::new())
+                .update("shop", Some("u2"), 0, &"<c/>".into(), KEEP, &Details::new())
                 .unwrap(),
             Updated::OtherUuid("u1".into())
         );
         assert_eq!(
             store
-                .update("none", None, 0, "<c/>", KEEP, &Details::new())
+                .update("none", None, 0, &"<c/>".into(), KEEP, &Details::new())
                 .unwrap(),
             Updated::NotFound
         );
@@ -716,8 +484,8 @@ mod tests {
         let (_directory, mut store) = store();
         let guests = ["unix:/a".to_owned(), "unix:/b".to_owned()];
         let by = Details::new();
-        let destroy = |store: &mut Store, loaded: u64, how, guests: &[String]| {
-            store.create("shop", "u1", "<a/>", 10, &by).unwrap();
+        let destroy = |store: &mut Database, loaded: u64, how, guests: &[String]| {
+            store.create("shop", "u1", &"<a/>".into(), 10, &by).unwrap();
             store.loaded("shop", loaded).unwrap();
             store.destroy("shop", 0, how).unwrap();
             assert!(store.forget("shop", guests).unwrap());
@@ -729,7 +497,7 @@ mod tests {
         destroy(&mut store, 1, Destroying::StopServices, &guests[..1]);
         assert_eq!(store.left_behind(&guests).unwrap(), guests[1..]);
         // Whoever wants them to be stopped after all may be too late.
-        store.create("shop", "u1", "<a/>", 10, &by).unwrap();
+        store.create("shop", "u1", &"<a/>".into(), 10, &by).unwrap();
         store.loaded("shop", 1).unwrap();
         store.destroy("shop", 0, Destroying::LeaveServices).unwrap();
         let marked = store.destroy("shop", 0, Destroying::StopServices).unwrap();
@@ -747,7 +515,7 @@ mod tests {
         let long = "canary ".repeat(2_000);
         for text in ["<canary/>", long.as_str()] {
             store
-                .create("shop", "u1", text, 20_000, &Details::new())
+                .create("shop", "u1", &Document::from(text), 20_000, &Details::new())
                 .unwrap();
             store.destroy("shop", 0, Destroying::StopServices).unwrap();
             assert!(store.forget("shop", &[]).unwrap());
@@ -765,7 +533,13 @@ mod tests {
         store.connection.busy_timeout(Duration::ZERO).unwrap();
         let text = "canary ".repeat(2_000);
         store
-            .create("shop", "u1", text.as_str(), 20_000, &Details::new())
+            .create(
+                "shop",
+                "u1",
+                &Document::from(text.as_str()),
+                20_000,
+                &Details::new(),
+            )
             .unwrap();
         let reader = store.reader().unwrap();
         reader
@@ -789,7 +563,7 @@ mod tests {
     fn a_deployment_that_is_being_destroyed_can_be_neither_created_nor_changed_until_it_is_gone() {
         let (_directory, mut store) = store();
         store
-            .create("shop", "u1", "<a/>", 10, &Details::new())
+            .create("shop", "u1", &"<a/>".into(), 10, &Details::new())
             .unwrap();
         assert!(
             !store.forget("shop", &[]).unwrap(),
@@ -798,13 +572,13 @@ mod tests {
         store.destroy("shop", 0, Destroying::StopServices).unwrap();
         assert_eq!(
             store
-                .create("shop", "u1", "<a/>", 10, &Details::new())
+                .create("shop", "u1", &"<a/>".into(), 10, &Details::new())
                 .unwrap(),
             Created::BeingDestroyed
         );
         assert_eq!(
             store
-                .update("shop", Some("u1"), 0, "<b/>", KEEP, &Details::new())
+                .update("shop", Some("u1"), 0, &"<b/>".into(), KEEP, &Details::new())
                 .unwrap(),
             Updated::BeingDestroyed
         );
@@ -820,7 +594,7 @@ mod tests {
         assert!(store.forget("shop", &[]).unwrap());
         assert!(!store.forget("shop", &[]).unwrap());
         assert!(
-            matches!(store.create("shop", "u1", "<a/>", 10, &Details::new()).unwrap(), Created::New(row) if row.generation == 1)
+            matches!(store.create("shop", "u1", &"<a/>".into(), 10, &Details::new()).unwrap(), Created::New(row) if row.generation == 1)
         );
         assert_eq!(
             kinds(&store),
@@ -835,13 +609,19 @@ mod tests {
     #[test]
     fn the_host_has_a_limit_of_deployments() {
         let (_directory, mut store) = store();
-        store.create("a", "u1", "<a/>", 1, &Details::new()).unwrap();
+        store
+            .create("a", "u1", &"<a/>".into(), 1, &Details::new())
+            .unwrap();
         assert_eq!(
-            store.create("b", "u2", "<b/>", 1, &Details::new()).unwrap(),
+            store
+                .create("b", "u2", &"<b/>".into(), 1, &Details::new())
+                .unwrap(),
             Created::TooMany
         );
         assert!(matches!(
-            store.create("a", "u1", "<a/>", 1, &Details::new()).unwrap(),
+            store
+                .create("a", "u1", &"<a/>".into(), 1, &Details::new())
+                .unwrap(),
             Created::Same(_)
         ));
     }
@@ -850,7 +630,7 @@ mod tests {
     fn each_run_and_each_death_of_a_dpe_is_told_once_also_after_a_restart_of_the_cpe() {
         let (directory, mut store) = store();
         store
-            .create("shop", "u1", "<a/>", 10, &Details::new())
+            .create("shop", "u1", &"<a/>".into(), 10, &Details::new())
             .unwrap();
         let began = |invocation: &str, after_stop| Run::Alive {
             invocation: invocation.into(),
@@ -873,7 +653,7 @@ mod tests {
         store.note_run("shop", &ended, 7).unwrap();
         store.note_run("shop", &alive("r2"), 7).unwrap();
         drop(store);
-        let (mut store, _) = Store::open(directory.path()).unwrap();
+        let (mut store, _) = Database::open(directory.path()).unwrap();
         store.note_run("shop", &alive("r2"), 7).unwrap();
         store.note_run("shop", &alive("r3"), 7).unwrap();
         store.note_run("shop", &stopped, 7).unwrap();
@@ -904,7 +684,7 @@ mod tests {
     fn what_was_stored_after_a_loss_is_numbered_above_what_the_dpe_holds() {
         let (_directory, mut store) = store();
         store
-            .create("shop", "u1", "<a/>", 10, &Details::new())
+            .create("shop", "u1", &"<a/>".into(), 10, &Details::new())
             .unwrap();
         assert_eq!(
             store.renumber("shop", 7, KEEP).unwrap().unwrap().generation,
@@ -920,11 +700,11 @@ mod tests {
     fn a_restored_backup_takes_over_what_its_dpe_holds() {
         let (_directory, mut store) = store();
         store
-            .create("shop", "u1", "<a/>", 10, &Details::new())
+            .create("shop", "u1", &"<a/>".into(), 10, &Details::new())
             .unwrap();
         store.loaded("shop", 1).unwrap();
         let row = store
-            .take_over("shop", "u2", 7, "<g/>", KEEP)
+            .take_over("shop", "u2", 7, &"<g/>".into(), KEEP)
             .unwrap()
             .unwrap();
         assert_eq!(
@@ -933,11 +713,16 @@ mod tests {
         );
         assert_eq!(store.document("shop", 0).unwrap(), Some(("<g/>".into(), 7)));
         let again = store
-            .take_over("shop", "u2", 7, "<h/>", KEEP)
+            .take_over("shop", "u2", 7, &"<h/>".into(), KEEP)
             .unwrap()
             .unwrap();
         assert_eq!(again.generation, 7);
         assert_eq!(store.document("shop", 0).unwrap(), Some(("<g/>".into(), 7)));
-        assert_eq!(store.take_over("none", "u", 1, "<a/>", KEEP).unwrap(), None);
+        assert_eq!(
+            store
+                .take_over("none", "u", 1, &"<a/>".into(), KEEP)
+                .unwrap(),
+            None
+        );
     }
 }

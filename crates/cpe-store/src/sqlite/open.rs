@@ -20,7 +20,11 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{Error, Result, Store, documents};
+use super::documents;
+use super::events::Cursors;
+use super::handle::{Database, unsigned};
+use crate::error::{Error, Result};
+use crate::words::KeptAside;
 
 const FILE: &str = "cpe.db";
 /// MESSAGE_ID of the line that says that the database was opened on a full disk.
@@ -100,16 +104,9 @@ const MIGRATIONS: &[&str] = &["
     CREATE INDEX given_order_by_time ON given_order (begun);
 "];
 
-/// A database that could not be trusted, and where it lies now.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct KeptAside {
-    pub path: PathBuf,
-    pub reason: String,
-}
-
-impl Store {
+impl Database {
     /// Opens or creates the database in `directory`, alone.
-    pub(crate) fn open(directory: &Path) -> Result<(Store, Option<KeptAside>)> {
+    pub(super) fn open(directory: &Path) -> Result<(Database, Option<KeptAside>)> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -123,7 +120,10 @@ impl Store {
         let path = directory.join(FILE);
         let lock = match lock(directory) {
             Err(Error::Directory(error)) if error.kind() == ErrorKind::ReadOnlyFilesystem => {
-                return Ok((Store::open_to_read(path, lock_to_read(directory)?)?, None));
+                return Ok((
+                    Database::open_to_read(path, lock_to_read(directory)?)?,
+                    None,
+                ));
             }
             lock => lock?,
         };
@@ -139,11 +139,11 @@ impl Store {
             }
             other => other?,
         };
-        Ok((Store::on(connection, path, lock)?, kept))
+        Ok((Database::on(connection, path, lock)?, kept))
     }
 
     /// Reads a database that cannot be changed. Changes are errors, as on a full disk.
-    fn open_to_read(path: PathBuf, lock: File) -> Result<Store> {
+    fn open_to_read(path: PathBuf, lock: File) -> Result<Database> {
         let connection = match connect_to_copy(&std::env::temp_dir(), &path) {
             Err(Error::Directory(_)) => connect_to_copy(Path::new("/dev/shm"), &path)?,
             connection => connection?,
@@ -154,12 +154,12 @@ impl Store {
              wait in the DPEs. Make it writable, then restart cpe",
             path.display()
         );
-        let store = Store::on(connection, path, lock)?;
+        let store = Database::on(connection, path, lock)?;
         store.connection.pragma_update(None, "query_only", true)?;
         Ok(store)
     }
 
-    fn on(connection: Connection, path: PathBuf, lock: File) -> Result<Store> {
+    fn on(connection: Connection, path: PathBuf, lock: File) -> Result<Database> {
         let head: Option<i64> = connection
             .query_row(
                 "SELECT seq FROM sqlite_sequence WHERE name = 'event'",
@@ -167,7 +167,7 @@ impl Store {
                 |row| row.get(0),
             )
             .optional()?;
-        let (head, _) = watch::channel(super::unsigned(head.unwrap_or(0)));
+        let (head, _) = watch::channel(unsigned(head.unwrap_or(0)));
         let newest: Option<i64> = connection
             .query_row(
                 "SELECT recorded FROM event ORDER BY cursor DESC LIMIT 1",
@@ -175,13 +175,14 @@ impl Store {
                 |row| row.get(0),
             )
             .optional()?;
-        let newest = newest.map(super::unsigned);
+        let newest = newest.map(unsigned);
         let log = log_id(&connection, &path);
-        Ok(Store {
+        Ok(Database {
             path,
             connection,
             log,
             head,
+            cursors: Cursors::Counted,
             ages: Ages::new(newest),
             is_log_uncut: false,
             _lock: lock,

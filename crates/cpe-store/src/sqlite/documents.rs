@@ -5,42 +5,9 @@ use std::collections::BTreeMap;
 use cpe_daemon::now;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Result, Store, signed, unsigned};
-
-/// How many documents of a deployment are kept, the newest first. The current one always is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Keep {
-    pub generations: u64,
-    /// Bytes of all of them together.
-    pub bytes: u64,
-}
-
-/// A document as it is stored.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Text<'a> {
-    pub text: &'a str,
-    /// What it claims, in the words of who stores it; empty: that is not known. It is there also
-    /// when the text cannot be read any more.
-    pub claims: &'a str,
-}
-
-/// For tests alone: whoever stores a document says what it claims.
-#[cfg(test)]
-impl<'a> From<&'a str> for Text<'a> {
-    fn from(text: &'a str) -> Text<'a> {
-        Text { text, claims: "" }
-    }
-}
-
-#[cfg(test)]
-impl<'a> From<&'a String> for Text<'a> {
-    fn from(text: &'a String) -> Text<'a> {
-        Text::from(text.as_str())
-    }
-}
-
-/// Who asked, as a principal: a detail of events, and the owner of what is created.
-pub(crate) const CALLER_PRINCIPAL: &str = "caller_principal";
+use super::handle::{Database, signed, unsigned};
+use crate::error::Result;
+use crate::words::{CALLER_PRINCIPAL, Document, Generation, Keep};
 
 /// How a document came to be.
 #[derive(Debug, Default)]
@@ -78,22 +45,9 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// What is known of one generation, without its text.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Generation {
-    pub number: u64,
-    /// Microseconds since the Unix epoch.
-    pub accepted: u64,
-    pub bytes: u64,
-    /// Who asked, as details of an event; empty if nobody did, or nobody knows.
-    pub who: BTreeMap<String, String>,
-    /// How it came to be if nobody asked.
-    pub remark: String,
-}
-
-impl Store {
+impl Database {
     /// The document of a generation (0: the current one) and which generation that is.
-    pub(crate) fn document(&self, name: &str, generation: u64) -> Result<Option<(String, u64)>> {
+    pub(super) fn document(&self, name: &str, generation: u64) -> Result<Option<(String, u64)>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT text, document.generation FROM document JOIN deployment USING (name)
              WHERE name = ?1 AND document.generation = CASE ?2 WHEN 0 THEN deployment.generation ELSE ?2 END",
@@ -106,7 +60,7 @@ impl Store {
 
     /// The current document, if it is there and is text, its generation, and what it claims, which
     /// is empty if that is not known. `None` if there is no such deployment.
-    pub(crate) fn document_and_claims(
+    pub(super) fn document_and_claims(
         &self,
         name: &str,
     ) -> Result<Option<(Option<String>, u64, String)>> {
@@ -123,7 +77,7 @@ impl Store {
     }
 
     /// The generations that are kept, oldest first.
-    pub(crate) fn generations(&self, name: &str) -> Result<Vec<Generation>> {
+    pub(super) fn generations(&self, name: &str) -> Result<Vec<Generation>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT generation, accepted, octet_length(text), who, remark FROM document
              WHERE name = ?1 ORDER BY generation",
@@ -183,11 +137,18 @@ pub(super) fn is_current(connection: &Connection, name: &str, text: &str) -> Res
 }
 
 /// The current document.
-pub(super) fn current(connection: &Connection, name: &str) -> Result<(String, String)> {
+pub(super) fn current(connection: &Connection, name: &str) -> Result<Document> {
     let mut statement = connection.prepare_cached(
         "SELECT text, claims FROM document JOIN deployment USING (name, generation) WHERE name = ?1",
     )?;
-    Ok(statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    let found = statement.query_row([name], |row| {
+        Ok(Document {
+            text: row.get(0)?,
+            claims: row.get(1)?,
+            ..Document::default()
+        })
+    });
+    Ok(found?)
 }
 
 /// A new deployment and its document.
@@ -196,7 +157,7 @@ pub(super) fn insert(
     name: &str,
     uuid: &str,
     generation: u64,
-    document: Text<'_>,
+    document: &Document,
     origin: &Origin<'_>,
 ) -> Result<()> {
     transaction.execute(
@@ -210,7 +171,7 @@ pub(super) fn insert(
             document.claims
         ],
     )?;
-    add(transaction, name, generation, document.text, origin)
+    add(transaction, name, generation, &document.text, origin)
 }
 
 /// The next document of a deployment. Older ones are dropped beyond what is to be kept.
@@ -218,7 +179,7 @@ pub(super) fn replace(
     transaction: &Transaction<'_>,
     name: &str,
     generation: u64,
-    document: Text<'_>,
+    document: &Document,
     origin: &Origin<'_>,
     keep: Keep,
 ) -> Result<()> {
@@ -226,7 +187,7 @@ pub(super) fn replace(
         "UPDATE deployment SET generation = ?2, claims = ?3 WHERE name = ?1",
         params![name, signed(generation), document.claims],
     )?;
-    add(transaction, name, generation, document.text, origin)?;
+    add(transaction, name, generation, &document.text, origin)?;
     transaction.execute(
         "DELETE FROM document WHERE name = ?1 AND generation <> ?2 AND generation IN
          (SELECT generation FROM
@@ -267,16 +228,16 @@ fn add(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Updated;
+    use crate::words::Updated;
 
     const ALL: Keep = Keep {
         generations: 100,
         bytes: 1 << 20,
     };
 
-    fn store() -> (tempfile::TempDir, Store) {
+    fn store() -> (tempfile::TempDir, Database) {
         let directory = tempfile::tempdir().unwrap();
-        let (store, _) = Store::open(directory.path()).unwrap();
+        let (store, _) = Database::open(directory.path()).unwrap();
         (directory, store)
     }
 
@@ -284,15 +245,15 @@ mod tests {
         [("caller_user".to_owned(), "alice".to_owned())].into()
     }
 
-    fn change(store: &mut Store, text: &str, keep: Keep) -> u64 {
-        let updated = store.update("shop", None, 0, text, keep, &alice());
+    fn change(store: &mut Database, text: &str, keep: Keep) -> u64 {
+        let updated = store.update("shop", None, 0, &Document::from(text), keep, &alice());
         match updated.unwrap() {
             Updated::New(row) => row.generation,
             other => panic!("{other:?}"),
         }
     }
 
-    fn numbers(store: &Store) -> Vec<u64> {
+    fn numbers(store: &Database) -> Vec<u64> {
         let all = store.generations("shop").unwrap();
         all.iter().map(|generation| generation.number).collect()
     }
@@ -300,11 +261,13 @@ mod tests {
     #[test]
     fn each_generation_says_who_stored_it_also_after_a_restart() {
         let (directory, mut store) = store();
-        store.create("shop", "u1", "<a/>", 10, &alice()).unwrap();
+        store
+            .create("shop", "u1", &"<a/>".into(), 10, &alice())
+            .unwrap();
         change(&mut store, "<ä/>", ALL);
         store.renumber("shop", 7, ALL).unwrap();
         drop(store);
-        let (store, _) = Store::open(directory.path()).unwrap();
+        let (store, _) = Database::open(directory.path()).unwrap();
         let all = store.generations("shop").unwrap();
         assert_eq!(numbers(&store), [1, 2, 8]);
         assert_eq!((&all[0].who, all[0].bytes), (&alice(), 4));
@@ -317,7 +280,9 @@ mod tests {
     #[test]
     fn what_is_beyond_number_or_bytes_is_dropped_and_the_current_one_never() {
         let (_directory, mut store) = store();
-        store.create("shop", "u1", "<a/>", 10, &alice()).unwrap();
+        store
+            .create("shop", "u1", &"<a/>".into(), 10, &alice())
+            .unwrap();
         for n in 2..=6 {
             change(&mut store, &format!("<b{n}/>"), ALL);
         }
@@ -344,7 +309,9 @@ mod tests {
     #[test]
     fn a_change_that_was_not_committed_leaves_the_history_as_it_was() {
         let (directory, mut store) = store();
-        store.create("shop", "u1", "<a/>", 10, &alice()).unwrap();
+        store
+            .create("shop", "u1", &"<a/>".into(), 10, &alice())
+            .unwrap();
         change(&mut store, "<b/>", ALL);
         let one = Keep {
             generations: 1,
@@ -353,10 +320,10 @@ mod tests {
         // As when the process is killed before the commit.
         let transaction = store.connection.transaction().unwrap();
         let origin = Origin::unasked("");
-        replace(&transaction, "shop", 3, "<c/>".into(), &origin, one).unwrap();
+        replace(&transaction, "shop", 3, &"<c/>".into(), &origin, one).unwrap();
         drop(transaction);
         drop(store);
-        let (store, _) = Store::open(directory.path()).unwrap();
+        let (store, _) = Database::open(directory.path()).unwrap();
         assert_eq!(numbers(&store), [1, 2]);
         assert_eq!(store.document("shop", 0).unwrap(), Some(("<b/>".into(), 2)));
     }

@@ -1,9 +1,9 @@
 //! Old, new, damaged and foreign databases.
 
 use super::*;
-use crate::store::Keep;
+use crate::words::{Document, Keep};
 
-fn refusal(result: Result<(Store, Option<KeptAside>)>) -> String {
+fn refusal(result: Result<(Database, Option<KeptAside>)>) -> String {
     match result {
         Err(error) => error.to_string(),
         Ok(_) => panic!("the database was opened"),
@@ -13,7 +13,7 @@ fn refusal(result: Result<(Store, Option<KeptAside>)>) -> String {
 #[test]
 fn it_refuses_a_newer_schema_and_leaves_it_as_it_was() {
     let directory = tempfile::tempdir().unwrap();
-    drop(Store::open(directory.path()).unwrap());
+    drop(Database::open(directory.path()).unwrap());
     let path = directory.path().join(FILE);
     let connection = Connection::open(&path).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
@@ -22,7 +22,7 @@ fn it_refuses_a_newer_schema_and_leaves_it_as_it_was() {
         .unwrap();
     drop(connection);
     let before = std::fs::read(&path).unwrap();
-    let text = refusal(Store::open(directory.path()));
+    let text = refusal(Database::open(directory.path()));
     assert!(
         text.contains("schema version 99") && text.contains("newer cpe"),
         "{text}"
@@ -34,13 +34,13 @@ fn it_refuses_a_newer_schema_and_leaves_it_as_it_was() {
 fn it_keeps_a_corrupt_database_aside_untouched_and_starts_empty() {
     for damage in ["header", "middle"] {
         let directory = tempfile::tempdir().unwrap();
-        let (mut store, _) = Store::open(directory.path()).unwrap();
+        let (mut store, _) = Database::open(directory.path()).unwrap();
         for n in 0..50 {
             store
                 .create(
                     &format!("d{n}"),
                     "u",
-                    &"<deployable/>".repeat(500),
+                    &Document::from("<deployable/>".repeat(500).as_str()),
                     1000,
                     &Default::default(),
                 )
@@ -57,12 +57,12 @@ fn it_keeps_a_corrupt_database_aside_untouched_and_starts_empty() {
         bytes[range].fill(0xA5);
         std::fs::write(&path, &bytes).unwrap();
 
-        let (store, kept) = Store::open(directory.path()).unwrap();
+        let (store, kept) = Database::open(directory.path()).unwrap();
         let kept = kept.unwrap_or_else(|| panic!("damage in the {damage} went unnoticed"));
         assert_eq!(std::fs::read(&kept.path).unwrap(), bytes, "{damage}");
         assert!(store.deployments().unwrap().is_empty());
         drop(store);
-        assert_eq!(Store::open(directory.path()).unwrap().1, None);
+        assert_eq!(Database::open(directory.path()).unwrap().1, None);
     }
 }
 
@@ -73,20 +73,26 @@ fn it_refuses_a_database_of_another_program() {
     connection.pragma_update(None, "application_id", 7).unwrap();
     connection.execute_batch("CREATE TABLE mine (a)").unwrap();
     drop(connection);
-    assert!(refusal(Store::open(directory.path())).contains("another program"));
+    assert!(refusal(Database::open(directory.path())).contains("another program"));
 }
 
 #[test]
 fn what_cannot_be_changed_is_read_with_all_that_its_log_holds() {
     let directory = tempfile::tempdir().unwrap();
-    let (mut store, _) = Store::open(directory.path()).unwrap();
-    let create = |store: &mut Store, name: &str| {
-        store.create(name, "u", "<deployable/>", 1000, &Default::default())
+    let (mut store, _) = Database::open(directory.path()).unwrap();
+    let create = |store: &mut Database, name: &str| {
+        store.create(
+            name,
+            "u",
+            &"<deployable/>".into(),
+            1000,
+            &Default::default(),
+        )
     };
     create(&mut store, "shop").unwrap();
     let log = store.log.clone();
     // As a process that was killed leaves it.
-    let Store {
+    let Database {
         connection, _lock, ..
     } = store;
     std::mem::forget(connection);
@@ -95,24 +101,24 @@ fn what_cannot_be_changed_is_read_with_all_that_its_log_holds() {
     let before = std::fs::read(&path).unwrap();
 
     let lock = lock_to_read(directory.path()).unwrap();
-    let mut store = Store::open_to_read(path.clone(), lock).unwrap();
+    let mut store = Database::open_to_read(path.clone(), lock).unwrap();
     assert_eq!(store.deployments().unwrap().len(), 1);
     assert_eq!(store.log, log);
     assert!(matches!(
         create(&mut store, "store"),
         Err(Error::Database(_))
     ));
-    assert!(refusal(Store::open(directory.path())).contains("another cpe"));
+    assert!(refusal(Database::open(directory.path())).contains("another cpe"));
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
 #[test]
 fn two_daemons_cannot_share_a_state_directory() {
     let directory = tempfile::tempdir().unwrap();
-    let first = Store::open(directory.path()).unwrap();
-    assert!(refusal(Store::open(directory.path())).contains("another cpe"));
+    let first = Database::open(directory.path()).unwrap();
+    assert!(refusal(Database::open(directory.path())).contains("another cpe"));
     drop(first);
-    Store::open(directory.path()).unwrap();
+    Database::open(directory.path()).unwrap();
 }
 
 /// As the version before generations said who stored them left it.
@@ -143,7 +149,7 @@ fn database_of_schema_2(directory: &Path) {
 fn an_older_database_is_upgraded_and_gets_from_its_event_log_who_stored_what() {
     let directory = tempfile::tempdir().unwrap();
     database_of_schema_2(directory.path());
-    let (mut store, kept) = Store::open(directory.path()).unwrap();
+    let (mut store, kept) = Database::open(directory.path()).unwrap();
     assert_eq!(kept, None);
     let all = store.generations("shop").unwrap();
     let told: Vec<_> = all
@@ -171,16 +177,16 @@ fn an_older_database_is_upgraded_and_gets_from_its_event_log_who_stored_what() {
     assert_eq!(store.document("shop", 2).unwrap(), Some(("<b/>".into(), 2)));
     // Nobody gets rights by an upgrade: whose it is an administrator says.
     let row = store.deployment("shop").unwrap().unwrap();
-    assert_eq!(row.owned, crate::rights::Ownership::default());
+    assert_eq!(row.owned, crate::words::Ownership::default());
     let keep = Keep {
         generations: 10,
         bytes: 1 << 20,
     };
     store
-        .update("shop", None, 3, "<d/>", keep, &Default::default())
+        .update("shop", None, 3, &"<d/>".into(), keep, &Default::default())
         .unwrap();
     drop(store);
-    let (store, _) = Store::open(directory.path()).unwrap();
+    let (store, _) = Database::open(directory.path()).unwrap();
     assert_eq!(store.generations("shop").unwrap().len(), 4);
 }
 
@@ -192,7 +198,7 @@ fn an_older_database_on_a_disk_that_is_read_only_is_read() {
     let before = std::fs::read(&path).unwrap();
     drop(lock(directory.path()).unwrap());
     let lock = lock_to_read(directory.path()).unwrap();
-    let store = Store::open_to_read(path.clone(), lock).unwrap();
+    let store = Database::open_to_read(path.clone(), lock).unwrap();
     assert_eq!(store.generations("shop").unwrap().len(), 3);
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }

@@ -4,13 +4,13 @@ use cpe_bus::{Event, EventKind};
 use cpe_daemon::now;
 
 /// A new event of this daemon.
-pub(crate) fn new(kind: EventKind, deployment: &str) -> Event {
+pub fn new_event(kind: EventKind, deployment: &str) -> Event {
     Event::new(kind, deployment, now())
 }
 
 /// Writes a recorded event to the journal: one line for people, the rest as fields to filter by
 /// (`journalctl CPE_DEPLOYMENT=shop`, `journalctl MESSAGE_ID=…`).
-pub(crate) fn to_journal(event: &Event) {
+pub fn to_journal(event: &Event) {
     let message_id = cpe_bus::events::message_id(&event.kind);
     let details = match event.details.is_empty() {
         true => None,
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_line_of_the_journal_says_what_happened_to_what_and_why() {
-        let mut event = new(EventKind::ServiceMoved, "shop");
+        let mut event = new_event(EventKind::ServiceMoved, "shop");
         assert_eq!(sentence(&event), "service.moved shop");
         event.service = "db".into();
         event.reason = "web2 was lost".into();

@@ -10,8 +10,10 @@ use rusqlite::{
     Connection, OptionalExtension, Row as SqlRow, Transaction, params, params_from_iter,
 };
 
-use super::{Result, Store, signed, unsigned};
-use crate::events::to_journal;
+use super::handle::{Database, signed, unsigned};
+use crate::error::Result;
+use crate::journal::to_journal;
+use crate::words::{Filter, Page};
 
 /// Texts of a page, at most, in bytes: a page crosses the bus in one message, and the bus has a
 /// limit.
@@ -19,40 +21,69 @@ const PAGE_TEXT: usize = 8 << 20;
 /// Cursors that one query looks at: with a filter that nothing fits, some tens of milliseconds.
 const SCANNED: u64 = 50_000;
 
-/// Which events a query is about; empty fields match everything.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Filter {
-    pub deployment: String,
-    pub assembly: String,
-    pub service: String,
-    /// A pattern with `*`, `?` and `[…]`, such as `service.*`.
-    pub kind: String,
-    /// Microseconds since the Unix epoch, inclusive.
-    pub since: Option<u64>,
-    /// Microseconds since the Unix epoch, exclusive.
-    pub until: Option<u64>,
+/// Who gives the cursors of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cursors {
+    /// This database, one after the other.
+    Counted,
+    /// Somebody else, with gaps.
+    Given,
 }
 
-/// A part of the log.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Page {
-    pub events: Vec<Event>,
-    /// Where the next query goes on: nothing up to here was left out that fits the filter.
-    pub next: u64,
-}
+/// What was copied of a log that is elsewhere.
+const POSITION: &str = "position";
 
-impl Store {
+impl Database {
+    /// Adds events that have cursors, and notes what was copied.
+    pub(super) fn copy(&mut self, events: &[Event], position: u64) -> Result<()> {
+        let transaction = self.connection.transaction()?;
+        for event in events {
+            put(&transaction, event, Some(event.cursor), "OR IGNORE")?;
+        }
+        transaction.execute(
+            "INSERT OR REPLACE INTO setting VALUES (?1, ?2)",
+            params![POSITION, position.to_string()],
+        )?;
+        transaction.commit()?;
+        let newest = events.iter().map(|event| event.cursor).max();
+        self.tell(newest.unwrap_or(0));
+        Ok(())
+    }
+
+    pub(super) fn position(&self) -> Result<u64> {
+        let found: Option<String> = self
+            .connection
+            .prepare_cached("SELECT value FROM setting WHERE key = ?1")?
+            .query_row([POSITION], |row| row.get(0))
+            .optional()?;
+        Ok(found.and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
+
+    pub(super) fn cursor_of(&self, id: &str) -> Result<Option<u64>> {
+        let found: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT cursor FROM event WHERE id = ?1")?
+            .query_row([id], |row| row.get(0))
+            .optional()?;
+        Ok(found.map(unsigned))
+    }
+
+    pub(super) fn older(&self, than: u64, after: u64, limit: u32) -> Result<Vec<(u64, String)>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT cursor, id FROM event WHERE cursor > ?1 AND recorded < ?2 ORDER BY cursor LIMIT ?3",
+        )?;
+        let values = params![signed(after), signed(than), limit];
+        let rows = statement.query_map(values, |row| Ok((unsigned(row.get(0)?), row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Records an event of another program, durably. The same id again is the same event: its
     /// cursor is returned, nothing is written.
-    pub(crate) fn record(&mut self, event: Event) -> Result<u64> {
-        let transaction = self.connection.transaction()?;
-        let known: Option<i64> = transaction
-            .prepare_cached("SELECT cursor FROM event WHERE id = ?1")?
-            .query_row([&event.id], |row| row.get(0))
-            .optional()?;
-        if let Some(cursor) = known {
-            return Ok(unsigned(cursor));
+    pub(super) fn record(&mut self, event: Event) -> Result<u64> {
+        if let Some(cursor) = self.cursor_of(&event.id)? {
+            return Ok(cursor);
         }
+        let transaction = self.connection.transaction()?;
         let event = append(&transaction, event)?;
         transaction.commit()?;
         let cursor = event.cursor;
@@ -63,13 +94,13 @@ impl Store {
     /// [`query`] on this connection.
     pub(super) fn query(&self, after: u64, limit: u32, filter: &Filter) -> Result<Page> {
         let head = *self.head.borrow();
-        query(&self.connection, head, after, limit, filter)
+        query(&self.connection, (head, self.cursors), after, limit, filter)
     }
 
     /// Drops events recorded longer than `keep_for` ago, and above `keep_count` the oldest of the
     /// deployment that has most, so that one noisy deployment does not drive out what the others
     /// have to tell. A bounded number at a time; returns how many.
-    pub(crate) fn prune_events(&mut self, keep_for: Duration, keep_count: u64) -> Result<usize> {
+    pub(super) fn prune_events(&mut self, keep_for: Duration, keep_count: u64) -> Result<usize> {
         const AT_ONCE: u64 = 10_000;
         if let Some(oldest) = self.ages.oldest(keep_for) {
             let dropped = self.connection.execute(
@@ -110,9 +141,13 @@ impl Store {
     /// After the commit: the journal, and whoever waits for news.
     pub(super) fn announce(&self, event: Event) {
         to_journal(&event);
+        self.tell(event.cursor);
+    }
+
+    fn tell(&self, cursor: u64) {
         self.head.send_if_modified(|head| {
-            let newer = event.cursor > *head;
-            *head = event.cursor.max(*head);
+            let newer = cursor > *head;
+            *head = cursor.max(*head);
             newer
         });
     }
@@ -122,7 +157,7 @@ impl Store {
 /// page says how far.
 pub(super) fn query(
     connection: &Connection,
-    head: u64,
+    (head, cursors): (u64, Cursors),
     after: u64,
     limit: u32,
     filter: &Filter,
@@ -131,7 +166,11 @@ pub(super) fn query(
         .prepare_cached("SELECT min(cursor) FROM event")?
         .query_row([], |row| row.get(0))?;
     let before_oldest = oldest.map_or(head, unsigned).saturating_sub(1);
-    let end = after.max(before_oldest).saturating_add(SCANNED);
+    let from = after.max(before_oldest);
+    let end = match cursors {
+        Cursors::Counted => from.saturating_add(SCANNED),
+        Cursors::Given => nth_after(connection, from)?.unwrap_or(u64::MAX >> 1),
+    };
     let (sql, values) = statement(after, end, limit, filter);
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
@@ -151,6 +190,17 @@ pub(super) fn query(
         _ => end.min(head).max(after),
     };
     Ok(Page { events, next })
+}
+
+/// The cursor up to which there are [`SCANNED`] events, if there are so many.
+fn nth_after(connection: &Connection, cursor: u64) -> Result<Option<u64>> {
+    let found: Option<i64> = connection
+        .prepare_cached(
+            "SELECT cursor FROM event WHERE cursor > ?1 ORDER BY cursor LIMIT 1 OFFSET ?2",
+        )?
+        .query_row([signed(cursor), signed(SCANNED - 1)], |row| row.get(0))
+        .optional()?;
+    Ok(found.map(unsigned))
 }
 
 /// The query as SQL, with its values.
@@ -187,11 +237,22 @@ fn statement(after: u64, end: u64, limit: u32, filter: &Filter) -> (String, Vec<
 /// Writes an event as part of a change; returns it with its cursor, to be announced after the
 /// commit.
 pub(super) fn append(transaction: &Transaction<'_>, mut event: Event) -> Result<Event> {
-    let mut statement = transaction.prepare_cached(
-        "INSERT INTO event (id, time, kind, deployment, assembly, service, state, reason, details, recorded)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?;
-    statement.execute(params![
+    put(transaction, &event, None, "")?;
+    event.cursor = unsigned(transaction.last_insert_rowid());
+    Ok(event)
+}
+
+fn put(
+    transaction: &Transaction<'_>,
+    event: &Event,
+    cursor: Option<u64>,
+    conflict: &str,
+) -> Result<()> {
+    let sql = format!(
+        "INSERT {conflict} INTO event (id, time, kind, deployment, assembly, service, state, reason, details, recorded, cursor)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+    );
+    transaction.prepare_cached(&sql)?.execute(params![
         event.id,
         signed(event.time),
         event.kind,
@@ -202,9 +263,9 @@ pub(super) fn append(transaction: &Transaction<'_>, mut event: Event) -> Result<
         event.reason,
         serde_json::to_string(&event.details)?,
         signed(now()),
+        cursor.map(signed),
     ])?;
-    event.cursor = unsigned(transaction.last_insert_rowid());
-    Ok(event)
+    Ok(())
 }
 
 /// Bytes of the texts that may be long.
@@ -238,9 +299,9 @@ fn event(row: &SqlRow<'_>) -> Result<Event> {
 mod tests {
     use super::*;
 
-    fn store() -> (tempfile::TempDir, Store) {
+    fn store() -> (tempfile::TempDir, Database) {
         let directory = tempfile::tempdir().unwrap();
-        let (store, _) = Store::open(directory.path()).unwrap();
+        let (store, _) = Database::open(directory.path()).unwrap();
         (directory, store)
     }
 
@@ -263,7 +324,7 @@ mod tests {
             first
         );
         drop(store);
-        let (mut store, _) = Store::open(directory.path()).unwrap();
+        let (mut store, _) = Database::open(directory.path()).unwrap();
         assert_eq!(
             store.record(sample("a", "service.failed", "db")).unwrap(),
             first
@@ -401,7 +462,7 @@ mod tests {
         let by = i64::try_from(10 * year.as_micros()).unwrap();
         store.connection.execute(set, [by]).unwrap();
         drop(store);
-        let (mut store, _) = Store::open(directory.path()).unwrap();
+        let (mut store, _) = Database::open(directory.path()).unwrap();
         assert_eq!(store.prune_events(year, 100).unwrap(), 0);
         assert_eq!(
             store.prune_events(year, 2).unwrap(),
@@ -410,7 +471,7 @@ mod tests {
         );
         store.record(sample("later", "dpe.died", "")).unwrap();
         drop(store);
-        let (mut store, _) = Store::open(directory.path()).unwrap();
+        let (mut store, _) = Database::open(directory.path()).unwrap();
         assert_eq!(store.prune_events(year, 100).unwrap(), 2, "it went on");
     }
 
@@ -430,7 +491,7 @@ mod tests {
         );
         assert_eq!(store.prune_events(Duration::ZERO, 4).unwrap(), 4);
         drop(store);
-        let (mut store, _) = Store::open(directory.path()).unwrap();
+        let (mut store, _) = Database::open(directory.path()).unwrap();
         assert_eq!(store.record(sample("later", "dpe.died", "")).unwrap(), 11);
     }
 }
