@@ -71,7 +71,7 @@ impl Database {
         let is_current = is_current(&transaction, name, &document.text)?;
         let change = match outcomes::updated(&existing, uuid, expected, is_current, by) {
             Ok(change) => change,
-            Err(refusal) => return Ok(refusal),
+            Err(refusal) => return Ok(*refusal),
         };
         let origin = Origin::asked(by);
         let number = change.generation;
@@ -222,11 +222,9 @@ impl Database {
         if deleted == 0 {
             return Ok(false);
         }
-        // They may have values, and what resource agents said.
-        transaction.execute(
-            "DELETE FROM given_order WHERE uuid = ?1",
-            [row.map_or_else(String::new, |row| row.uuid)],
-        )?;
+        // They may have values, and what resource agents said. Not by the uuid: documents may say
+        // the same for several deployments.
+        transaction.execute("DELETE FROM given_order WHERE deployment = ?1", [name])?;
         let event = events::append(&transaction, outcomes::forgotten(name))?;
         transaction.commit()?;
         self.announce(event);
