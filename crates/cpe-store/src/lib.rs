@@ -5,6 +5,7 @@
 //! words ──▶ outcomes: what follows from a request, and what the event log tells of it
 //!   │           │
 //!   └──▶ Store, a trait ◀── sqlite: one database file of one host
+//!                       ◀── conformance: the tests that every store passes
 //! ```
 //!
 //! A change and the event that tells of it are one transaction, so neither can exist without the
@@ -13,6 +14,8 @@
 
 #![warn(missing_docs)]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod journal;
 mod outcomes;

@@ -8,8 +8,8 @@ const FLOORS: &[&[&str]] = &[
     &["error", "journal", "words"],
     // what follows from a request; what a store does
     &["outcomes", "store"],
-    // one of a host
-    &["sqlite"],
+    // one of a host; the tests of all
+    &["sqlite", "conformance"],
 ];
 
 #[test]
