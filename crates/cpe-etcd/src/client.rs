@@ -72,21 +72,43 @@ impl Client {
     /// [`Error::Compacted`] if that took too long: try again.
     pub async fn list(&self, prefix: &str, within: Duration) -> Result<Listed> {
         // Pages are larger than other answers.
-        let all = self.pages(prefix, self.call.max(within / 4));
-        let late = |_| {
-            let ms = within.as_millis();
-            Error::Unknown(format!("the list of {prefix} took more than {ms} ms"))
-        };
-        timeout(within, all).await.map_err(late)?
+        let all = self.pages(prefix, self.call.max(within / 4), Part::All);
+        in_time(prefix, within, all).await
     }
 
-    async fn pages(&self, prefix: &str, each: Duration) -> Result<Listed> {
+    /// The same without values.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn keys(&self, prefix: &str, within: Duration) -> Result<Listed> {
+        let all = self.pages(prefix, self.call.max(within / 4), Part::Keys);
+        in_time(prefix, within, all).await
+    }
+
+    /// How many keys begin with this; linearizable.
+    ///
+    /// # Errors
+    /// As of any call.
+    pub async fn count(&self, prefix: &str) -> Result<u64> {
+        let options = GetOptions::new().with_prefix().with_count_only();
+        let answer = self.members.ask(self.call, |client| {
+            let mut kv = client.kv_client();
+            let (prefix, options) = (prefix.to_owned(), options.clone());
+            async move { kv.get(prefix, Some(options)).await }
+        });
+        Ok(answer.await?.1.count().cast_unsigned())
+    }
+
+    async fn pages(&self, prefix: &str, each: Duration, part: Part) -> Result<Listed> {
         let end = after(prefix);
         let mut from = prefix.as_bytes().to_vec();
         let mut entries: Vec<Entry> = Vec::new();
         let mut at = None;
         loop {
             let mut options = GetOptions::new().with_range(end.clone()).with_limit(PAGE);
+            if part == Part::Keys {
+                options = options.with_keys_only();
+            }
             if let Some(revision) = at {
                 options = options.with_revision(u64::cast_signed(revision));
             }
@@ -180,6 +202,25 @@ impl Client {
         }
         all
     }
+}
+
+/// What is asked for of each key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    Keys,
+}
+
+async fn in_time(
+    prefix: &str,
+    within: Duration,
+    all: impl Future<Output = Result<Listed>>,
+) -> Result<Listed> {
+    let late = |_| {
+        let ms = within.as_millis();
+        Error::Unknown(format!("the list of {prefix} took more than {ms} ms"))
+    };
+    timeout(within, all).await.map_err(late)?
 }
 
 /// The first key after all that begin with this.

@@ -5,6 +5,7 @@
 //! words ──▶ outcomes: what follows from a request, and what the event log tells of it
 //!   │           │
 //!   └──▶ Store, a trait ◀── sqlite: one database file of one host
+//!                       ◀── the crate cpe-store-etcd: etcd, which several hosts share
 //!                       ◀── conformance: the tests that every store passes
 //! ```
 //!

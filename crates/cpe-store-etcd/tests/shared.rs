@@ -1,0 +1,337 @@
+//! Against a real etcd of three members, with mutual TLS and a role for each host, that the test
+//! starts itself.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster_keys::{OWN, READ, WRITE};
+use cpe_bus::{Event, EventKind};
+use cpe_etcd::{Compare, Operation, Txn};
+use cpe_store::conformance::CASES;
+use cpe_store::{
+    Created, Destroying, Details, Error, Filter, Given, Keep, News, Store, Taken, Updated,
+    new_event,
+};
+use cpe_store_etcd::{Etcd, FactChange, Facts};
+use etcd_lab::{Lab, Rights};
+
+static NONE: Details = Details::new();
+
+const HOSTS: &[&str] = &["a", "b"];
+
+const KEEP: Keep = Keep {
+    generations: 10,
+    bytes: 1 << 20,
+};
+
+async fn lab() -> Lab {
+    let rights = Rights {
+        read: READ,
+        write: WRITE,
+        own: OWN,
+    };
+    Lab::start(3, HOSTS, rights).await.expect("a lab")
+}
+
+async fn open(lab: &Lab, host: &str, directory: &Path) -> Etcd {
+    let settings = lab.settings(host).expect("settings");
+    let opened = Etcd::open(&settings, host, directory).await;
+    opened.expect("a store").0
+}
+
+async fn create(store: &dyn Store, name: &str, text: &str) -> Created {
+    let created = store.create(name, "u1", text.into(), 1000, &NONE);
+    created.await.expect("an answer")
+}
+
+async fn texts(store: &dyn Store) -> Vec<(u64, String)> {
+    let page = store.query(0, 1000, Filter::default()).await;
+    let events = page.expect("a page").events.into_iter();
+    events.map(|event| (event.cursor, event.kind)).collect()
+}
+
+/// One lab for all, since it takes seconds.
+#[tokio::test]
+async fn hosts_share_one_store() {
+    let mut lab = lab().await;
+    let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    let a: Arc<dyn Store> = Arc::new(open(&lab, "a", folders[0].path()).await);
+    for (name, case) in CASES {
+        let begun = std::time::Instant::now();
+        case(Arc::clone(&a)).await;
+        eprintln!("{:?} {name}", begun.elapsed());
+    }
+    let b: Arc<dyn Store> = Arc::new(open(&lab, "b", folders[1].path()).await);
+    what_one_host_writes_all_read(&*a, &*b).await;
+    membership_is_told_in_the_same_transaction(&lab, &*a).await;
+    an_order_is_carried_out_by_the_host_that_took_it(&*a, &*b).await;
+    facts_are_written_by_the_owner_alone(&lab).await;
+    fields_of_a_newer_version_are_kept(&lab, &*a).await;
+    a_damaged_document_is_said_and_what_it_claims_is_there(&lab, &*a).await;
+    an_answer_that_is_lost_is_asked_for_again(&lab, folders[0].path()).await;
+    a_leader_that_dies_is_not_noticed(&mut lab, &*a).await;
+    without_a_quorum_it_is_said_that_nothing_is_done(&mut lab, &*a, &*b).await;
+}
+
+async fn what_one_host_writes_all_read(a: &dyn Store, b: &dyn Store) {
+    assert_eq!(a.log(), b.log());
+    let mut news = b.news();
+    assert!(matches!(create(a, "shared", "<a/>").await, Created::New(_)));
+    assert!(matches!(
+        create(b, "shared", "<a/>").await,
+        Created::Same(_)
+    ));
+    let updated = b
+        .update("shared", None, 1, "<b/>".into(), KEEP, &NONE)
+        .await;
+    assert!(matches!(updated, Ok(Updated::New(_))), "{updated:?}");
+    let found = a.document("shared", 0).await.expect("an answer");
+    assert_eq!(found, Some(("<b/>".to_owned(), 2)));
+    // Whatever was told before it was asked for.
+    while news.recv().await != Ok(News::Deployment("shared".to_owned())) {}
+    // One order, with the same cursors: also of what was recorded before that host was there.
+    let event = new_event(EventKind::DpeDied, "shared");
+    let cursor = a.record(event.clone()).await.expect("a cursor");
+    assert_eq!(b.record(event).await.expect("a cursor"), cursor);
+    let mut head = b.head();
+    let seen = head.wait_for(|head| *head >= cursor).await.map(drop);
+    seen.expect("it is copied");
+    let (of_a, of_b) = (texts(a).await, texts(b).await);
+    assert!(of_a.len() > 20 && of_a == of_b, "{of_a:?} {of_b:?}");
+    assert!(of_a.is_sorted_by(|x, y| x.0 < y.0));
+}
+
+async fn membership_is_told_in_the_same_transaction(lab: &Lab, a: &dyn Store) {
+    let client = lab.client("a").await.expect("a client");
+    let read = async |keys: &[String]| {
+        let txn = Txn {
+            then: keys.iter().cloned().map(Operation::Get).collect(),
+            ..Txn::default()
+        };
+        client.txn(txn).await.expect("an answer").found
+    };
+    let name = "membership";
+    let (row, record) = (cluster_keys::row(name), cluster_keys::deployment(name));
+    let both = [row.clone(), record.clone()];
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    create(a, name, "<a/>").await;
+    let found = read(&both).await;
+    assert_eq!(found[0].revision, found[1].revision);
+    let written = text(&found[1].value);
+    assert!(
+        written.starts_with(r#"{"generation":1,"change":""#),
+        "{written}"
+    );
+    assert!(written.contains(r#""destroying":false"#), "{written}");
+    let updated = a.update(name, None, 1, "<b/>".into(), KEEP, &NONE).await;
+    assert!(matches!(updated, Ok(Updated::New(_))));
+    let found = read(&both).await;
+    assert_eq!(found[0].revision, found[1].revision);
+    assert!(text(&found[1].value).contains(r#""generation":2"#));
+    // Its DPE is needed until it has stopped what runs.
+    let destroyed = a.destroy(name, 0, Destroying::StopServices).await;
+    destroyed.expect("marked");
+    assert!(text(&read(&both).await[1].value).contains(r#""destroying":false"#));
+    a.unloaded(name).await.expect("unloaded");
+    let found = read(&both).await;
+    assert_eq!(found[0].revision, found[1].revision);
+    assert!(text(&found[1].value).contains(r#""destroying":true"#));
+    // While a host runs it, that host is to end it.
+    let owner = cluster_keys::owner(name);
+    let own = Txn {
+        then: vec![Operation::Put(owner.clone(), b"{}".to_vec(), None)],
+        ..Txn::default()
+    };
+    client.txn(own).await.expect("owned");
+    assert!(a.forget(name, &[]).await.expect("an answer"));
+    let found = read(&both).await;
+    assert_eq!(found.len(), 1, "the row is gone, the record is the owner's");
+    assert_eq!(create(a, name, "<c/>").await, Created::BeingDestroyed);
+    let ended = Txn {
+        then: vec![Operation::Delete(owner), Operation::Delete(record)],
+        ..Txn::default()
+    };
+    client.txn(ended).await.expect("ended");
+    assert!(matches!(create(a, name, "<c/>").await, Created::New(_)));
+    for prefix in [cluster_keys::generations(name), cluster_keys::uploads(name)] {
+        let left = client.keys(&prefix, Duration::from_secs(5)).await;
+        assert_eq!(left.expect("a list").entries.len(), 1, "{prefix}");
+    }
+}
+
+async fn an_order_is_carried_out_by_the_host_that_took_it(a: &dyn Store, b: &dyn Store) {
+    let given = Given {
+        principal: "user:both".into(),
+        id: "1".into(),
+        deployment: "shared".into(),
+        uuid: "u1".into(),
+        request: "x".into(),
+        who: Details::new(),
+        cursor: 0,
+        begun: 0,
+        ended: 0,
+        ending: None,
+        result: String::new(),
+    };
+    let taken = a.take_order(given.clone()).await.expect("taken");
+    assert!(matches!(taken, Taken::New(_)));
+    let taken = b.take_order(given).await.expect("an answer");
+    assert!(matches!(taken, Taken::Known(_)));
+    assert_eq!(a.orders_under_way().await.expect("orders").len(), 1);
+    assert_eq!(b.orders_under_way().await.expect("orders").len(), 0);
+}
+
+async fn facts_are_written_by_the_owner_alone(lab: &Lab) {
+    let facts = Facts::new(&lab.settings("a").expect("settings")).await;
+    let facts = facts.expect("facts");
+    let client = lab.client("a").await.expect("a client");
+    let own = Txn {
+        then: vec![Operation::Put(
+            cluster_keys::owner("f"),
+            b"{}".to_vec(),
+            None,
+        )],
+        ..Txn::default()
+    };
+    let first = client.txn(own.clone()).await.expect("owned").revision;
+    let fact = |key: &str, value: Option<&str>| FactChange {
+        key: key.to_owned(),
+        value: value.map(str::to_owned),
+    };
+    let changes = [fact("safe/web1", Some("true")), fact("count", Some("1"))];
+    assert!(facts.write("f", first, &changes).await.expect("written"));
+    assert!(
+        facts
+            .write("f", first, &[fact("count", None)])
+            .await
+            .expect("written")
+    );
+    let safe = [("safe/web1".to_owned(), "true".to_owned())];
+    assert_eq!(facts.all("f").await.expect("facts"), safe);
+    // Another host has taken it.
+    let second = client.txn(own).await.expect("owned").revision;
+    let late = [fact("safe/web1", Some("false"))];
+    assert!(!facts.write("f", first, &late).await.expect("an answer"));
+    assert_eq!(facts.all("f").await.expect("facts"), safe);
+    let many: Vec<_> = (0..300)
+        .map(|n| fact(&format!("n/{n}"), Some("1")))
+        .collect();
+    assert!(facts.write("f", second, &many).await.expect("written"));
+    assert_eq!(facts.all("f").await.expect("facts").len(), 301);
+}
+
+async fn fields_of_a_newer_version_are_kept(lab: &Lab, a: &dyn Store) {
+    create(a, "newer", "<a/>").await;
+    let client = lab.client("a").await.expect("a client");
+    let key = cluster_keys::row("newer");
+    let get = Txn {
+        then: vec![Operation::Get(key.clone())],
+        ..Txn::default()
+    };
+    let found = client.txn(get.clone()).await.expect("an answer").found;
+    let text = String::from_utf8_lossy(&found[0].value).replacen('{', r#"{"new":[7],"#, 1);
+    let put = Txn {
+        compare: vec![Compare::Revision(key.clone(), found[0].revision)],
+        then: vec![Operation::Put(key, text.into_bytes(), None)],
+        ..Txn::default()
+    };
+    assert!(client.txn(put).await.expect("an answer").succeeded);
+    a.loaded("newer", 1).await.expect("noted");
+    let found = client.txn(get).await.expect("an answer").found;
+    let text = String::from_utf8_lossy(&found[0].value).into_owned();
+    assert!(
+        text.contains(r#""new":[7]"#) && text.contains(r#""loaded":1"#),
+        "{text}"
+    );
+}
+
+async fn a_damaged_document_is_said_and_what_it_claims_is_there(lab: &Lab, a: &dyn Store) {
+    let document = cpe_store::Document {
+        claims: "[1]".to_owned(),
+        ..cpe_store::Document::from("<a/>")
+    };
+    let created = a.create("damaged", "u1", document, 1000, &NONE);
+    created.await.expect("created");
+    let client = lab.client("a").await.expect("a client");
+    let prefix = cluster_keys::uploads("damaged");
+    let chunks = client.keys(&prefix, Duration::from_secs(5)).await;
+    let key = chunks.expect("a list").entries[0].key.clone();
+    let damage = Txn {
+        then: vec![Operation::Put(key, b"rubbish".to_vec(), None)],
+        ..Txn::default()
+    };
+    client.txn(damage).await.expect("damaged");
+    let error = a.document("damaged", 0).await.expect_err("it is damaged");
+    assert!(error.to_string().contains("cannot be read"), "{error}");
+    let found = a.document_and_claims("damaged").await.expect("an answer");
+    assert_eq!(found, Some((None, 1, "[1]".to_owned())));
+}
+
+/// Requests arrive, and answers do not: each is sent again, and done once.
+async fn an_answer_that_is_lost_is_asked_for_again(lab: &Lab, directory: &Path) {
+    let ways = lab.ways("b").expect("ways");
+    let mut settings = lab.settings("b").expect("settings");
+    settings.endpoints = ways.endpoints().to_vec();
+    let store = Etcd::open(&settings, "b", &directory.join("cut")).await;
+    let store: Arc<dyn Store> = Arc::new(store.expect("a store").0);
+    create(&*store, "cut", "<a/>").await;
+    let before = texts(&*store).await.len();
+    ways.cut_answers();
+    let changing = Arc::clone(&store);
+    let change = tokio::spawn(async move {
+        changing
+            .update("cut", None, 1, "<b/>".into(), KEEP, &NONE)
+            .await
+    });
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    ways.heal();
+    let changed = change.await.expect("no panic");
+    assert!(matches!(changed, Ok(Updated::New(_))), "{changed:?}");
+    let all = texts(&*store).await;
+    assert_eq!(all.len(), before + 1, "it was told once");
+}
+
+async fn a_leader_that_dies_is_not_noticed(lab: &mut Lab, a: &dyn Store) {
+    let leader = lab.leader().await.expect("a leader");
+    lab.kill(leader).expect("killed");
+    let created = create(a, "leaderless", "<a/>").await;
+    assert!(matches!(created, Created::New(_)), "{created:?}");
+    let all = texts(a).await.into_iter();
+    let last = all.last().map(|(_, kind)| kind);
+    assert_eq!(last.as_deref(), Some("deployment.created"));
+    lab.restart(leader).expect("restarted");
+}
+
+async fn without_a_quorum_it_is_said_that_nothing_is_done(
+    lab: &mut Lab,
+    a: &dyn Store,
+    b: &dyn Store,
+) {
+    lab.leader().await.expect("a leader");
+    for member in [1, 2] {
+        lab.freeze(member).expect("frozen");
+    }
+    let event = Event {
+        details: Details::new(),
+        ..new_event(EventKind::DpeDied, "leaderless")
+    };
+    let read = a.deployment("leaderless");
+    let write = b.record(event.clone());
+    let (read, write) = tokio::join!(read, write);
+    let error = read.expect_err("nobody answers");
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    let error = write.expect_err("nobody answers");
+    let is_said = matches!(error, Error::Unavailable(_) | Error::Unknown(_));
+    assert!(is_said, "{error:?}");
+    // The copy of the log is there all the same.
+    assert!(texts(a).await.len() > 20);
+    for member in [1, 2] {
+        lab.thaw(member).expect("thawed");
+    }
+    lab.leader().await.expect("a leader");
+    let cursor = b.record(event.clone()).await.expect("a cursor");
+    assert_eq!(a.record(event).await.expect("a cursor"), cursor);
+    let told = texts(a).await.into_iter();
+    assert_eq!(told.filter(|(at, _)| *at == cursor).count(), 1);
+}
