@@ -119,9 +119,7 @@ impl Client {
             });
             let (_, page) = page.await?;
             let revision = *at.get_or_insert(revision(page.header())?);
-            for pair in page.kvs() {
-                entries.push(Entry::of(pair)?);
-            }
+            entries.extend(page.kvs().iter().filter_map(Entry::of));
             match page.kvs().last() {
                 Some(last) if page.more() => from = [last.key(), b"\0"].concat(),
                 _ => return Ok(Listed { revision, entries }),

@@ -56,9 +56,22 @@ impl From<etcd_client::Error> for Error {
             etcd_client::Error::InvalidArgs(text) => Error::Invalid(text),
             etcd_client::Error::InvalidUri(error) => Error::Invalid(error.to_string()),
             etcd_client::Error::LeaseKeepAliveError(_) => Error::NoLease,
-            other => Error::Unknown(with_sources(&other)),
+            other => Error::Unknown(whole(&other)),
         }
     }
+}
+
+/// All that an error of the library says. It does not tell what its errors come from: of a
+/// certificate that cannot be used it only says “transport error”.
+pub(crate) fn whole(error: &etcd_client::Error) -> String {
+    let inner: &(dyn StdError + 'static) = match error {
+        etcd_client::Error::TransportError(inner) => inner,
+        etcd_client::Error::IoError(inner) => inner,
+        etcd_client::Error::InvalidUri(inner) => inner,
+        etcd_client::Error::GRpcStatus(inner) => inner,
+        other => return other.to_string(),
+    };
+    with_sources(inner)
 }
 
 fn of_status(status: &tonic::Status) -> Error {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, whole};
 use crate::settings::Settings;
 
 /// All members, and the one that is asked now.
@@ -43,7 +43,7 @@ impl Members {
             let options = Some(settings.options());
             let client = etcd_client::Client::connect([endpoint], options).await;
             let client = client.map_err(|error| {
-                let text = tls_trouble(&error);
+                let text = whole(&error);
                 Error::Invalid(format!("the endpoint {endpoint} cannot be used: {text}"))
             })?;
             all.push(Member {
@@ -116,14 +116,4 @@ impl Members {
         }
         Err(last)
     }
-}
-
-fn tls_trouble(error: &etcd_client::Error) -> String {
-    let mut text = error.to_string();
-    let first = std::error::Error::source(error);
-    for error in std::iter::successors(first, |&error| error.source()) {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-    }
-    text
 }

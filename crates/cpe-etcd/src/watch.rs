@@ -76,7 +76,7 @@ impl Watch {
             if answer.canceled() {
                 return Err(self.canceled(&answer));
             }
-            if let Some(batch) = batch(&answer)? {
+            if let Some(batch) = batch(&answer) {
                 return Ok(batch);
             }
         }
@@ -100,16 +100,18 @@ impl Watch {
 }
 
 /// `None`: it only says that the watch was made.
-fn batch(answer: &WatchResponse) -> Result<Option<Batch>> {
-    let mut changes = Vec::new();
+fn batch(answer: &WatchResponse) -> Option<Batch> {
+    let (mut changes, mut last) = (Vec::new(), None);
     for event in answer.events() {
         let Some(pair) = event.kv() else { continue };
+        last = Some(pair.mod_revision().cast_unsigned());
+        let Some(key) = key(pair.key()) else { continue };
         let value = match event.event_type() {
             EventType::Put => Some(pair.value().to_vec()),
             EventType::Delete => None,
         };
         changes.push(Change {
-            key: key(pair)?,
+            key,
             value,
             revision: pair.mod_revision().cast_unsigned(),
             lease: lease(pair),
@@ -117,6 +119,5 @@ fn batch(answer: &WatchResponse) -> Result<Option<Batch>> {
     }
     // The answer's own revision is that of the store: of a watch that has far to go it tells of
     // more than of what has come.
-    let last = changes.last().map(|change| change.revision);
-    Ok(last.map(|revision| Batch { revision, changes }))
+    last.map(|revision| Batch { revision, changes })
 }

@@ -165,9 +165,7 @@ impl TxnReply {
         let mut found = Vec::new();
         for response in reply.op_responses() {
             if let TxnOpResponse::Get(got) = response {
-                for pair in got.kvs() {
-                    found.push(Entry::of(pair)?);
-                }
+                found.extend(got.kvs().iter().filter_map(Entry::of));
             }
         }
         Ok(TxnReply {
@@ -179,9 +177,10 @@ impl TxnReply {
 }
 
 impl Entry {
-    pub(crate) fn of(pair: &KeyValue) -> Result<Entry> {
-        Ok(Entry {
-            key: key(pair)?,
+    /// `None`: its key is nothing that this project has written.
+    pub(crate) fn of(pair: &KeyValue) -> Option<Entry> {
+        Some(Entry {
+            key: key(pair.key())?,
             value: pair.value().to_vec(),
             revision: pair.mod_revision().cast_unsigned(),
             lease: lease(pair),
@@ -189,14 +188,15 @@ impl Entry {
     }
 }
 
-pub(crate) fn key(pair: &KeyValue) -> Result<String> {
-    let text = String::from_utf8(pair.key().to_vec());
-    text.map_err(|error| {
-        let shown = String::from_utf8_lossy(error.as_bytes()).into_owned();
-        Error::Invalid(format!(
-            "the store has a key that is not UTF-8, “{shown}”: remove it"
-        ))
-    })
+/// A key as a text. `None`: it is none, and is as if it were not there. One key that somebody else
+/// has written must not keep all hosts from hearing of the others.
+pub(crate) fn key(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8(bytes.to_vec());
+    let shown = |error: std::string::FromUtf8Error| {
+        let key = error.as_bytes().escape_ascii();
+        tracing::error!("the store has a key that is not UTF-8, \"{key}\": remove it");
+    };
+    text.map_err(shown).ok()
 }
 
 pub(crate) fn lease(pair: &KeyValue) -> Option<u64> {

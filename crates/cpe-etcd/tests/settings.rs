@@ -41,4 +41,6 @@ async fn certificates_that_are_none_are_refused() {
     let text = refusal(&["https://127.0.0.1:1"]).await;
     let begin = "the endpoint https://127.0.0.1:1 cannot be used: ";
     assert!(text.starts_with(begin), "{text}");
+    // The library's own word says nothing.
+    assert!(!text.ends_with("transport error"), "{text}");
 }

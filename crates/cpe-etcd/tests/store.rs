@@ -280,6 +280,42 @@ async fn who_is_cut_off_hears_so_in_time() {
     assert_eq!(found.entries[0].value, b"3");
 }
 
+/// Of somebody who does not go by this project's rules.
+async fn put_bytes(lab: &Lab, key: &[u8]) {
+    let settings = lab.settings("root").expect("settings");
+    let tls = etcd_client::TlsOptions::new()
+        .ca_certificate(etcd_client::Certificate::from_pem(&settings.tls.authority))
+        .identity(etcd_client::Identity::from_pem(
+            &settings.tls.certificate,
+            &settings.tls.key,
+        ));
+    let options = etcd_client::ConnectOptions::new().with_tls(tls);
+    let client = etcd_client::Client::connect(&settings.endpoints, Some(options)).await;
+    let mut client = client.expect("a client");
+    client.put(key, "x", None).await.expect("written");
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_a_text_keeps_nobody_from_hearing_of_the_others() {
+    let lab = Lab::start(1, &["a"], RIGHTS).await.expect("a store");
+    let a = patient(&lab, "a").await;
+    let first = a.txn(put("/t/all/x", "0")).await.expect("done").revision;
+    let mut watch = a.watch("/t/all/", first + 1).await.expect("a watch");
+    put_bytes(&lab, b"/t/all/\xff").await;
+    a.txn(put("/t/all/y", "1")).await.expect("done");
+    let listed = a.list("/t/all/", LIST).await.expect("listed");
+    let keys: Vec<&str> = listed.entries.iter().map(|it| it.key.as_str()).collect();
+    assert_eq!(keys, ["/t/all/x", "/t/all/y"]);
+    let mut heard = Vec::new();
+    let mut last = 0;
+    while heard.is_empty() {
+        let batch = watch.next().await.expect("it goes on");
+        last = batch.revision;
+        heard.extend(batch.changes.into_iter().map(|change| change.key));
+    }
+    assert_eq!((heard, last), (vec!["/t/all/y".to_owned()], first + 2));
+}
+
 #[tokio::test]
 async fn a_watch_that_begins_before_what_is_remembered_says_so() {
     let lab = Lab::start(1, &["a"], RIGHTS).await.expect("a store");
