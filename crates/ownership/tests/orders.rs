@@ -1,8 +1,9 @@
 //! A host hears of others, and is told what people want of them.
 
 use ownership::{
-    Changed, DeploymentId, Effect, Entry, Host, HostId, HostRecord, HostState, Input, Kept, Key,
-    Order, Outcome, Reply, Request, RequestId, Session, Settings, Txn, Value, WatchEvent,
+    ChangeId, Changed, DeploymentId, DeploymentRecord, Effect, Entry, Host, HostId, HostRecord,
+    HostState, Input, Kept, Key, Needs, Order, Outcome, Reply, Request, RequestId, Session,
+    Settings, Txn, Value, WatchEvent,
 };
 
 const SECOND: u64 = 1_000_000;
@@ -200,6 +201,38 @@ fn an_order_waits_until_everything_was_listed() {
     ));
     world.wait(1);
     assert_eq!(world.outcomes, [Outcome::Done]);
+}
+
+#[test]
+fn a_move_is_not_missing_before_everything_was_listed() {
+    let mut world = World::new();
+    let (shop, b) = (DeploymentId::new("shop"), HostId::new("b"));
+    world.order(Order::Move(shop.clone(), b.clone()));
+    assert_eq!(world.outcomes, [], "nobody knows yet");
+    let record = DeploymentRecord {
+        generation: 1,
+        change: ChangeId(1),
+        needs: Needs::default(),
+        lease_ms: 30_000,
+        destroying: false,
+    };
+    let known = entry(Key::Deployment(shop), Value::Deployment(record.into()));
+    let id = world.lists.pop().expect("it has asked for a list");
+    let mut all = hosts(&[("b", HostState::Active, true)]);
+    all.push(known);
+    world.give(Input::Answer(id, Ok(Reply::Listed(5, all))));
+    world.wait(1);
+    assert_eq!(
+        world.outcomes,
+        [Outcome::NotHere],
+        "another host may run it"
+    );
+
+    // Without a store it is not known, and that is said.
+    let mut world = World::new();
+    world.order(Order::Move(DeploymentId::new("shop"), b));
+    world.wait(12);
+    assert_eq!(world.outcomes, [Outcome::Unknown]);
 }
 
 #[test]

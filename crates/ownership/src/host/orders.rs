@@ -29,11 +29,6 @@ enum Next {
 
 impl Host {
     pub(super) fn ordered(&mut self, now_us: u64, order: Order) {
-        if let Order::Move(name, to) = &order {
-            let outcome = self.begin_move(name, to);
-            self.effects.push_back(Effect::Ordered(order, outcome));
-            return;
-        }
         let (until_us, next_us) = (now_us + CHANGE_US, now_us);
         self.orders.push(Ongoing {
             order,
@@ -94,7 +89,14 @@ impl Host {
     }
 
     /// What an order needs.
-    fn next_of(&self, order: &Order) -> Next {
+    fn next_of(&mut self, order: &Order) -> Next {
+        if let Order::Move(name, to) = order {
+            // What is not known yet is not missing.
+            return match self.knows_its_own() {
+                true => Next::End(self.begin_move(name, to)),
+                false => Next::Wait,
+            };
+        }
         let (Order::Drain(host) | Order::Activate(host) | Order::ConfirmLost(host)) = order else {
             return Next::End(Outcome::Missing);
         };

@@ -62,8 +62,12 @@ impl Host {
     /// Whether what the records say can be acted upon: not while it is open whether the session of
     /// an earlier process is still alive, nor before everything was listed.
     fn can_judge(&self) -> bool {
+        self.knows_its_own() || self.membership.phase() == Phase::Ending
+    }
+
+    /// Whether everything was listed, and it is known which session is this host's.
+    pub(super) fn knows_its_own(&self) -> bool {
         self.view.is_synced() && self.membership.phase() != Phase::Resuming
-            || self.membership.phase() == Phase::Ending
     }
 
     /// Does the next thing that one deployment needs here.
