@@ -185,7 +185,7 @@ impl<R: Runner> Driver<R> {
     fn happened(&mut self, event: Event) -> Result<()> {
         let input = match event {
             Event::Ended(name, revision) => {
-                self.units.give_up(&name);
+                self.units.give_up(&name, revision);
                 self.folder.forget(&name, revision)?;
                 Input::DpeEnded(name, revision)
             }

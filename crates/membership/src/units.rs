@@ -29,6 +29,8 @@ pub(crate) struct Units<R> {
 #[derive(Debug)]
 struct Job {
     task: JoinHandle<()>,
+    /// Of the grant that it is about.
+    revision: u64,
     /// If it is a start, it is not wanted any more.
     over: Arc<AtomicBool>,
 }
@@ -43,18 +45,21 @@ impl<R: Runner> Units<R> {
         }
     }
 
-    /// A start of this deployment that has failed is not tried again.
-    pub(crate) fn give_up(&mut self, deployment: &DeploymentId) {
-        if let Some(job) = self.last.get(deployment) {
+    /// A start under this grant that has failed is not tried again. That of a later grant goes on:
+    /// the end of a former unit may be told late, or twice.
+    pub(crate) fn give_up(&mut self, deployment: &DeploymentId, revision: u64) {
+        let job = self.last.get(deployment);
+        if let Some(job) = job.filter(|job| job.revision == revision) {
             job.over.store(true, Ordering::Release);
         }
     }
 
     /// What the next job waits for. Jobs that are done are forgotten.
     fn before(&mut self, deployment: &DeploymentId) -> Option<Job> {
-        self.give_up(deployment);
         self.last.retain(|_, job| !job.task.is_finished());
-        self.last.remove(deployment)
+        let before = self.last.remove(deployment)?;
+        before.over.store(true, Ordering::Release);
+        Some(before)
     }
 
     pub(crate) fn start(&mut self, deployment: DeploymentId, grant: Grant) {
@@ -80,7 +85,15 @@ impl<R: Runner> Units<R> {
                 tokio::time::sleep(AGAIN).await;
             }
         });
-        self.last.insert(deployment, Job { task, over });
+        let revision = grant.revision;
+        self.last.insert(
+            deployment,
+            Job {
+                task,
+                revision,
+                over,
+            },
+        );
     }
 
     pub(crate) fn stop(&mut self, deployment: DeploymentId, revision: u64) {
@@ -96,7 +109,14 @@ impl<R: Runner> Units<R> {
             }
             let _ = events.send(Event::Ended(name, revision)).await;
         });
-        self.last.insert(deployment, Job { task, over });
+        self.last.insert(
+            deployment,
+            Job {
+                task,
+                revision,
+                over,
+            },
+        );
     }
 }
 
@@ -204,6 +224,27 @@ mod tests {
         units.failures_are(&[]);
         ends(&mut events, 8).await;
         assert_eq!(said(&units).last().map(String::as_str), Some("stop n"));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_former_unit_does_not_end_a_later_start() {
+        let (mut units, _events) = units(&["it cannot"]);
+        units.start(DeploymentId::new("n"), grant(8));
+        tokio::time::sleep(AGAIN / 2).await;
+        // Told twice, or late.
+        units.give_up(&DeploymentId::new("n"), 7);
+        tokio::time::sleep(AGAIN * 2).await;
+        assert_eq!(said(&units), ["start n 8"; 2]);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_unit_ends_its_own_start() {
+        let (mut units, _events) = units(&["it cannot"]);
+        units.start(DeploymentId::new("n"), grant(8));
+        tokio::time::sleep(AGAIN / 2).await;
+        units.give_up(&DeploymentId::new("n"), 8);
+        tokio::time::sleep(AGAIN * 2).await;
+        assert_eq!(said(&units), ["start n 8"]);
     }
 
     impl Units<FakeRunner> {
