@@ -28,6 +28,44 @@ pub struct Trouble {
     pub text: String,
 }
 
+/// What stands in the way of something, for status and for the log.
+#[derive(Debug)]
+struct Noted {
+    what: &'static str,
+    trouble: Mutex<Option<Trouble>>,
+}
+
+impl Noted {
+    fn of(what: &'static str) -> Noted {
+        let trouble = Mutex::default();
+        Noted { what, trouble }
+    }
+
+    fn get(&self) -> Option<Trouble> {
+        let trouble = self.trouble.lock();
+        trouble.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// `None`: nothing any more. The log has where it begins and where it ends: each call fails in
+    /// its own words.
+    fn note(&self, text: Option<String>) {
+        let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let what = self.what;
+        let Some(text) = text else {
+            if let Some(Trouble { since_us, .. }) = known.take() {
+                let seconds = now_us().saturating_sub(since_us) / 1_000_000;
+                tracing::info!("{what} is well again, after {seconds} s");
+            }
+            return;
+        };
+        if known.is_none() {
+            tracing::warn!("{what}: {text}");
+        }
+        let since_us = known.as_ref().map_or_else(now_us, |it| it.since_us);
+        *known = Some(Trouble { since_us, text });
+    }
+}
+
 /// The store, for one driver.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -40,7 +78,10 @@ pub(crate) struct Store {
 pub(crate) struct Calls {
     client: Client,
     inputs: mpsc::Sender<Input>,
-    trouble: Arc<Mutex<Option<Trouble>>>,
+    trouble: Arc<Noted>,
+    /// That of the watch is its own: calls are answered while it is refused, and what others do is
+    /// not heard then.
+    watch_trouble: Arc<Noted>,
     pub(crate) seen: Arc<Seen>,
 }
 
@@ -49,7 +90,8 @@ impl Store {
         let calls = Calls {
             client,
             inputs,
-            trouble: Arc::default(),
+            trouble: Arc::new(Noted::of("the store")),
+            watch_trouble: Arc::new(Noted::of("the watch of the store")),
             seen: Arc::default(),
         };
         Store { calls, watch: None }
@@ -61,8 +103,8 @@ impl Store {
 
     /// Why the store has not answered lately, if so.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
-        let trouble = self.calls.trouble.lock();
-        trouble.unwrap_or_else(PoisonError::into_inner).clone()
+        let trouble = self.calls.trouble.get();
+        trouble.or_else(|| self.calls.watch_trouble.get())
     }
 
     /// Sends a request. What is not answered in time is not answered at all.
@@ -106,18 +148,8 @@ impl Calls {
             Ok(_) | Err(StoreTrouble::NoLease | StoreTrouble::Compacted) => None,
             Err(error) => Some(error.to_string()),
         };
-        self.note(text);
+        self.trouble.note(text);
         answer
-    }
-
-    fn note(&self, text: Option<String>) {
-        let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(text) = text else {
-            *known = None;
-            return;
-        };
-        let since_us = known.as_ref().map_or_else(now_us, |it| it.since_us);
-        *known = Some(Trouble { since_us, text });
     }
 
     /// `None`: nothing is known.
@@ -164,7 +196,7 @@ impl Calls {
                 Ok(Err(error)) => last = error,
                 Err(_) => return Err(last),
             }
-            self.note(Some(last.to_string()));
+            self.trouble.note(Some(last.to_string()));
             sleep(SOON).await;
         }
     }
@@ -206,20 +238,23 @@ impl Calls {
     async fn watch(&self, id: RequestId, from: u64) {
         let mut watch = match self.judged(self.client.watch(CLUSTER, from).await) {
             Ok(watch) => watch,
-            Err(_) => return self.tell(Input::Watched(id, WatchEvent::Ended)).await,
+            Err(error) => {
+                self.watch_trouble.note(Some(error.to_string()));
+                return self.tell(Input::Watched(id, WatchEvent::Ended)).await;
+            }
         };
         loop {
             let event = match watch.next().await {
                 Ok(batch) => {
                     self.seen.told(now_us());
+                    self.watch_trouble.note(None);
                     for change in batch.changes.iter().filter(|it| it.key == PULSE) {
                         self.seen.pulse(change.revision);
                     }
                     let changes = batch.changes.into_iter().filter_map(changed).collect();
                     WatchEvent::Changes(batch.revision, changes)
                 }
-                Err(StoreTrouble::Compacted) => WatchEvent::Compacted,
-                Err(_) => WatchEvent::Ended,
+                Err(error) => self.watch_ended(&error),
             };
             let is_last = !matches!(event, WatchEvent::Changes(..));
             self.tell(Input::Watched(id, event)).await;
@@ -227,6 +262,15 @@ impl Calls {
                 return;
             }
         }
+    }
+
+    /// Notes why a watch has ended: it is begun again, and ends again where nobody mends that.
+    fn watch_ended(&self, error: &StoreTrouble) -> WatchEvent {
+        if *error == StoreTrouble::Compacted {
+            return WatchEvent::Compacted;
+        }
+        self.watch_trouble.note(Some(error.to_string()));
+        WatchEvent::Ended
     }
 
     /// Writes the pulse, unless somebody has.
@@ -341,6 +385,29 @@ mod tests {
             revision: 1,
             lease: None,
         }]
+    }
+
+    #[tokio::test]
+    async fn why_a_watch_ends_is_said() {
+        // It may be opened, and is ended then: the host may read something else only.
+        let rights = etcd_lab::Rights {
+            read: &["/other/"],
+            write: &[],
+            own: &[],
+        };
+        let lab = etcd_lab::Lab::start(1, &["a"], rights).await;
+        let lab = lab.expect("a store");
+        let mut settings = lab.settings("a").expect("settings");
+        settings.call = Duration::from_secs(10);
+        let client = Client::new(&settings).await.expect("a client");
+        let (to_inputs, mut inputs) = mpsc::channel(10);
+        let mut store = Store::new(client, to_inputs);
+        store.send(RequestId(1), Request::Watch(1));
+        let told = inputs.recv().await.expect("it tells");
+        let ended = matches!(told, Input::Watched(RequestId(1), WatchEvent::Ended));
+        assert!(ended, "{told:?}");
+        let text = store.trouble().expect("it is noted").text;
+        assert!(text.contains("permission denied"), "{text}");
     }
 
     #[test]
