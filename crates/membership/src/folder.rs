@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use ownership::{DeploymentId, Grant, Kept, Permit, Session};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -139,6 +140,14 @@ impl Folder {
     }
 }
 
+/// Why a lock is not this process'. Only one of the reasons is another process.
+fn not_locked(lock: &Path, error: Errno) -> Error {
+    match error {
+        Errno::WOULDBLOCK => Error::Held(lock.display().to_string()),
+        error => Error::file(lock, &format_args!("it cannot be locked: {error}")),
+    }
+}
+
 /// The grant in a file; `None`: there is none, and the DPE that looks for it ends.
 ///
 /// # Errors
@@ -227,6 +236,19 @@ mod tests {
         folder.forget(&a, 7).expect("forgotten");
         folder.forget(&a, 7).expect("twice");
         assert_eq!(folder.kept().expect("kept").units, [(b, grant)]);
+    }
+
+    #[test]
+    fn only_a_lock_that_is_held_is_said_to_be() {
+        let lock = Path::new("/run/lock");
+        let held = not_locked(lock, Errno::WOULDBLOCK).to_string();
+        let text = "another process holds /run/lock: one host has one part in a cluster";
+        assert_eq!(held, text);
+        let none = not_locked(lock, Errno::NOLCK).to_string();
+        assert!(
+            none.starts_with("/run/lock: it cannot be locked: "),
+            "{none}"
+        );
     }
 
     #[test]
