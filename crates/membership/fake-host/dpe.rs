@@ -24,7 +24,7 @@ pub(crate) fn run(config: &Config, name: &str) -> Result<()> {
     write!(lock, "{}", std::process::id())?;
     let grant = grant_of(&config.folder().join("grant").join(name))?;
     let grant = grant.ok_or("there is no grant")?;
-    let guard = Guard::open(&config.folder().join("permit"), grant)?;
+    let guard = Guard::new(&config.folder().join("permit"), grant);
     let mut marks = config.marks()?;
     marks.mark("runs", name, grant.revision)?;
     while config.test_runs() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cpe_etcd::Client;
+use cpe_permit::now_us;
 use ownership::{
     Answer, ChangeId, DeploymentId, Effect, Grant, Host, HostId, HostRecord, HostState, Input,
     Order, Outcome, Permit, Session, Settings,
@@ -15,7 +16,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use crate::clock::now_us;
 use crate::error::{Error, Result};
 use crate::folder::Folder;
 use crate::handle::{Asked, Handle, Status};

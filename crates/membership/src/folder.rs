@@ -8,18 +8,19 @@
 //! | `grant/N` | the right to run N, which its DPE reads; removed before that is stopped |
 //! | `unit/N` | the same, until nothing of the unit runs any more |
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use cpe_permit::{PermitFile, grant_in, grant_of, grant_text, permit_in};
 use ownership::{DeploymentId, Grant, Kept, Permit, Session};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::keys::is_name;
-use crate::permit::PermitFile;
 use crate::values::{SessionText, json, read};
 
 /// The folder, in the hands of one process.
@@ -30,13 +31,6 @@ pub struct Folder {
     _lock: File,
 }
 
-#[derive(Serialize, Deserialize)]
-struct GrantText {
-    session: SessionText,
-    incarnation: u8,
-    revision: u64,
-}
-
 impl Folder {
     /// Opens it, or makes it.
     ///
@@ -44,14 +38,19 @@ impl Folder {
     /// [`Error::Held`] while another process has it.
     pub fn open(path: &Path) -> Result<Folder> {
         for folder in [path, &path.join("grant"), &path.join("unit")] {
-            fs::create_dir_all(folder).map_err(|error| Error::file(folder, &error))?;
+            let made = fs::create_dir_all(folder);
+            // DPEs are of another user, and read there.
+            let readable = || fs::set_permissions(folder, Permissions::from_mode(0o755));
+            made.and_then(|()| readable())
+                .map_err(|error| Error::file(folder, &error))?;
         }
         let lock = path.join("lock");
         let file = File::create(&lock).map_err(|error| Error::file(&lock, &error))?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)
             .map_err(|error| not_locked(&lock, error))?;
         Ok(Folder {
-            permit: PermitFile::open(&path.join("permit"))?,
+            permit: PermitFile::open(&permit_in(path))
+                .map_err(|error| Error::File(error.to_string()))?,
             path: path.to_owned(),
             _lock: file,
         })
@@ -59,12 +58,12 @@ impl Folder {
 
     /// Where DPEs find the permit.
     pub fn permit_path(&self) -> PathBuf {
-        self.path.join("permit")
+        permit_in(&self.path)
     }
 
     /// Where the DPE of a deployment finds its grant.
     pub fn grant_path(&self, deployment: &DeploymentId) -> PathBuf {
-        self.path.join("grant").join(deployment.as_str())
+        grant_in(&self.path, deployment.as_str())
     }
 
     fn unit_path(&self, deployment: &DeploymentId) -> PathBuf {
@@ -85,7 +84,7 @@ impl Folder {
             let Some(name) = name.to_str().filter(|name| is_name(name)) else {
                 continue;
             };
-            if let Some(grant) = grant_of(&entry.path())? {
+            if let Some(grant) = read_grant(&entry.path())? {
                 units.push((DeploymentId::new(name), grant));
             }
         }
@@ -94,20 +93,18 @@ impl Folder {
     }
 
     pub(crate) fn keep(&self, session: Session) -> Result<()> {
-        self.write(&self.path.join("session"), &SessionText::from(session))
+        let text = json(&SessionText::from(session));
+        self.write(&self.path.join("session"), &text)
     }
 
     pub(crate) fn publish(&self, permit: Permit) -> Result<()> {
-        self.permit.write(permit)
+        let written = self.permit.write(permit);
+        written.map_err(|error| Error::File(error.to_string()))
     }
 
     /// Before the unit is started.
     pub(crate) fn grant(&self, deployment: &DeploymentId, grant: Grant) -> Result<()> {
-        let text = GrantText {
-            session: grant.session.into(),
-            incarnation: grant.incarnation,
-            revision: grant.revision,
-        };
+        let text = grant_text(grant);
         self.write(&self.unit_path(deployment), &text)?;
         self.write(&self.grant_path(deployment), &text)
     }
@@ -119,13 +116,13 @@ impl Folder {
 
     /// Whether its DPE may be started again.
     pub(crate) fn is_granted(&self, deployment: &DeploymentId) -> Result<bool> {
-        Ok(grant_of(&self.grant_path(deployment))?.is_some())
+        Ok(read_grant(&self.grant_path(deployment))?.is_some())
     }
 
     /// When nothing of the unit runs any more that had the grant of this revision.
     pub(crate) fn forget(&self, deployment: &DeploymentId, revision: u64) -> Result<()> {
         let unit = self.unit_path(deployment);
-        if grant_of(&unit)?.is_some_and(|grant| grant.revision != revision) {
+        if read_grant(&unit)?.is_some_and(|grant| grant.revision != revision) {
             return Ok(());
         }
         self.revoke(deployment)?;
@@ -133,9 +130,14 @@ impl Folder {
     }
 
     /// Replaces a file as a whole. Nothing has to survive a power cut.
-    fn write(&self, path: &Path, text: &impl Serialize) -> Result<()> {
+    fn write(&self, path: &Path, text: &str) -> Result<()> {
         let new = self.path.join(".new");
-        fs::write(&new, json(text)).map_err(|error| Error::file(&new, &error))?;
+        let written = fs::write(&new, text);
+        // Grants are no secrets, and DPEs are of another user.
+        let readable = || fs::set_permissions(&new, Permissions::from_mode(0o644));
+        written
+            .and_then(|()| readable())
+            .map_err(|error| Error::file(&new, &error))?;
         fs::rename(&new, path).map_err(|error| Error::file(path, &error))
     }
 }
@@ -148,17 +150,8 @@ fn not_locked(lock: &Path, error: Errno) -> Error {
     }
 }
 
-/// The grant in a file; `None`: there is none, and the DPE that looks for it ends.
-///
-/// # Errors
-/// If the file cannot be read, or says something else.
-pub fn grant_of(path: &Path) -> Result<Option<Grant>> {
-    let text: Option<GrantText> = content(path)?;
-    Ok(text.map(|text| Grant {
-        session: text.session.into(),
-        incarnation: text.incarnation,
-        revision: text.revision,
-    }))
+fn read_grant(path: &Path) -> Result<Option<Grant>> {
+    grant_of(path).map_err(|error| Error::File(error.to_string()))
 }
 
 /// Why a lock was not had. Only one that is held is held by somebody.

@@ -14,13 +14,11 @@
 
 #![warn(missing_docs)]
 
-mod clock;
 mod driver;
 mod error;
 mod folder;
 mod handle;
 mod keys;
-mod permit;
 mod pulse;
 mod runner;
 mod seen;
@@ -28,12 +26,11 @@ mod store;
 mod units;
 mod values;
 
-pub use clock::{boot, now_us};
+pub use cpe_permit::{Guard, May, boot, grant_of, now_us};
 pub use driver::{Cluster, Driver};
 pub use error::{Error, Result};
-pub use folder::{Folder, grant_of};
+pub use folder::Folder;
 pub use handle::{Handle, Status};
 pub use keys::{OWN, READ, WRITE};
-pub use permit::{Guard, May};
 pub use runner::{Event, Runner};
 pub use store::Trouble;

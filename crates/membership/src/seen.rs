@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::clock::now_us;
+use cpe_permit::now_us;
 
 /// What a watch has told.
 #[derive(Debug, Default)]

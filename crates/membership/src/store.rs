@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cpe_etcd::{Client, Error as StoreTrouble};
+use cpe_permit::now_us;
 use ownership::{
     Changed, Compare, Entry, Input, Key, LeaseId, Operation, Reply, Request, RequestId, StoreError,
     Txn, TxnReply, WatchEvent, timing,
@@ -12,7 +13,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::clock::now_us;
 use crate::keys::{self, CLUSTER, PULSE};
 use crate::seen::Seen;
 use crate::values::{self, MetaText, SCHEMA};

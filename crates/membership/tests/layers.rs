@@ -6,10 +6,8 @@ use std::path::Path;
 const FLOORS: &[&[&str]] = &[
     // what ends a driver; how keys are written
     &["error", "keys"],
-    // the time; how values are written
-    &["clock", "values"],
-    // until when DPEs may send; what starts them
-    &["permit", "runner"],
+    // what starts DPEs; how values are written
+    &["runner", "values"],
     // what is left for the next process; what a watch has told; starts and stops under way
     &["folder", "seen", "units"],
     // requests to etcd, and its answers

@@ -1,9 +1,9 @@
 //! The only clock that counts: CLOCK_BOOTTIME, which goes on while a host sleeps, and which nobody
 //! sets.
 
-use rustix::time::{ClockId, clock_gettime};
+use std::io::{Error, ErrorKind, Result};
 
-use crate::error::{Error, Result};
+use rustix::time::{ClockId, clock_gettime};
 
 /// µs of CLOCK_BOOTTIME.
 pub fn now_us() -> u64 {
@@ -17,10 +17,11 @@ pub fn now_us() -> u64 {
 /// If the kernel does not say.
 pub fn boot() -> Result<u64> {
     let path = "/proc/sys/kernel/random/boot_id";
-    let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, &error))?;
-    let wrong = |_| Error::Broken(format!("{path} has no UUID"));
-    let (high, low) = uuid::Uuid::parse_str(text.trim())
-        .map_err(wrong)?
+    let told = |kind, text: &dyn std::fmt::Display| Error::new(kind, format!("{path}: {text}"));
+    let text = std::fs::read_to_string(path).map_err(|error| told(error.kind(), &error))?;
+    let id = uuid::Uuid::parse_str(text.trim());
+    let (high, low) = id
+        .map_err(|error| told(ErrorKind::InvalidData, &error))?
         .as_u64_pair();
     Ok(high ^ low)
 }

@@ -3,14 +3,15 @@
 //! It is one record of 40 bytes that is written in place. Who reads while it is written sees that
 //! by its sum, and reads again; who cannot read it may not send.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::fs::{File, Permissions};
+use std::io::{Error, Result};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use ownership::{Grant, Permit, Session};
 
 use crate::clock::now_us;
-use crate::error::{Error, Result};
 
 /// Eight bytes that say what the file is, and how it is written.
 const MAGIC: u64 = u64::from_be_bytes(*b"cpePermA");
@@ -21,23 +22,37 @@ const TRIES: usize = 16;
 
 /// The writer's side.
 #[derive(Debug)]
-pub(crate) struct PermitFile(File);
+pub struct PermitFile(File);
 
 impl PermitFile {
-    /// Opens it, and leaves what stands in it: DPEs may go by it.
-    pub(crate) fn open(path: &Path) -> Result<PermitFile> {
-        let file = File::options()
+    /// Opens it, and leaves what stands in it: DPEs may go by it. They are of another user, and are
+    /// let read it.
+    ///
+    /// # Errors
+    /// If that cannot be done.
+    pub fn open(path: &Path) -> Result<PermitFile> {
+        let opened = File::options()
             .write(true)
             .create(true)
             .truncate(false)
-            .open(path)
-            .map_err(|error| Error::file(path, &error))?;
-        Ok(PermitFile(file))
+            .open(path);
+        let readable = |file: File| {
+            file.set_permissions(Permissions::from_mode(0o644))?;
+            Ok(PermitFile(file))
+        };
+        opened.and_then(readable).map_err(|error| {
+            let path = path.display();
+            Error::new(error.kind(), format!("{path}: {error}"))
+        })
     }
 
-    pub(crate) fn write(&self, permit: Permit) -> Result<()> {
+    /// Writes it, for every DPE of the host.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, permit: Permit) -> Result<()> {
         let written = self.0.write_all_at(&record(permit), 0);
-        written.map_err(|error| Error::file("the permit", &error))
+        written.map_err(|error| Error::new(error.kind(), format!("the permit: {error}")))
     }
 }
 
@@ -55,34 +70,47 @@ pub enum May {
 /// The reader's side, of a DPE with a grant.
 #[derive(Debug)]
 pub struct Guard {
-    file: File,
+    path: PathBuf,
+    /// Opened when it is read first, and again when it says nothing: another process may have made
+    /// another file in its place.
+    file: Mutex<Option<File>>,
     session: Session,
 }
 
 impl Guard {
-    /// Opens the permit of the host.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub fn open(path: &Path, grant: Grant) -> Result<Guard> {
-        let file = File::open(path).map_err(|error| Error::file(path, &error))?;
-        let session = grant.session;
-        Ok(Guard { file, session })
+    /// Of the permit in that file, which need not be there yet.
+    pub fn new(path: &Path, grant: Grant) -> Guard {
+        Guard {
+            path: path.to_owned(),
+            file: Mutex::new(None),
+            session: grant.session,
+        }
     }
 
-    /// To be asked immediately before everything that is sent.
+    /// To be asked immediately before everything that is sent. A file that is missing, torn or
+    /// something else gives no right to send, and takes none away for longer than it is so.
     pub fn may(&self) -> May {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(may) = file.as_ref().and_then(|file| self.read(file))
+            && matches!(may, May::Send(_))
+        {
+            return may;
+        }
+        *file = File::open(&self.path).ok();
+        let may = file.as_ref().and_then(|file| self.read(file));
+        may.unwrap_or(May::Wait)
+    }
+
+    fn read(&self, file: &File) -> Option<May> {
         let mut bytes = [0; SIZE];
         for _ in 0..TRIES {
-            if self.file.read_exact_at(&mut bytes, 0).is_err() {
-                return May::Wait;
-            }
+            file.read_exact_at(&mut bytes, 0).ok()?;
             if let Some(permit) = permit(&bytes) {
-                return self.judge(permit);
+                return Some(self.judge(permit));
             }
             std::thread::yield_now();
         }
-        May::Wait
+        None
     }
 
     fn judge(&self, permit: Permit) -> May {
@@ -142,7 +170,7 @@ mod tests {
             incarnation: 1,
             revision: 1,
         };
-        (file, Guard::open(&path, grant).expect("a guard"))
+        (file, Guard::new(&path, grant))
     }
 
     fn until(until_us: u64) -> Permit {
@@ -171,6 +199,26 @@ mod tests {
         file.write(until(later)).expect("written");
         drop(PermitFile::open(&folder.path().join("permit")).expect("a file"));
         assert_eq!(guard.may(), May::Send(later));
+    }
+
+    #[test]
+    fn a_permit_that_is_missing_is_none_and_another_file_in_its_place_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("permit");
+        let (file, guard) = guard(folder.path());
+        let later = now_us() + 60_000_000;
+        file.write(until(now_us())).expect("written");
+        assert_eq!(guard.may(), May::Wait);
+        std::fs::remove_file(&path).expect("removed");
+        assert_eq!(guard.may(), May::Wait);
+        // A process that finds none makes one. The file before is nobody's any more.
+        let other = PermitFile::open(&path).expect("a file");
+        other.write(until(later)).expect("written");
+        assert_eq!(guard.may(), May::Send(later));
+        // One that is torn off in the middle.
+        let cut = File::options().write(true).open(&path).expect("opened");
+        cut.set_len(39).expect("cut");
+        assert_eq!(guard.may(), May::Wait);
     }
 
     #[test]
