@@ -52,7 +52,8 @@
 //! # The loop of a shell
 //!
 //! 1. Read the saved rows ([`Durable::from_rows`]) and make a controller of them
-//!    ([`Controller::new`]): it takes the next epoch and resumes what was loaded.
+//!    ([`Controller::new`], or [`Controller::ruled`]): it takes the next epoch and resumes what was
+//!    loaded.
 //! 2. Do all effects, in order. An [`Effect::Persist`] has to be on disk before the next effect is
 //!    begun. Long work (streams, fencing, the policy engine) runs beside the loop and comes back as
 //!    an input.
@@ -124,11 +125,11 @@ pub use machines::room::{RoomDetail, RoomInput};
 pub use policy_engine::Zone;
 pub use vocabulary::{
     Asker, AssemblyId, Attribute, Attributes, Ban, CONFIGURE, Change, Connect, DEBUG, DebugInput,
-    DebugOrder, DebugTask, Decision, DeviceCheck, EVENTS_KEPT, Effect, EngineInput, Event,
-    EventKind, FORCE_RESTART, FailedOperation, FenceDevice, FenceRequest, Hello, Holder, Input,
-    InputName, Keeping, LeasesHeld, Lifetime, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant,
-    Operation, Place, PowerOn, PowerOrder, Proposal, Question, Record, RecordState, Refusal, Reply,
-    Request, RoomAnswer, RoomQuestion, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT,
-    ServiceId, ServiceOrder, Task, TicketId, TicketOrder, Time, TransitionKey, UnfenceRequest,
-    Value, Whose, Why, Zones, dispatcher_uuid, exit_code_name,
+    DebugOrder, DebugTask, Decision, DeviceCheck, EVENTS_KEPT, Effect, EngineInput, EpochRule,
+    EpochsUsedUp, Event, EventKind, FORCE_RESTART, FailedOperation, FenceDevice, FenceRequest,
+    Hello, Holder, Input, InputName, Keeping, LeasesHeld, Lifetime, MIGRATE_SOURCE, MIGRATE_TARGET,
+    OP_DIGEST, Occupant, Operation, Place, PowerOn, PowerOrder, Proposal, Question, Record,
+    RecordState, Refusal, Reply, Request, RoomAnswer, RoomQuestion, STATUS_CANCELLED, STATUS_DONE,
+    STATUS_ERROR, STATUS_TIMEOUT, ServiceId, ServiceOrder, Task, TicketId, TicketOrder, Time,
+    TransitionKey, UnfenceRequest, Value, Whose, Why, Zones, dispatcher_uuid, exit_code_name,
 };

@@ -66,7 +66,8 @@ use crate::machines::outgoing::Outgoing;
 use crate::machines::outlook::Outlook;
 use crate::machines::phase::Phase;
 use crate::vocabulary::{
-    AssemblyId, EVENTS_KEPT, Effect, Event, EventDraft, Input, Refusal, SECOND, Time, event_id,
+    AssemblyId, EVENTS_KEPT, Effect, EpochRule, EpochsUsedUp, Event, EventDraft, Input, Refusal,
+    Time, event_id,
 };
 
 /// One deployment's brain. See the crate's documentation.
@@ -100,15 +101,29 @@ impl Controller {
     /// Starts over from what was saved: takes the next epoch, tells the events that the log does
     /// not have yet, and takes the saved document up again, if there is one.
     ///
-    /// The epoch is at least the number of seconds of the wall clock, so that it is higher than any
-    /// that agents have seen even if what was saved is lost.
+    /// It takes its epoch by [`EpochRule::Standalone`].
     pub fn new(name: &str, durable: Durable, now: Time) -> Controller {
-        let epoch = durable.epoch().saturating_add(1).max(now.wall_us / SECOND);
+        let rule = EpochRule::Standalone;
+        let begun = Controller::ruled(name, durable, now, rule);
+        begun.expect("invariant: a host that stands alone has an epoch for every start")
+    }
+
+    /// The same, with an epoch by that rule.
+    ///
+    /// # Errors
+    /// If the rule has none left. Nothing has begun then.
+    pub fn ruled(
+        name: &str,
+        durable: Durable,
+        now: Time,
+        rule: EpochRule,
+    ) -> Result<Controller, EpochsUsedUp> {
+        let epoch = rule.next(durable.epoch(), now)?;
         let mut controller = Controller {
             name: name.to_owned(),
             phase: Phase::Serving,
             document: Document::None,
-            store: Store::new(durable),
+            store: Store::new(durable).up_to(rule.last()),
             assemblies: BTreeMap::new(),
             dampening: Dampening::default(),
             deciding: Deciding::new(),
@@ -125,7 +140,7 @@ impl Controller {
         controller.age_overlay(now);
         controller.flush();
         controller.effects.tell_again(waiting);
-        controller
+        Ok(controller)
     }
 
     /// Takes something in that happened now.

@@ -66,9 +66,11 @@ impl Question {
 
 impl Devices {
     /// A number for a result: higher than all before, also those of earlier starts, as the numbers
-    /// of an agent are. `epoch` is higher with each start.
+    /// of an agent are. `epoch` is higher with each start; one that was granted is no number of
+    /// seconds, and has too many bits.
     pub(crate) fn number_call(&mut self, epoch: u64, now: Time) -> u32 {
-        let least = u32::try_from(epoch.max(now.wall_us / SECOND)).unwrap_or(u32::MAX);
+        let seconds = u32::try_from(now.wall_us / SECOND).unwrap_or(u32::MAX);
+        let least = u32::try_from(epoch).unwrap_or(0).max(seconds);
         self.calls = self.calls.saturating_add(1).max(least);
         self.calls
     }
@@ -216,6 +218,20 @@ mod tests {
         let last = devices.number_call(100, at(120));
         let mut restarted = Devices::default();
         assert!(restarted.number_call(121, at(90)) > last);
+    }
+
+    #[test]
+    fn a_granted_epoch_leaves_numbers_for_all_results() {
+        let mut devices = Devices::default();
+        let at = |wall_s: u64| Time {
+            boottime_us: 0,
+            wall_us: wall_s * SECOND,
+        };
+        let granted = (1 << 56) + (7 << 12);
+        assert_eq!(devices.number_call(granted, at(90)), 90);
+        assert_eq!(devices.number_call(granted, at(90)), 91);
+        let mut restarted = Devices::default();
+        assert_eq!(restarted.number_call(granted + 1, at(95)), 95);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod change;
 mod debug;
 mod effect;
 mod engine_input;
+mod epochs;
 mod event;
 mod failed_operation;
 mod hash;
@@ -28,6 +29,7 @@ pub use effect::{
     Connect, DeviceCheck, Effect, FenceDevice, FenceRequest, InputName, PowerOn, UnfenceRequest,
 };
 pub use engine_input::{Decision, EngineInput, Zones};
+pub use epochs::{EpochRule, EpochsUsedUp};
 pub use event::{EVENTS_KEPT, Event, EventKind};
 pub use failed_operation::FailedOperation;
 pub use ids::{AssemblyId, ServiceId, TicketId};

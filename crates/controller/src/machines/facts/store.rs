@@ -26,6 +26,8 @@ pub(crate) struct Store {
     touched: BTreeSet<Key>,
     /// How often this start has taken a higher epoch.
     epochs_passed: u8,
+    /// The highest that it may take.
+    last_epoch: u64,
 }
 
 impl std::ops::Deref for Store {
@@ -41,12 +43,20 @@ impl Store {
             facts,
             touched: BTreeSet::new(),
             epochs_passed: 0,
+            last_epoch: u64::MAX,
         }
     }
 
-    /// Takes an epoch above one that a guest has told.
+    /// Takes no epoch above this one.
+    pub(crate) fn up_to(mut self, last_epoch: u64) -> Store {
+        self.last_epoch = last_epoch;
+        self
+    }
+
+    /// Takes an epoch above one that a guest has told, but none that another host may be given.
     pub(crate) fn pass_epoch(&mut self, known: u64) {
-        if known > self.facts.epoch && self.epochs_passed < EPOCHS_PASSED {
+        let is_ours = known < self.last_epoch;
+        if is_ours && known > self.facts.epoch && self.epochs_passed < EPOCHS_PASSED {
             self.epochs_passed += 1;
             self.set_epoch(known + 1);
         }

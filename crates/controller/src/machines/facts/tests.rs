@@ -108,6 +108,32 @@ fn facts_are_outdated_if_newer_ones_were_saved() {
 }
 
 #[test]
+fn an_epoch_of_another_grant_is_not_taken_whatever_a_guest_says() {
+    let mut store = Store::new(Durable::default()).up_to(20);
+    store.set_epoch(7);
+    store.pass_epoch(12);
+    assert_eq!(store.epoch(), 13, "its own");
+    for known in [20, 21, u64::MAX] {
+        store.pass_epoch(known);
+        assert_eq!(store.epoch(), 13, "{known}");
+    }
+    store.pass_epoch(19);
+    assert_eq!(store.epoch(), 20, "the last one of its own");
+}
+
+#[test]
+fn facts_of_an_earlier_grant_are_outdated() {
+    let saved = |epoch| Durable {
+        epoch,
+        ..Durable::default()
+    };
+    assert!(!saved(0).under_grant(100).outdated, "nothing was saved");
+    assert!(saved(99).under_grant(100).outdated);
+    assert!(!saved(100).under_grant(100).outdated);
+    assert!(!saved(103).under_grant(100).outdated);
+}
+
+#[test]
 fn a_damaged_row_is_named_and_an_unknown_one_ignored() {
     let error = Durable::from_rows([("assembly/web1", "{")]).unwrap_err();
     assert!(error.to_string().contains("assembly/web1"), "{error}");
