@@ -39,6 +39,7 @@ mod fencing;
 mod kept_inputs;
 mod newest;
 mod outbox;
+mod permit;
 mod room;
 mod saving;
 mod shell;
@@ -50,15 +51,22 @@ use std::path::Path;
 use cpe_bus::BusSelection;
 
 pub use crate::apart::keep_signals_in;
+pub use crate::permit::NoRight;
+
+/// The exit status of a DPE without the right to run its deployment ([`NoRight`]). Its unit says
+/// `RestartPreventExitStatus=75`: cpe starts it again when there is another grant.
+pub const NO_RIGHT: u8 = 75;
 
 /// Runs a deployment on a bus until a signal asks it to end, with its state in `directory`, keeping
 /// the last `keep_inputs` inputs of the policy engine there. `runtime` is a directory in memory, by
 /// which a state from a backup is found out. `certificates` is a directory with what is shown to
 /// agents on networks ([`cpe_bus::identity`]); it is read when a document names such an address.
-/// Fence agents are run by who listens at `fence_socket`.
+/// Fence agents are run by who listens at `fence_socket`. `cluster` is the folder with the grants
+/// and the permit of a host that shares deployments with others.
 ///
 /// # Errors
-/// If another DPE has the saved state or the name on the bus, or a newer version wrote that state.
+/// If another DPE has the saved state or the name on the bus, or a newer version wrote that state;
+/// [`NoRight`] if another host may run the deployment.
 /// A disk or a bus that does not work is waited for.
 pub async fn run(
     deployment: &str,
@@ -67,10 +75,14 @@ pub async fn run(
     runtime: Option<&Path>,
     keep_inputs: u64,
     (certificates, fence_socket): (&Path, &Path),
+    cluster: Option<&Path>,
 ) -> anyhow::Result<()> {
+    let right = permit::Permit::of(cluster, deployment)?;
+    let right = (right, permit::LastEpoch::in_directory(runtime));
     let kept = kept_inputs::KeptInputs::new(directory, keep_inputs);
     let shelf = kept.shelf();
     let newest = newest::Newest::in_directory(runtime);
     let paths = (certificates, fence_socket);
-    shell::run(deployment, bus, directory, newest, (kept, shelf), paths).await
+    let kept = (kept, shelf);
+    shell::run(deployment, bus, directory, newest, kept, paths, right).await
 }

@@ -1,12 +1,14 @@
 //! The program `dpe`: reads its command line and runs the library. See there.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser, Subcommand};
 use cpe_bus::BusSelection;
 use cpe_bus::names::check_deployment_name;
+use dpe::{NO_RIGHT, NoRight};
 
 /// The daemon of one deployment: keeps its services running where the policy says. Started by cpe
 /// as dpe@NAME.service.
@@ -39,6 +41,11 @@ struct Options {
     /// same below $XDG_RUNTIME_DIR]
     #[arg(long, value_name = "PATH")]
     fence_socket: Option<PathBuf>,
+    /// This host shares deployments with others: the directory in which cpe writes this DPE's grant
+    /// and the host's permit. Without a grant there this ends with status 75, and without a permit
+    /// nothing is sent to anybody
+    #[arg(long, value_name = "DIRECTORY", env = "CPE_CLUSTER")]
+    cluster: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -50,8 +57,15 @@ enum Command {
     Man { directory: PathBuf },
 }
 
-fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
+fn main() -> anyhow::Result<ExitCode> {
+    match run(Options::parse()) {
+        // It is in the log.
+        Err(error) if error.is::<NoRight>() => Ok(ExitCode::from(NO_RIGHT)),
+        ended => ended.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn run(options: Options) -> anyhow::Result<()> {
     if let Some(Command::Man { directory }) = &options.command {
         return cpe_daemon::man_page(Options::command(), "8", MAN_SECTIONS, directory);
     }
@@ -93,6 +107,7 @@ fn main() -> anyhow::Result<()> {
             runtime_directory.as_deref(),
             options.keep_inputs,
             (&certificates, &fence_socket),
+            options.cluster.as_deref(),
         )
         .await
     });

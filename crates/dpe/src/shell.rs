@@ -12,6 +12,7 @@ use controller::{
 use cpe_bus::peer::{Credentials, Side};
 use cpe_bus::{BusSelection, Error};
 use cpe_daemon::Watchdog;
+use cpe_permit::May;
 use cpe_status::{DebugReport, DeploymentStatus, DpeState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -27,6 +28,7 @@ use crate::fencing::{self, Gate, LettingIn, SeenUnits};
 use crate::kept_inputs::{Keeper, Kept, KeptInputs, Shelf};
 use crate::newest::Newest;
 use crate::outbox::{self, Outbox};
+use crate::permit::{LastEpoch, NoRight, Permit, SILENT};
 use crate::room::Answers;
 use crate::saving::{News, Saving, Step};
 use crate::spans::Spans;
@@ -85,10 +87,14 @@ pub(crate) async fn run(
     newest: Newest,
     (kept, shelf): (KeptInputs, Shelf),
     (certificates, fence_socket): (&Path, &Path),
+    (permit, last_epoch): (Permit, LastEpoch),
 ) -> anyhow::Result<()> {
     let end = Termination::listen()?;
     let (saving, durable) = Saving::new(directory, newest, store::open(directory)?);
-    let mut controller = Controller::new(name, durable, now());
+    let (durable, rule) = (permit.judged(durable), last_epoch.above(permit.rule()));
+    let begun = Controller::ruled(name, durable, now(), rule);
+    let mut controller = begun.map_err(NoRight::because)?;
+    last_epoch.note(controller.epoch());
     controller.handle(now(), Input::HostTimeZone(cpe_daemon::host_time_zone()))?;
 
     let credentials = credentials_in(certificates, name);
@@ -103,7 +109,12 @@ pub(crate) async fn run(
         controller,
         saving,
         keeper: Keeper::new(kept),
-        agents: Agents::new(inputs.clone(), connection.clone(), Arc::clone(&credentials)),
+        agents: Agents::new(
+            inputs.clone(),
+            connection.clone(),
+            Arc::clone(&credentials),
+            permit.clone(),
+        ),
         outbox,
         unloaded: false,
         inputs: inputs.clone(),
@@ -113,7 +124,10 @@ pub(crate) async fn run(
         gate: Gate {
             socket: fence_socket.to_owned(),
             deployment: name.to_owned(),
+            permit: permit.clone(),
         },
+        permit,
+        acts: true,
         seen_units: SeenUnits::default(),
         letting_in: LettingIn::default(),
         thinking: JoinSet::new(),
@@ -141,7 +155,14 @@ pub(crate) async fn run(
     cpe_daemon::notify(&[cpe_daemon::State::Ready]);
     tokio::select! {
         result = serving => return result,
-        result = shell.turn(queue, asked, end) => result?,
+        result = shell.turn(queue, asked, end) => match result {
+            // What it knows is saved. It cannot do anything any more.
+            Err(error) if error.is::<NoRight>() => {
+                shell.finish().await;
+                return Err(error);
+            }
+            ended => ended?,
+        },
     }
     cpe_daemon::notify(&[cpe_daemon::State::Stopping]);
     shell.finish().await;
@@ -219,6 +240,9 @@ struct Shell {
     connection: watch::Receiver<Option<Connection>>,
     /// The way to fence agents.
     gate: Gate,
+    permit: Permit,
+    /// It may send, as of the last look.
+    acts: bool,
     seen_units: SeenUnits,
     /// What lets assemblies in.
     letting_in: LettingIn,
@@ -239,9 +263,13 @@ impl Shell {
         mut end: Termination,
     ) -> anyhow::Result<()> {
         let mut watchdog = Watchdog::wanted();
-        // What the last run left undone is begun before anybody can ask for more.
-        self.perform();
         loop {
+            let may = self.look()?;
+            let acts = self.acts;
+            if acts {
+                // What the last run left undone is begun before anybody can ask for more.
+                self.perform();
+            }
             if let Some(watchdog) = &mut watchdog {
                 if let Some(limit) = watchdog_limit(self.controller.leases_held()) {
                     watchdog.set_limit(limit);
@@ -252,19 +280,19 @@ impl Shell {
             let due = watchdog.as_ref().map(Watchdog::due);
             tokio::select! {
                 () = end.asked() => return Ok(()),
-                Some(input) = inputs.recv() => self.take_all(input, &mut inputs),
+                Some(input) = inputs.recv(), if acts => self.take_all(input, &mut inputs),
                 Some(request) = requests.recv() => self.answer(request),
                 // The timer stands still while the host sleeps: then the tick comes late, and the
                 // controller notices.
-                () = sleep_until(deadline) => {
+                () = sleep_until(deadline), if acts => {
                     report_stall(&self.name, deadline);
                     self.take(Input::Tick);
                 }
-                Some(decision) = self.thinking.join_next() => {
+                Some(decision) = self.thinking.join_next(), if acts => {
                     let decision = decision.context("the policy engine failed")?;
                     self.take(Input::Decided(Box::new(decision)));
                 }
-                Some(answer) = self.room.next() => {
+                Some(answer) = self.room.next(), if acts => {
                     self.take(Input::RoomChecked(Box::new(answer)));
                 }
                 saved = self.saving.turn() => saved?,
@@ -272,9 +300,36 @@ impl Shell {
                 () = self.outbox.pass_on() => {}
                 Some(()) = self.agents.next_release() => {}
                 () = reached(due) => {}
+                () = self.permit.changed(may) => {}
             }
-            self.perform();
         }
+    }
+
+    /// Looks whether it may send. While it may not, it is as if this process stood still: nothing
+    /// is decided, what guests say waits in its queue, and the controller finds out, as after any
+    /// other standstill, that what it has not heard in this time says nothing. Only people are
+    /// answered, and what was begun before is saved.
+    ///
+    /// # Errors
+    /// If this DPE has lost its right for ever.
+    fn look(&mut self) -> Result<May, NoRight> {
+        let may = self.permit.look();
+        let acts = match may {
+            May::Send(_) => true,
+            May::Wait => false,
+            May::Exit => {
+                let text = "this host has another part in its cluster since: another host may run the deployment";
+                return Err(NoRight::because(text));
+            }
+        };
+        if acts != self.acts {
+            self.acts = acts;
+            match acts {
+                true => tracing::info!(cpe_deployment = self.name, "it acts again"),
+                false => tracing::warn!(cpe_deployment = self.name, "{SILENT}"),
+            }
+        }
+        Ok(may)
     }
 
     /// Saves what is unsaved, and does what follows from it, if the disk is in order.
@@ -572,7 +627,9 @@ impl Shell {
     fn refuses(&self, request: &Request) -> Option<String> {
         let is_first =
             matches!(request, Request::LoadRead { .. }) && self.controller.document().is_none();
-        if is_first {
+        if !self.acts {
+            Some(SILENT.to_owned())
+        } else if is_first {
             None
         } else {
             self.saving.trouble()
@@ -598,7 +655,8 @@ impl Shell {
     fn debug(&mut self, order: DebugOrder, by: String) -> cpe_bus::Result<DebugReport> {
         // What it starts must be found by a later DPE: that is its agent's to keep. But what is
         // looked at afterwards is noted here.
-        if let Some(trouble) = self.saving.trouble() {
+        let silent = (!self.acts).then(|| SILENT.to_owned());
+        if let Some(trouble) = silent.or_else(|| self.saving.trouble()) {
             return Err(Error::NotReady(trouble));
         }
         let order = Box::new(order);
@@ -613,7 +671,8 @@ impl Shell {
 
     fn status(&self) -> DeploymentStatus {
         let mut status = self.controller.status(now());
-        if let Some(trouble) = self.saving.trouble() {
+        let silent = (!self.acts).then(|| SILENT.to_owned());
+        for trouble in self.saving.trouble().into_iter().chain(silent) {
             status.problems.insert(0, trouble.clone());
             status.summary = trouble;
         }

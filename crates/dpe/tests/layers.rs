@@ -4,8 +4,8 @@ use std::path::Path;
 
 /// The parts, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
-    // the host's clock
-    &["clock"],
+    // the host's clock; whether anything may be sent
+    &["clock", "permit"],
     // one piece of work each: staying apart, what guests' agents say of themselves, translating,
     // explaining, simulating losses, saving, fencing
     &[

@@ -269,7 +269,7 @@ impl World {
             let folder = folder.join(&name);
             let dpe = tokio::spawn(async move {
                 let fence = folder.join("fence.sock");
-                let run = dpe::run(&name, address, &folder, None, 5, (&folder, &fence));
+                let run = dpe::run(&name, address, &folder, None, 5, (&folder, &fence), None);
                 if let Err(error) = run.await {
                     eprintln!("the DPE of {name} ended: {error:#}");
                 }

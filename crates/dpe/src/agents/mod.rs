@@ -23,6 +23,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use self::stream::End;
+use crate::permit::Permit;
 
 /// First pause before a stream is made again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -98,6 +99,7 @@ pub(crate) struct Agents {
     owner: Owner,
     /// What this DPE shows on networks; read when the first address asks for it.
     credentials: Arc<Credentials>,
+    permit: Permit,
     links: HashMap<AssemblyId, AgentLink>,
     /// Streams that are kept until the release of their agent is acknowledged.
     leaving: BTreeMap<u64, AgentLink>,
@@ -138,6 +140,7 @@ impl AgentLink {
         owner: Owner,
         credentials: Arc<Credentials>,
         refusals: Arc<Mutex<Refusals>>,
+        permit: Permit,
         gave_up: Option<String>,
     ) -> AgentLink {
         let (calls, waiting) = mpsc::channel(CALLS);
@@ -149,6 +152,7 @@ impl AgentLink {
             stamp,
             meter: Meter::default(),
             credentials,
+            permit,
             refusals: Arc::clone(&refusals),
         };
         let task = tokio::spawn(keep_connected(
@@ -177,11 +181,13 @@ impl Agents {
         inputs: mpsc::Sender<Input>,
         owner: Owner,
         credentials: Arc<Credentials>,
+        permit: Permit,
     ) -> Agents {
         Agents {
             inputs,
             owner,
             credentials,
+            permit,
             links: HashMap::new(),
             leaving: BTreeMap::new(),
             releases: JoinSet::new(),
@@ -204,7 +210,16 @@ impl Agents {
         let (inputs, owner) = (self.inputs.clone(), self.owner.clone());
         let credentials = Arc::clone(&self.credentials);
         let refusals = refusals.unwrap_or_default();
-        let link = AgentLink::new(connect, inputs, owner, credentials, refusals, gave_up);
+        let permit = self.permit.clone();
+        let link = AgentLink::new(
+            connect,
+            inputs,
+            owner,
+            credentials,
+            refusals,
+            permit,
+            gave_up,
+        );
         self.links.insert(assembly, link);
     }
 
@@ -311,6 +326,8 @@ struct Orders {
     /// What its agent has sent, over all streams: one that floods is not heard again at once.
     meter: Meter,
     credentials: Arc<Credentials>,
+    /// To be looked at immediately before anything is sent.
+    permit: Permit,
     refusals: Arc<Mutex<Refusals>>,
 }
 
@@ -339,10 +356,14 @@ impl Orders {
 /// Goes above the epoch that an agent has seen: it has obeyed an earlier DPE of this deployment
 /// whose state is lost, at a time when the clock was ahead. Only the owner of the deployment's name
 /// on the bus may do that; and only for this agent, so that a guest that lies harms nobody else.
-fn raise_epoch(connect: &mut Connect, seen: Option<u64>, owner: &Owner) {
+fn raise_epoch(connect: &mut Connect, seen: Option<u64>, owner: &Owner, permit: &Permit) {
     let Some(next) = seen.and_then(|seen| seen.checked_add(1)) else {
         return;
     };
+    // The guest obeys another host's DPE, which was granted a higher one: or it lies.
+    if next > permit.last_epoch() {
+        return;
+    }
     if next > connect.epoch && owner.borrow().is_some() {
         tracing::warn!(
             cpe_deployment = connect.deployment,
@@ -479,7 +500,7 @@ async fn keep_connected(
             };
             let _ = inputs.send(input).await;
         }
-        raise_epoch(&mut connect, seen_epoch, &owner);
+        raise_epoch(&mut connect, seen_epoch, &owner, &orders.permit);
         orders.drop_old();
         if up {
             pauses.reset();

@@ -27,6 +27,7 @@ use zbus::proxy::CacheProperties;
 
 use super::{Ask, Call, Orders, Wants};
 use crate::convert::{self, begins_with_secrets};
+use crate::permit::{Permit, SILENT};
 
 /// An agent that has not answered a call by then is given up; the next History shows what became of
 /// the call.
@@ -116,8 +117,9 @@ async fn try_run(
     let Some(address) = &connect.address else {
         return Ok(std::future::pending().await);
     };
+    orders.permit.wait().await;
     let mut stream = Stream::open(connect, address, orders).await?;
-    let (greeting, early) = stream.greet().await?;
+    let (greeting, early) = stream.greet(&orders.permit).await?;
     *up = true;
     // From before this stream: the controller decides again, from the History.
     orders.drop_old();
@@ -181,9 +183,9 @@ impl<'a> Stream<'a> {
 
     /// Says Hello and asks for all that the agent knows; returns that as an input of the
     /// controller, and the signals that came in meanwhile.
-    async fn greet(&mut self) -> Result<(Input, Vec<Input>), End> {
+    async fn greet(&mut self, permit: &Permit) -> Result<(Input, Vec<Input>), End> {
         let mut early = Vec::new();
-        let greeting = greeting(&self.agent, self.connect);
+        let greeting = greeting(&self.agent, self.connect, permit);
         tokio::pin!(greeting);
         loop {
             tokio::select! {
@@ -211,14 +213,19 @@ impl<'a> Stream<'a> {
     /// Carries calls one way and signals the other.
     async fn converse(&mut self, orders: &mut Orders, inputs: &mpsc::Sender<Input>) -> End {
         let Orders {
-            calls, asks, stamp, ..
+            calls,
+            asks,
+            stamp,
+            permit,
+            ..
         } = orders;
+        let permit = &*permit;
         let leaves = AtomicBool::new(self.signals.leaves);
         let end = tokio::select! {
             end = read(&mut self.signals, &leaves, inputs) => end,
-            end = call(&self.agent, self.connect, self.able, &leaves, calls, inputs) => end,
-            end = answer_others(&self.agent, self.connect, asks, inputs) => end,
-            end = renew(&self.agent, self.connect.epoch, stamp) => end,
+            end = call((&self.agent, permit), self.connect, self.able, &leaves, calls, inputs) => end,
+            end = answer_others((&self.agent, permit), self.connect, asks, inputs) => end,
+            end = renew((&self.agent, permit), self.connect.epoch, stamp) => end,
             () = self.connection.closed() => Err(closed()),
         };
         let Err(end) = end;
@@ -237,7 +244,11 @@ impl<'a> Stream<'a> {
 /// A part of a stream that ends only with an error.
 type Until<E> = Result<std::convert::Infallible, E>;
 
-async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> Result<Input, End> {
+async fn greeting(
+    agent: &AgentProxy<'static>,
+    connect: &Connect,
+    permit: &Permit,
+) -> Result<Input, End> {
     let settings = HelloSettings {
         heartbeat_interval_ms: connect.heartbeat_interval_ms,
         lease_ms: connect.lease_ms,
@@ -251,6 +262,9 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> Result<Inpu
         connect.assembly.in_document(),
         settings.to_fields(),
     );
+    if !permit.may_send() {
+        return Err(End::because(SILENT));
+    }
     let hello = match within(hello).await {
         Err(Error::StaleEpoch(text)) => {
             let described = within(agent.describe()).await?;
@@ -499,12 +513,16 @@ async fn read(
 
 /// Renews the lease whenever the controller answers a heartbeat.
 async fn renew(
-    agent: &AgentProxy<'static>,
+    (agent, permit): (&AgentProxy<'static>, &Permit),
     epoch: u64,
     stamp: &mut watch::Receiver<u64>,
 ) -> Until<End> {
     while stamp.changed().await.is_ok() {
         let stamp = *stamp.borrow_and_update();
+        // The next heartbeat is answered, if it may be then.
+        if !permit.may_send() {
+            continue;
+        }
         // Without a reply, which would only wake both sides once more: the next heartbeat shows
         // whether the lease runs.
         let renewal = async { Ok(agent.inner().call_noreply("Renew", &(epoch, stamp)).await?) };
@@ -516,7 +534,7 @@ async fn renew(
 
 /// Makes one call after the other.
 async fn call(
-    agent: &AgentProxy<'static>,
+    (agent, permit): (&AgentProxy<'static>, &Permit),
     connect: &Connect,
     able: Able,
     leaves: &AtomicBool,
@@ -528,6 +546,9 @@ async fn call(
             let _ = inputs.send(refused).await;
             continue;
         }
+        // What waits here waits as on a network that stands still: it is still wanted, since
+        // nothing else is decided meanwhile.
+        permit.wait().await;
         let outcome = perform(agent, connect, leaves, call).await?;
         if let Some(outcome) = outcome {
             let _ = inputs.send(outcome).await;
@@ -644,13 +665,17 @@ async fn restart(agent: &AgentProxy<'static>, connect: &Connect, reason: &str) {
 
 /// Has the agent answer one question of others after the other, beside the calls.
 async fn answer_others(
-    agent: &AgentProxy<'static>,
+    (agent, permit): (&AgentProxy<'static>, &Permit),
     connect: &Connect,
     asks: &mut mpsc::Receiver<Ask>,
     inputs: &mpsc::Sender<Input>,
 ) -> Until<End> {
     while let Some((wants, question)) = asks.recv().await {
-        if let Some(outcome) = ask(agent, connect, wants, *question).await {
+        let outcome = match permit.may_send() {
+            true => ask(agent, connect, wants, *question).await,
+            false => refused(wants, SILENT.to_owned()),
+        };
+        if let Some(outcome) = outcome {
             let _ = inputs.send(outcome).await;
         }
     }
@@ -683,6 +708,20 @@ async fn ask(
             }
         }
     };
+    match wants {
+        Wants::Guest(asker) => Some(Input::Relayed { asker, reply }),
+        Wants::Administrator(waiting) => {
+            // They may have stopped waiting.
+            let _ = waiting.send(reply);
+            None
+        }
+    }
+}
+
+/// The refusal of a question that was not sent.
+fn refused(wants: Wants, text: String) -> Option<Input> {
+    let why = Why::NotNow;
+    let reply = Reply::Refused { why, text };
     match wants {
         Wants::Guest(asker) => Some(Input::Relayed { asker, reply }),
         Wants::Administrator(waiting) => {

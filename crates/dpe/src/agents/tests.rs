@@ -238,13 +238,18 @@ struct World {
 impl World {
     /// With a queue of inputs of that size.
     async fn new(played: Played, size: usize) -> World {
+        World::allowed(played, size, Permit::default()).await
+    }
+
+    /// Of a DPE with that right to send.
+    async fn allowed(played: Played, size: usize, permit: Permit) -> World {
         let folder = tempfile::tempdir().unwrap();
         let address = PeerAddress::Unix(folder.path().join("agent.sock"));
         let played = Arc::new(played);
         let listener = PeerListener::bind(&address, &Access::default()).await;
         tokio::spawn(play(listener.unwrap(), Arc::clone(&played)));
         let (sender, inputs) = mpsc::channel(size);
-        let mut agents = Agents::new(sender, watch::channel(None).1, no_credentials());
+        let mut agents = Agents::new(sender, watch::channel(None).1, no_credentials(), permit);
         agents.connect(Connect {
             address: Some(address.to_string()),
             ..connect_to("web1")
@@ -444,6 +449,57 @@ async fn a_full_queue_of_inputs_loses_nothing() {
     }
 }
 
+/// Longer than anything takes here that is not held back.
+const WHILE: Duration = Duration::from_millis(500);
+
+#[tokio::test]
+async fn no_hello_is_said_without_a_permit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (writer, permit) = crate::permit::played::permit(folder.path());
+    writer.lasts(false);
+    let mut world = World::allowed(Played::default(), 8, permit).await;
+    tokio::time::sleep(WHILE).await;
+    assert!(world.inputs.try_recv().is_err());
+    writer.lasts(true);
+    world.connected().await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_over_a_stream_without_a_permit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (writer, permit) = crate::permit::played::permit(folder.path());
+    let mut world = World::allowed(Played::default(), 8, permit).await;
+    world.connected().await;
+    let (web1, played) = ("web1".into(), Arc::clone(&world.played));
+    let renewed = || played.renewed.load(Ordering::Relaxed);
+    let executed = || played.executed.load(Ordering::Relaxed);
+    writer.lasts(false);
+    world.agents.renew(&web1, 7);
+    let execute = Call::Execute(Box::new(Operation::default()));
+    world.agents.call(&web1, execute);
+    let (reply, answer) = oneshot::channel();
+    world.agents.ask(&web1, Wants::Administrator(reply), get());
+    let Ok(Reply::Refused { text, .. }) = answer.await else {
+        panic!("it is not refused");
+    };
+    assert!(text.contains("may not act now"), "{text}");
+    tokio::time::sleep(WHILE).await;
+    assert_eq!((renewed(), executed()), (0, false));
+    // What was to be done is done; a heartbeat that was not answered is not answered later.
+    writer.lasts(true);
+    let since = std::time::Instant::now();
+    while !executed() {
+        assert!(since.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(renewed(), 0);
+    world.agents.renew(&web1, 8);
+    while renewed() != 8 {
+        assert!(since.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_stream_is_kept_until_its_agent_is_released() {
     let mut world = World::new(Played::default(), 8).await;
@@ -459,7 +515,12 @@ async fn a_stream_is_kept_until_its_agent_is_released() {
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_does_not_acknowledge_its_release_is_let_go() {
     let (sender, _inputs) = mpsc::channel(1);
-    let mut agents = Agents::new(sender, watch::channel(None).1, no_credentials());
+    let mut agents = Agents::new(
+        sender,
+        watch::channel(None).1,
+        no_credentials(),
+        Permit::default(),
+    );
     agents.connect(connect_to("web1"));
     let begin = tokio::time::Instant::now();
     agents.release(&"web1".into(), true);
@@ -523,7 +584,12 @@ fn asker(number: u64) -> Asker {
 #[tokio::test]
 async fn so_many_questions_wait_for_an_agent_and_more_are_refused_at_once() {
     let (sender, _inputs) = mpsc::channel(1);
-    let mut agents = Agents::new(sender, watch::channel(None).1, no_credentials());
+    let mut agents = Agents::new(
+        sender,
+        watch::channel(None).1,
+        no_credentials(),
+        Permit::default(),
+    );
     agents.connect(connect_to("web1"));
     let mut waiting = Vec::new();
     for _ in 0..ASKS {
@@ -548,7 +614,12 @@ async fn so_many_questions_wait_for_an_agent_and_more_are_refused_at_once() {
 #[tokio::test]
 async fn so_many_answers_wait_for_an_agent() {
     let (sender, _inputs) = mpsc::channel(1);
-    let mut agents = Agents::new(sender, watch::channel(None).1, no_credentials());
+    let mut agents = Agents::new(
+        sender,
+        watch::channel(None).1,
+        no_credentials(),
+        Permit::default(),
+    );
     agents.connect(connect_to("web1"));
     for number in 0..ANSWERS as u64 + 10 {
         agents.answer(&asker(number), Reply::Done);

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::note;
+use crate::permit::{Permit, SILENT};
 
 /// How often the status of a device is asked that still says it is on.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
@@ -38,6 +39,20 @@ pub(crate) struct Gate {
     pub socket: PathBuf,
     /// Whose fence agents these are.
     pub deployment: String,
+    /// To be looked at immediately before anything is asked of a device.
+    pub permit: Permit,
+}
+
+impl Gate {
+    /// # Errors
+    /// If nothing may be asked of a device now. The attempt ends then: what is to be done is
+    /// decided again when it may be done.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        match self.permit.may_send() {
+            true => Ok(()),
+            false => bail!(SILENT),
+        }
+    }
 }
 
 /// A fence agent and the device that it is to switch.
@@ -318,6 +333,7 @@ impl<'a> Agent<'a> {
         line.push(b'\n');
         let mut reply = Vec::new();
         let most = MAX_REPLY as u64;
+        self.gate.check()?;
         let talk = async {
             stream.write_all(&line).await?;
             (&mut stream).take(most).read_to_end(&mut reply).await

@@ -59,7 +59,7 @@ pub(crate) async fn fence(
         match &request.device {
             FenceDevice::Unit { unit } => {
                 let bus = bus.context(NO_BUS)?;
-                power_unit(&bus, unit, reboot, seen, &trouble).await?;
+                power_unit((&bus, gate), unit, reboot, seen, &trouble).await?;
                 Ok(Again::default())
             }
             FenceDevice::Agent {
@@ -131,7 +131,7 @@ async fn switch_on(
     bus: Option<&Connection>,
 ) -> anyhow::Result<()> {
     match device {
-        FenceDevice::Unit { unit } => start_unit(bus.context(NO_BUS)?, unit).await,
+        FenceDevice::Unit { unit } => start_unit((bus.context(NO_BUS)?, gate), unit).await,
         FenceDevice::Agent {
             agent,
             parameters,
@@ -141,13 +141,14 @@ async fn switch_on(
     }
 }
 
-async fn start_unit(bus: &Connection, unit: &str) -> anyhow::Result<()> {
+async fn start_unit((bus, gate): (&Connection, &Gate), unit: &str) -> anyhow::Result<()> {
     let systemd = manager(bus).await?;
     let state = unit_proxy(bus, &systemd, unit).await?;
     if is_running(&state.active_state().await?) {
         return Ok(());
     }
     let _ = systemd.reset_failed_unit(unit).await;
+    gate.check()?;
     let started = systemd.start_unit(unit, "replace").await;
     started
         .map(drop)
@@ -237,7 +238,7 @@ async fn manager(bus: &Connection) -> zbus::Result<SystemdManagerProxy<'static>>
 /// Cuts the unit's power: everything in it is killed, then it is stopped, then (`reboot`) started
 /// again.
 async fn power_unit(
-    bus: &Connection,
+    (bus, gate): (&Connection, &Gate),
     unit: &str,
     reboot: bool,
     seen: &SeenUnits,
@@ -253,6 +254,7 @@ async fn power_unit(
     }
     if is_running(&state.active_state().await?) {
         seen.add(unit);
+        gate.check()?;
         // A paused or hanging guest does not stop when asked, but a kill ends it.
         if let Err(error) = systemd.kill_unit(unit, "all", KILL).await {
             note(trouble, format!("{unit} could not be killed: {error}"));
@@ -262,6 +264,7 @@ async fn power_unit(
             "{unit} is not active and was never seen active, so it may not be this guest's unit: check the fencing element of the document; if the guest is down, say so (cpectl confirm-fenced)"
         );
     }
+    gate.check()?;
     systemd.stop_unit(unit, "replace").await.with_context(|| {
         format!(
             "systemd does not stop {unit}; may user dpe manage it (see 60-dpe-unit-fencing.rules)?"
@@ -272,8 +275,11 @@ async fn power_unit(
     }
     if reboot {
         let _ = systemd.reset_failed_unit(unit).await;
-        // It is safe already; its agent shows when it is back.
-        if let Err(error) = systemd.start_unit(unit, "replace").await {
+        // It is safe already; its agent shows when it is back. Without the right to, it is left to
+        // whoever has it.
+        if gate.check().is_ok()
+            && let Err(error) = systemd.start_unit(unit, "replace").await
+        {
             tracing::warn!("{unit} is down, and systemd does not start it again: {error}");
         }
     }

@@ -8,6 +8,7 @@ use controller::UnfenceRequest;
 use cpe_fence::{Callers, Confinement, Settings};
 
 use super::*;
+use crate::permit::Permit;
 
 const METADATA: &str = r#"metadata) echo '<parameter name="plug" /><action name="on"/><action name="off"/><action name="status"/></resource-agent>' ;;"#;
 
@@ -55,6 +56,7 @@ fn gate(folder: &Path) -> Gate {
     Gate {
         socket,
         deployment: "shop".to_owned(),
+        permit: Permit::default(),
     }
 }
 
@@ -262,6 +264,7 @@ async fn an_attempt_fails_where_nobody_runs_agents() {
     let gate = Gate {
         socket: folder.path().join("nobody.sock"),
         deployment: "shop".to_owned(),
+        permit: Permit::default(),
     };
     let error = power(&gate, &[], false).await.unwrap_err();
     assert!(
@@ -370,6 +373,14 @@ async fn systemd(unit: &Arc<FakeUnit>) -> (Connection, Connection) {
 }
 
 async fn fence_unit(unit: &Arc<FakeUnit>, seen: &SeenUnits) -> Result<(), String> {
+    fence_unit_if(Permit::default(), unit, seen).await
+}
+
+async fn fence_unit_if(
+    permit: Permit,
+    unit: &Arc<FakeUnit>,
+    seen: &SeenUnits,
+) -> Result<(), String> {
     let (_served, bus) = systemd(unit).await;
     let request = FenceRequest {
         assembly: "web1".into(),
@@ -384,8 +395,32 @@ async fn fence_unit(unit: &Arc<FakeUnit>, seen: &SeenUnits) -> Result<(), String
     let nobody = Gate {
         socket: PathBuf::new(),
         deployment: String::new(),
+        permit,
     };
     fence(&nobody, &request, Some(bus), seen).await.map(drop)
+}
+
+#[tokio::test]
+async fn no_device_is_asked_for_anything_without_a_permit() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = format!("{METADATA}\noff) touch is-off ;;\nstatus) test -e is-off && exit 2 ;;");
+    let (writer, permit) = crate::permit::played::permit(folder.path());
+    let gate = Gate {
+        permit: permit.clone(),
+        ..fake(folder.path(), &cases)
+    };
+    writer.lasts(false);
+    let error = power(&gate, &[], true).await.unwrap_err();
+    assert!(error.contains("may not act now"), "{error}");
+    assert!(!folder.path().join("told").exists(), "it was run");
+    let (guest, seen) = (unit(true, 0), SeenUnits::default());
+    let error = fence_unit_if(permit.clone(), &guest, &seen).await;
+    let error = error.unwrap_err();
+    assert!(error.contains("may not act now"), "{error}");
+    assert!(*guest.running.lock().unwrap());
+    writer.lasts(true);
+    power(&gate, &[], true).await.unwrap();
+    assert_eq!(told(folder.path()), ["metadata", "off", "status", "on"]);
 }
 
 fn unit(running: bool, entered_us: u64) -> Arc<FakeUnit> {

@@ -9,6 +9,7 @@
 )]
 
 mod harness;
+mod permit;
 #[cfg(feature = "otlp")]
 mod spans;
 

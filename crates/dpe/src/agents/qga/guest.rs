@@ -18,6 +18,7 @@ use super::network::Network;
 use super::report::{self, Page};
 use super::script;
 use super::wire::{Failure, Wire};
+use crate::permit::Permit;
 
 /// What runs in the guest.
 const HELPER: &str = include_str!("guest.sh");
@@ -84,6 +85,8 @@ pub(super) struct Guest<'a> {
     place: &'a Place,
     inputs: &'a mpsc::Sender<Input>,
     wire: Wire,
+    /// To be looked at immediately before anything is run in the guest.
+    permit: Permit,
     /// Makes this Hello another one than all before.
     nonce: String,
     helper: String,
@@ -110,6 +113,7 @@ impl<'a> Guest<'a> {
         connect: &'a Connect,
         place: &'a Place,
         inputs: &'a mpsc::Sender<Input>,
+        permit: &Permit,
     ) -> Result<Guest<'a>, End> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -119,6 +123,7 @@ impl<'a> Guest<'a> {
             place,
             inputs,
             wire: Wire::connect(&place.socket).await?,
+            permit: permit.clone(),
             nonce: format!("{}-{}-{count}", since.as_nanos(), std::process::id()),
             helper: format!("{}/helper-{}", place.folder, digest(HELPER)),
             next_beat: None,
@@ -150,6 +155,11 @@ impl<'a> Guest<'a> {
             "input-data": STANDARD.encode(input),
             "capture-output": true,
         });
+        while !self.permit.may_send() {
+            tokio::time::sleep(PAUSES.1).await;
+            // That it is there is heard meanwhile: a ping changes nothing.
+            self.beat().await?;
+        }
         let begun = match self.wire.call("guest-exec", call).await {
             Err(Failure::Refused(text)) => {
                 return Err(End::unusable(format!(

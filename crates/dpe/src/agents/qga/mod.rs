@@ -56,7 +56,7 @@ async fn converse(
     inputs: &mpsc::Sender<Input>,
     up: &mut bool,
 ) -> Result<std::convert::Infallible, End> {
-    let mut guest = Guest::open(connect, place, inputs).await?;
+    let mut guest = Guest::open(connect, place, inputs, &orders.permit).await?;
     let identity = guest.greet().await?;
     let page = guest.history().await?;
     let mut facts = identity.network.look(&mut guest).await?;

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use super::wire::Wire;
 use super::*;
+use crate::permit::Permit;
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -218,6 +219,7 @@ impl World {
             stamp: watch::channel(0).1,
             meter: cpe_bus::peer::Meter::default(),
             credentials: Credentials::new(Path::new("/nonexistent"), side),
+            permit: Permit::default(),
             refusals: Arc::default(),
         };
         let task = tokio::spawn(async move {

@@ -1,0 +1,305 @@
+//! Whether this DPE may send. On a host that stands alone it always may. Where several hosts share
+//! deployments it has a grant, which its host's cpe has written before its start, and may send only
+//! while the host's permit lasts: another host may run the deployment after that.
+//!
+//! The permit is looked at immediately before each Hello, each renewal of a lease, each call that
+//! changes a guest, and each call to a fencing device. What is looked at earlier proves nothing.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use controller::{Durable, EpochRule};
+use cpe_permit::{Guard, May, grant_in, grant_of, permit_in};
+
+/// How often it is looked whether the permit goes on, once it is over. A host may have a thousand
+/// DPEs, and all of them look.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What stands in the way while the permit is over, for people.
+pub(crate) const SILENT: &str = "this host may not act now: the store of its cluster has not answered for some seconds (see `cpectl host list`)";
+
+/// A DPE that has no right to run its deployment here: its program ends with
+/// [`NO_RIGHT`](crate::NO_RIGHT), and is not started again before there is another grant.
+#[derive(Debug)]
+pub struct NoRight(String);
+
+impl NoRight {
+    pub(crate) fn because(text: impl std::fmt::Display) -> NoRight {
+        NoRight(text.to_string())
+    }
+}
+
+impl std::fmt::Display for NoRight {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NoRight {}
+
+/// The right to send. Its copies are the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Permit(Option<Arc<Granted>>);
+
+#[derive(Debug)]
+struct Granted {
+    guard: Guard,
+    first: u64,
+    last: u64,
+}
+
+impl Permit {
+    /// That of a deployment, whose grant and permit are below this folder. `None`: the host is in
+    /// no cluster.
+    ///
+    /// # Errors
+    /// If there is no grant that can be read.
+    pub(crate) fn of(folder: Option<&Path>, deployment: &str) -> Result<Permit, NoRight> {
+        let Some(folder) = folder else {
+            return Ok(Permit::default());
+        };
+        let path = grant_in(folder, deployment);
+        let grant = grant_of(&path).map_err(NoRight::because)?;
+        let Some(grant) = grant else {
+            let path = path.display();
+            return Err(NoRight(format!(
+                "this host has no grant to run {deployment}: there is no {path}"
+            )));
+        };
+        let epochs = grant.epoch(0).zip(grant.epoch(ownership::MOST_RESTARTS));
+        let Some((first, last)) = epochs else {
+            let path = path.display();
+            return Err(NoRight(format!("{path}: no epoch can be made of it")));
+        };
+        let guard = Guard::new(&permit_in(folder), grant);
+        Ok(Permit(Some(Arc::new(Granted { guard, first, last }))))
+    }
+
+    /// Where epochs come from.
+    pub(crate) fn rule(&self) -> EpochRule {
+        match &self.0 {
+            None => EpochRule::Standalone,
+            Some(it) => EpochRule::Granted {
+                first: it.first,
+                last: it.last,
+            },
+        }
+    }
+
+    /// The highest epoch that is this DPE's to take.
+    pub(crate) fn last_epoch(&self) -> u64 {
+        self.0.as_ref().map_or(u64::MAX, |it| it.last)
+    }
+
+    /// What is to be believed of what was saved on this host.
+    pub(crate) fn judged(&self, saved: Durable) -> Durable {
+        match &self.0 {
+            None => saved,
+            Some(it) => saved.under_grant(it.first),
+        }
+    }
+
+    /// What it may do now.
+    pub(crate) fn look(&self) -> May {
+        let guard = self.0.as_ref().map(|it| &it.guard);
+        guard.map_or(May::Send(u64::MAX), Guard::may)
+    }
+
+    /// To be asked immediately before everything that is sent.
+    pub(crate) fn may_send(&self) -> bool {
+        matches!(self.look(), May::Send(_))
+    }
+
+    /// Waits until something may be sent. It is to be sent at once then.
+    pub(crate) async fn wait(&self) {
+        while !self.may_send() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until what it may do has to be looked at again; `seen`: what it was.
+    pub(crate) async fn changed(&self, seen: May) {
+        match seen {
+            May::Send(u64::MAX) => std::future::pending().await,
+            May::Send(until_us) => {
+                let left_us = until_us.saturating_sub(cpe_permit::now_us());
+                tokio::time::sleep(Duration::from_micros(left_us)).await;
+            }
+            May::Wait | May::Exit => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
+
+/// The epoch of the last start, in memory (`/run`): a disk that takes nothing must not give two
+/// starts the same one. On a host that stands alone the wall clock keeps them apart.
+#[derive(Debug)]
+pub(crate) struct LastEpoch(Option<PathBuf>);
+
+impl LastEpoch {
+    /// In this directory.
+    pub(crate) fn in_directory(directory: Option<&Path>) -> LastEpoch {
+        LastEpoch(directory.map(|directory| directory.join("epoch")))
+    }
+
+    /// `rule`, above what is noted.
+    pub(crate) fn above(&self, rule: EpochRule) -> EpochRule {
+        let EpochRule::Granted { first, last } = rule else {
+            return rule;
+        };
+        let noted = self.0.as_ref().map(std::fs::read_to_string);
+        let noted = noted.and_then(Result::ok);
+        let noted = noted.and_then(|text| text.trim().parse::<u64>().ok());
+        let first = noted.map_or(first, |noted| first.max(noted.saturating_add(1)));
+        EpochRule::Granted { first, last }
+    }
+
+    /// Notes the epoch of a start, before it is told to anybody.
+    pub(crate) fn note(&self, epoch: u64) {
+        let Some(path) = &self.0 else { return };
+        let new = path.with_extension("new");
+        let written = std::fs::write(&new, epoch.to_string());
+        let written = written.and_then(|()| std::fs::rename(&new, path));
+        if let Err(error) = written
+            && error.kind() != ErrorKind::NotFound
+        {
+            tracing::warn!("{}: {error}", path.display());
+        }
+    }
+}
+
+/// For tests: one that is as it is told.
+#[cfg(test)]
+pub(crate) mod played {
+    use cpe_permit::{PermitFile, now_us};
+    use ownership::{Grant, Session};
+
+    use super::*;
+
+    const SESSION: Session = Session { boot: 1, number: 1 };
+
+    /// Who writes it.
+    pub(crate) struct Writer(PermitFile);
+
+    impl Writer {
+        /// It lasts, or is over.
+        pub(crate) fn lasts(&self, lasts: bool) {
+            let more_us = if lasts { 3_600_000_000 } else { 0 };
+            let until_us = now_us() + more_us;
+            let session = SESSION;
+            let written = self.0.write(ownership::Permit { session, until_us });
+            written.unwrap();
+        }
+    }
+
+    /// In this folder; it lasts.
+    pub(crate) fn permit(folder: &Path) -> (Writer, Permit) {
+        let grant = Grant {
+            session: SESSION,
+            incarnation: 1,
+            revision: 7,
+        };
+        let path = permit_in(folder);
+        let writer = Writer(PermitFile::open(&path).unwrap());
+        writer.lasts(true);
+        let (first, last) = (grant.epoch(0).unwrap(), grant.epoch(4095).unwrap());
+        let guard = Guard::new(&path, grant);
+        let granted = Granted { guard, first, last };
+        (writer, Permit(Some(Arc::new(granted))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cpe_permit::{PermitFile, grant_text, now_us};
+    use ownership::{Grant, Session};
+
+    use super::*;
+
+    const SESSION: Session = Session { boot: 1, number: 1 };
+
+    fn grant(revision: u64) -> Grant {
+        Grant {
+            session: SESSION,
+            incarnation: 1,
+            revision,
+        }
+    }
+
+    fn write_grant(folder: &Path, text: &str) {
+        let path = grant_in(folder, "shop");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn without_a_grant_that_can_be_read_there_is_no_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let refusal = || Permit::of(Some(folder.path()), "shop").unwrap_err();
+        assert!(refusal().to_string().contains("has no grant"));
+        write_grant(folder.path(), "{");
+        assert!(refusal().to_string().contains("grant/shop: EOF"));
+        write_grant(folder.path(), &grant_text(grant(1 << 44)));
+        assert!(refusal().to_string().contains("no epoch"));
+        write_grant(folder.path(), &grant_text(grant(7)));
+        let permit = Permit::of(Some(folder.path()), "shop").unwrap();
+        let first = (1 << 56) + (7 << 12);
+        let last = first + 0xfff;
+        assert_eq!(permit.rule(), EpochRule::Granted { first, last });
+        // There is no permit yet: as if it were over.
+        assert!(!permit.may_send());
+    }
+
+    #[test]
+    fn who_stands_alone_always_may() {
+        let permit = Permit::of(None, "shop").unwrap();
+        assert!(permit.may_send());
+        assert_eq!(permit.rule(), EpochRule::Standalone);
+        assert_eq!(permit.last_epoch(), u64::MAX);
+    }
+
+    #[tokio::test]
+    async fn it_goes_on_when_the_permit_does() {
+        let folder = tempfile::tempdir().unwrap();
+        write_grant(folder.path(), &grant_text(grant(7)));
+        let permit = Permit::of(Some(folder.path()), "shop").unwrap();
+        let file = PermitFile::open(&permit_in(folder.path())).unwrap();
+        let until = |until_us| ownership::Permit {
+            session: SESSION,
+            until_us,
+        };
+        file.write(until(now_us())).unwrap();
+        let waits = tokio::time::timeout(LOOK * 4, permit.wait());
+        assert!(waits.await.is_err());
+        file.write(until(now_us() + 60_000_000)).unwrap();
+        permit.wait().await;
+        let mut other = until(now_us() + 60_000_000);
+        other.session.number += 1;
+        file.write(other).unwrap();
+        assert_eq!(permit.look(), May::Exit);
+    }
+
+    #[test]
+    fn two_starts_have_two_epochs_whatever_the_disk_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, last) = (100, 199);
+        let rule = EpochRule::Granted { first, last };
+        let noted = LastEpoch::in_directory(Some(folder.path()));
+        assert_eq!(noted.above(rule), rule);
+        noted.note(100);
+        let above = EpochRule::Granted { first: 101, last };
+        assert_eq!(noted.above(rule), above);
+        // Of an earlier grant.
+        noted.note(7);
+        assert_eq!(noted.above(rule), rule);
+        noted.note(u64::MAX);
+        let none = EpochRule::Granted {
+            first: u64::MAX,
+            last,
+        };
+        assert_eq!(noted.above(rule), none);
+        assert_eq!(noted.above(EpochRule::Standalone), EpochRule::Standalone);
+        assert_eq!(LastEpoch::in_directory(None).above(rule), rule);
+    }
+}
