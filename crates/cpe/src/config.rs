@@ -3,12 +3,17 @@
 //! The reference is `/etc/cpe/cpe.toml` as installed, which shows every key with its default.
 //! Unknown keys are errors: a misspelt limit that is silently ignored is no limit.
 
+mod hosts;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use jiff::{Span, SpanRelativeTo};
 use serde::{Deserialize, Deserializer};
+use toml::de::{DeTable, DeValue};
+
+use self::hosts::{Cluster, ETCD_IS_BUILT, Store, Wrong};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -23,6 +28,8 @@ pub(crate) struct Config {
     pub events: Events,
     pub limits: Limits,
     pub dpe: Dpe,
+    pub cluster: Cluster,
+    pub store: Store,
 }
 
 /// Who may do what, besides root and the daemon's own user.
@@ -167,7 +174,13 @@ impl Config {
     }
 
     fn parse(text: &str) -> anyhow::Result<Config> {
+        Config::parse_for(text, ETCD_IS_BUILT)
+    }
+
+    fn parse_for(text: &str, etcd_is_built: bool) -> anyhow::Result<Config> {
         let config: Config = toml::from_str(text)?;
+        hosts::check(&config.cluster, &config.store, etcd_is_built)
+            .map_err(|wrong| placed(text, &wrong))?;
         if config.limits.generations == 0 {
             bail!("limits.generations must be at least 1: the current document is always kept");
         }
@@ -181,6 +194,35 @@ impl Config {
         }
         Ok(config)
     }
+}
+
+/// What is wrong, and where: at its key, or at its section if the key is missing.
+fn placed(text: &str, wrong: &Wrong) -> anyhow::Error {
+    let Wrong {
+        section,
+        key,
+        text: what,
+    } = wrong;
+    let place = offset(text, section, key).map(|offset| {
+        let before = &text[..offset];
+        let line_begin = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before.matches('\n').count() + 1;
+        let column = before[line_begin..].chars().count() + 1;
+        format!(" at line {line}, column {column}")
+    });
+    anyhow!("{section}.{key}{}: {what}", place.unwrap_or_default())
+}
+
+/// Where a key of a section begins, in bytes; or the section, if it has no such key.
+fn offset(text: &str, section: &str, key: &str) -> Option<usize> {
+    let all = DeTable::parse(text).ok()?;
+    let mut sections = all.get_ref().iter();
+    let (name, found) = sections.find(|(name, _)| &**name.get_ref() == section)?;
+    let DeValue::Table(table) = found.get_ref() else {
+        return Some(name.span().start);
+    };
+    let own = table.keys().find(|name| &**name.get_ref() == key);
+    Some(own.unwrap_or(name).span().start)
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -322,6 +364,102 @@ mod tests {
             format!("{error:#}").contains("`warn` or `refuse`"),
             "{error:#}"
         );
+    }
+
+    #[test]
+    fn a_host_shares_deployments_through_etcd_which_is_refused_until_it_is_built() {
+        let text = r#"
+[cluster]
+name = "host-1"
+address = "[2001:db8::1]:7400"
+labels = ["zone=a", "ssd"]
+capacity = 200
+
+[store]
+kind = "etcd"
+endpoints = ["https://10.0.0.1:2379", "https://etcd-2.example:2379"]
+ca = "/etc/cpe/etcd/ca.pem"
+cert = "/etc/cpe/etcd/host.pem"
+key = "/etc/cpe/etcd/host.key"
+"#;
+        let config = Config::parse_for(text, true).unwrap();
+        let labels: Vec<&str> = config.cluster.labels.iter().map(String::as_str).collect();
+        assert_eq!(
+            (labels, config.cluster.capacity),
+            (vec!["ssd", "zone=a"], 200)
+        );
+        assert_eq!(config.store.endpoints.len(), 2);
+        let error = Config::parse_for(text, false).unwrap_err().to_string();
+        let expected = "store.kind at line 9, column 1: this version of cpe cannot keep deployments \
+                        in etcd yet: use \"sqlite\"";
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_said_with_its_place() {
+        let etcd = "[cluster]\nname = \"h\"\n[store]\nkind = \"etcd\"\n";
+        let with = |more: &str| format!("{etcd}{more}");
+        for (text, place, word) in [
+            (
+                "[store]\nkind = \"etcd\"\n".to_owned(),
+                "store.kind at line 2, column 1: ",
+                "names",
+            ),
+            (
+                "[cluster]\n  name = \"h\"\n".to_owned(),
+                "cluster.name at line 2, column 3: ",
+                "etcd only",
+            ),
+            (
+                "[cluster]\ncapacity = 7\n".to_owned(),
+                "cluster.capacity at line 2, column 1: ",
+                "no meaning",
+            ),
+            (
+                "[store]\nca = \"/ca\"\n".to_owned(),
+                "store.ca at line 2, column 1: ",
+                "sqlite",
+            ),
+            (
+                with(""),
+                "store.endpoints at line 3, column 2: ",
+                "its members",
+            ),
+            (
+                with("endpoints = [\"https://a:1\"]\nca = \"/ca\"\n"),
+                "store.cert at line 3, column 2: ",
+                "`cert`",
+            ),
+        ] {
+            let error = Config::parse_for(&text, true).unwrap_err().to_string();
+            assert!(error.starts_with(place) && error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_address_or_member_is_said_with_its_place() {
+        for (line, word) in [
+            ("[cluster]\nname = \"a b\"\n", "not a host's name"),
+            ("[cluster]\nname = \".a\"\n", "not a host's name"),
+            ("[cluster]\naddress = \"host\"\n", "HOST:PORT"),
+            ("[cluster]\naddress = \"host:0\"\n", "HOST:PORT"),
+            ("[cluster]\nlabels = [\"ä\"]\n", "is no label"),
+            ("[cluster]\ncapacity = 0\n", "1 to 10000"),
+            ("[store]\nkind = \"redis\"\n", "`sqlite` or `etcd`"),
+            (
+                "[store]\nendpoints = [\"http://a:1\"]\n",
+                "https://ADDRESS:PORT",
+            ),
+            (
+                "[store]\nendpoints = [\"https://a:1\", \"https://a:1\"]\n",
+                "twice",
+            ),
+            ("[store]\nkey = \"host.key\"\n", "whole path"),
+        ] {
+            let error = format!("{:#}", Config::parse_for(line, true).unwrap_err());
+            assert!(error.contains("line 2, column "), "{error}");
+            assert!(error.contains(word), "{error}");
+        }
     }
 
     #[test]

@@ -154,14 +154,6 @@ fn read_grant(path: &Path) -> Result<Option<Grant>> {
     grant_of(path).map_err(|error| Error::File(error.to_string()))
 }
 
-/// Why a lock was not had. Only one that is held is held by somebody.
-fn not_locked(lock: &Path, error: rustix::io::Errno) -> Error {
-    match error {
-        rustix::io::Errno::WOULDBLOCK => Error::Held(lock.display().to_string()),
-        error => Error::file(lock, &format!("it cannot be locked: {error}")),
-    }
-}
-
 fn content<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>> {
     match fs::read(path) {
         Ok(bytes) => {
@@ -183,18 +175,6 @@ fn remove(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_a_lock_that_is_held_is_somebody_elses() {
-        let path = Path::new("/run/x/lock");
-        let held = not_locked(path, rustix::io::Errno::WOULDBLOCK);
-        assert!(matches!(held, Error::Held(_)), "{held}");
-        let failed = not_locked(path, rustix::io::Errno::NOLCK).to_string();
-        assert!(
-            failed.starts_with("/run/x/lock: it cannot be locked: "),
-            "{failed}"
-        );
-    }
 
     #[test]
     fn what_one_process_leaves_the_next_one_finds() {
