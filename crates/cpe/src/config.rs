@@ -173,6 +173,11 @@ impl Config {
         Config::parse(&text).with_context(|| format!("configuration {}", path.display()))
     }
 
+    /// Whether this host has deployments in common with others.
+    pub(crate) fn shares_deployments(&self) -> bool {
+        !self.cluster.name.is_empty()
+    }
+
     fn parse(text: &str) -> anyhow::Result<Config> {
         Config::parse_for(text, ETCD_IS_BUILT)
     }
@@ -437,7 +442,7 @@ key = "/etc/cpe/etcd/host.key"
     }
 
     #[test]
-    fn what_is_no_name_address_or_member_is_said_with_its_place() {
+    fn what_is_not_a_name_an_address_or_a_member_is_said_with_its_place() {
         for (line, word) in [
             ("[cluster]\nname = \"a b\"\n", "not a host's name"),
             ("[cluster]\nname = \".a\"\n", "not a host's name"),

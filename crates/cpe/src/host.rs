@@ -34,7 +34,7 @@ pub(crate) struct Host {
     pub core: Arc<Core>,
     pub connection: Connection,
     pub bus: DBusProxy<'static>,
-    pub systemd: Systemd,
+    pub systemd: Arc<Systemd>,
     pub dpes: Dpes,
     /// Bounds how many DPEs are being started simultaneously.
     pub starts: Semaphore,
@@ -75,7 +75,7 @@ impl Host {
             .build()
             .await?;
         Ok(Arc::new(Host {
-            systemd: Systemd::new(&connection).await?,
+            systemd: Arc::new(Systemd::new(&connection).await?),
             dpes: Dpes::new(&connection, &bus),
             starts: Semaphore::new(core.config.dpe.concurrent_starts),
             retries: Pace::new(RETRY_INTERVAL),

@@ -9,6 +9,7 @@
 //! bus/           Manager, Events, Deployment: the objects, which watch what lies below
 //! supervisor/    one per deployment ─▶ systemd, dpe; beside it signals, reconciliation, conflicts,
 //!                plan, audit
+//! cluster/       this host among hosts that share deployments ─▶ membership, systemd
 //! host, core     what everybody works with
 //! registry       what is wanted and seen of each deployment
 //! store/         documents and events on disk ─▶ events: the journal
@@ -22,6 +23,7 @@ mod audit;
 mod authorisation;
 mod backoff;
 mod bus;
+mod cluster;
 mod config;
 mod conflicts;
 mod core;

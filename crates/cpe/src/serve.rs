@@ -13,11 +13,14 @@ use anyhow::{Context, anyhow, bail};
 use cpe_bus::names::CPE_NAME;
 use cpe_daemon::{Pauses, State, Watchdog, notify};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use zbus::fdo::{RequestNameFlags, RequestNameReply};
 
 use crate::bus;
+use crate::cluster;
 use crate::core::Core;
 use crate::host::Host;
+use crate::systemd::Systemd;
 use crate::{reconciliation, reload, signals, sockets, supervisor};
 
 /// Pauses between attempts to connect to the bus again.
@@ -35,8 +38,10 @@ pub(crate) async fn run(core: Arc<Core>) -> anyhow::Result<()> {
     tokio::spawn(Watchdog::run());
     tokio::spawn(retention(Arc::clone(&core)));
     tokio::spawn(reload::run(Arc::clone(&core)));
+    let (systemd, current) = watch::channel(None);
     let served = tokio::select! {
-        result = serve(&core) => result,
+        result = serve(&core, &systemd) => result,
+        Err(ended) = cluster::run(&core, current) => Err(ended),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         kept_aside = core.store.lost() => {
@@ -52,7 +57,10 @@ pub(crate) async fn run(core: Arc<Core>) -> anyhow::Result<()> {
 }
 
 /// Serves on one connection after another.
-async fn serve(core: &Arc<Core>) -> anyhow::Result<()> {
+async fn serve(
+    core: &Arc<Core>,
+    systemd: &watch::Sender<Option<Arc<Systemd>>>,
+) -> anyhow::Result<()> {
     let mut pauses = Pauses::between(SHORTEST_PAUSE, LONGEST_PAUSE);
     let mut served = false;
     loop {
@@ -65,7 +73,9 @@ async fn serve(core: &Arc<Core>) -> anyhow::Result<()> {
                 );
                 notify(&[State::Ready, State::Status("serving")]);
                 served = true;
+                systemd.send_replace(Some(Arc::clone(&host.systemd)));
                 host.closed().await;
+                systemd.send_replace(None);
                 tracing::warn!(
                     "the connection to the {} bus is lost; connecting again",
                     core.bus

@@ -21,6 +21,7 @@ const FLOORS: layers::Floors<'_> = &[
     &["core"],
     &["host"],
     &[
+        "cluster",
         "plan",
         "signals",
         "sockets",

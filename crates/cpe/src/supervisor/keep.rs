@@ -44,6 +44,11 @@ impl Supervisor {
     /// systemd does not run the unit: starts it, with a growing pause if that keeps failing.
     pub(super) async fn start(&mut self, unit: &Unit, state: DeploymentState) -> Result<Next> {
         self.nameless_since = None;
+        if self.host.core.config.shares_deployments() {
+            // It is started with its grant, by the host that has one.
+            self.set_view(state, 0, "no DPE of it runs on this host");
+            return Ok(Next::Until(Instant::now() + LOOK_AGAIN));
+        }
         let state = match state {
             DeploymentState::Starting if self.backoff.attempts() >= FAILED_AFTER => {
                 DeploymentState::Failed

@@ -221,9 +221,19 @@ impl Systemd {
     /// The names of all loaded units that fit a pattern and run or are about to.
     pub(crate) async fn running(&self, pattern: &str) -> Result<Vec<String>> {
         let states = ["active", "reloading", "activating"];
+        self.in_states(&states, pattern).await
+    }
+
+    /// The same, and those of which something may still run.
+    pub(crate) async fn present(&self, pattern: &str) -> Result<Vec<String>> {
+        let states = ["active", "reloading", "activating", "deactivating"];
+        self.in_states(&states, pattern).await
+    }
+
+    async fn in_states(&self, states: &[&str], pattern: &str) -> Result<Vec<String>> {
         let rows = self
             .manager
-            .list_units_by_patterns(&states, &[pattern])
+            .list_units_by_patterns(states, &[pattern])
             .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
