@@ -79,13 +79,15 @@ pub(super) struct Promotable<'e> {
 impl<'e> Promotable<'e> {
     pub(super) fn of(configuration: &'e Element<'e>) -> Promotable<'e> {
         let mut sets = HashMap::new();
-        let mut by_default = false;
         configuration.visit(&mut |element| {
             if element.name == "meta_attributes" {
                 sets.extend(element.value("id").map(|id| (id, element)));
             }
-            by_default |= element.name == "rsc_defaults" && says_promotable(element, &sets);
         });
+        // A set may refer to a later one: all must be known before.
+        let sections = configuration.children.iter();
+        let mut defaults = sections.filter(|it| it.name == "rsc_defaults");
+        let by_default = defaults.any(|section| says_promotable(section, &sets));
         Promotable { sets, by_default }
     }
 
@@ -189,6 +191,11 @@ fn report(message: String, id: &str, at: usize, problems: &mut Problems) {
 mod tests {
     /// The warnings about a configuration of a primitive `db` and a promotable clone `kept`.
     fn warnings(of_db: &str, constraints: &str) -> Vec<String> {
+        warnings_with(of_db, constraints, "")
+    }
+
+    /// The same with another section.
+    fn warnings_with(of_db: &str, constraints: &str, section: &str) -> Vec<String> {
         let text = format!(
             r#"<deployable name="shop"><assemblies><assembly name="a" address="unix:/a"/></assemblies><services><service name="short" class="ocf" provider="heartbeat" type="Dummy"/></services>
 <configuration><resources>
@@ -197,7 +204,7 @@ mod tests {
 <primitive id="inner" class="ocf" provider="pacemaker" type="Stateful"><operations><op id="m" name="monitor" interval="9s" role="Promoted"/></operations></primitive></clone>
 </resources><constraints>
 {constraints}
-</constraints></configuration></deployable>"#
+</constraints>{section}</configuration></deployable>"#
         );
         let outcome = crate::read_with_warnings(text.as_bytes());
         assert!(outcome.deployment.is_some(), "{:#?}", outcome.problems);
@@ -211,6 +218,16 @@ mod tests {
 <rsc_order id="o" first="kept" first-action="promote" then="db"/>
 <rsc_colocation id="c" rsc="db" with-rsc="kept" with-rsc-role="Promoted" score="INFINITY"/>"#;
         assert_eq!(warnings("", constraints), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_default_may_refer_to_a_set_that_stands_after_it() {
+        let defaults = r#"<rsc_defaults><meta_attributes id="d" id-ref="e"/><meta_attributes id="e"><nvpair id="ep" name="promotable" value="true"/></meta_attributes></rsc_defaults>"#;
+        let waits = r#"<rsc_location id="l" rsc="db" node="a" role="Promoted" score="5"/>"#;
+        assert_eq!(warnings("", waits).len(), 1);
+        // Whatever is cloned is promotable.
+        let found = warnings_with("", waits, defaults);
+        assert_eq!(found, Vec::<String>::new());
     }
 
     #[test]
