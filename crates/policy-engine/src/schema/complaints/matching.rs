@@ -2,7 +2,7 @@
 //! pattern can leave several ways through an element, which all go on.
 
 use super::report::{Kind, Place, Reports};
-use super::state::{State, add};
+use super::state::{Found, State};
 use super::{Ids, Reference, choices};
 use crate::schema::grammar::{Accepted, Grammar, Rule};
 use crate::schema::values;
@@ -128,7 +128,7 @@ impl<'d> Check<'d> {
             }
         };
         let unsure = std::mem::replace(&mut self.unsure, true);
-        let (mut kept, mut merged) = (Vec::new(), None::<Vec<State<'d>>>);
+        let (mut kept, mut merged) = (Vec::new(), None::<Found<'d>>);
         for state in states {
             self.ways = Ways::One(state);
             if self.on_one_way(rule) != Went::Well {
@@ -137,24 +137,22 @@ impl<'d> Check<'d> {
             match (self.ways.take(), &mut merged) {
                 (Ways::None, _) => {}
                 (Ways::One(state), Some(merged)) => {
-                    add(merged, state);
+                    merged.add(state);
                 }
                 (Ways::One(state), None) => kept.push(state),
                 (Ways::Several(states), Some(merged)) => {
-                    for state in states {
-                        add(merged, state);
-                    }
+                    states.into_iter().for_each(|state| merged.add(state));
                 }
-                (Ways::Several(mut states), None) => {
-                    for state in std::mem::take(&mut kept) {
-                        add(&mut states, state);
-                    }
+                (Ways::Several(states), None) => {
+                    let mut states = Found::holding(states);
+                    let kept = std::mem::take(&mut kept);
+                    kept.into_iter().for_each(|state| states.add(state));
                     merged = Some(states);
                 }
             }
         }
         self.unsure = unsure;
-        self.ways = Ways::of(merged.unwrap_or(kept));
+        self.ways = Ways::of(merged.map_or(kept, Found::into_states));
         match self.ways {
             Ways::None => Went::Wrong,
             _ => Went::Well,
@@ -226,27 +224,27 @@ impl<'d> Check<'d> {
             return Went::Well;
         }
         let states = match (self.ways.take(), without) {
-            (Ways::Several(mut states), Ways::One(without)) => {
-                add(&mut states, without);
+            (Ways::Several(states), Ways::One(without)) => {
+                let mut states = Found::holding(states);
+                states.add(without);
                 states
             }
             (Ways::One(with), Ways::One(without)) => {
-                let mut states = vec![without];
-                add(&mut states, with);
+                let mut states = Found::holding(vec![without]);
+                states.add(with);
                 states
             }
-            (with, _) => with.into_states(),
+            (with, _) => Found::holding(with.into_states()),
         };
-        self.ways = Ways::Several(states);
+        self.ways = Ways::Several(states.into_states());
         Went::Well
     }
 
     /// Any number of times: every number is a way.
     fn repeated(&mut self, rule: &'d Rule) -> Went {
-        let mut found: Vec<State<'d>> = Vec::new();
-        for state in self.ways.clone().into_states() {
-            add(&mut found, state);
-        }
+        let mut found = Found::default();
+        let known = self.ways.clone().into_states();
+        known.into_iter().for_each(|state| found.add(state));
         let unsure = std::mem::replace(&mut self.unsure, true);
         loop {
             let base = found.len();
@@ -254,17 +252,17 @@ impl<'d> Check<'d> {
                 self.ways = Ways::One(state);
                 if self.patterns([rule]) == Went::Well {
                     for state in self.ways.take().into_states() {
-                        add(&mut found, state);
+                        found.add(state);
                     }
                 }
             }
             if found.len() == base {
                 break;
             }
-            self.ways = Ways::of(found[base..].to_vec());
+            self.ways = Ways::of(found.after(base));
         }
         self.unsure = unsure;
-        self.ways = Ways::Several(found);
+        self.ways = Ways::Several(found.into_states());
         Went::Well
     }
 
@@ -286,7 +284,7 @@ impl<'d> Check<'d> {
         let before = self.reports.aside();
         let unsure = std::mem::replace(&mut self.unsure, true);
         let start = self.ways.take();
-        let mut found: Option<Vec<State<'d>>> = None;
+        let mut found: Option<Found<'d>> = None;
         let mut last = Went::Well;
         for branch in branches {
             self.ways = start.clone();
@@ -294,13 +292,13 @@ impl<'d> Check<'d> {
             if last == Went::Well {
                 let found = found.get_or_insert_default();
                 for state in self.ways.take().into_states() {
-                    add(found, state);
+                    found.add(state);
                 }
             }
         }
         self.unsure = unsure;
         if let Some(found) = found {
-            self.ways = Ways::Several(found);
+            self.ways = Ways::Several(found.into_states());
             self.reports.take_back(before);
             return Went::Well;
         }

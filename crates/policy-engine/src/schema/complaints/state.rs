@@ -3,6 +3,8 @@
 
 use std::rc::Rc;
 
+use rustc_hash::FxHashMap;
+
 use crate::xml::{Element, ElementId};
 
 /// A way through the patterns of an element.
@@ -82,19 +84,76 @@ impl<'d> State<'d> {
         self.attributes.iter().flatten().count()
     }
 
-    fn is_at_the_same(&self, other: &State<'_>) -> bool {
-        self.element == other.element
-            && self.next() == other.next()
-            && self.before_first == other.before_first
-            && self.attributes == other.attributes
+    /// What makes two ways the same, but for the attributes.
+    fn place(&self) -> (ElementId, Option<ElementId>, bool) {
+        (self.element, self.next(), self.before_first)
     }
 }
 
-/// Adds a way unless it is there already; whether it was added.
-pub(super) fn add<'d>(states: &mut Vec<State<'d>>, state: State<'d>) -> bool {
-    let known = states.iter().any(|known| known.is_at_the_same(&state));
-    if !known {
-        states.push(state);
+/// Ways without doubles, in the order in which they were found. There can be as many as an element
+/// has children, so they are not compared one with each other.
+#[derive(Default)]
+pub(super) struct Found<'d> {
+    states: Vec<State<'d>>,
+    places: FxHashMap<(ElementId, Option<ElementId>, bool), Vec<usize>>,
+}
+
+impl<'d> Found<'d> {
+    /// These ways as they are.
+    pub(super) fn holding(states: Vec<State<'d>>) -> Found<'d> {
+        let mut found = Found::default();
+        for state in states {
+            found.push(state);
+        }
+        found
     }
-    !known
+
+    fn push(&mut self, state: State<'d>) {
+        let known = self.places.entry(state.place()).or_default();
+        known.push(self.states.len());
+        self.states.push(state);
+    }
+
+    /// Adds a way unless it is there already.
+    pub(super) fn add(&mut self, state: State<'d>) {
+        let known = self.places.get(&state.place()).into_iter().flatten();
+        let mut same = known.map(|at| &self.states[*at]);
+        if !same.any(|known| known.attributes == state.attributes) {
+            self.push(state);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// The ways that were found after so many others.
+    pub(super) fn after(&self, count: usize) -> Vec<State<'d>> {
+        self.states[count..].to_vec()
+    }
+
+    pub(super) fn into_states(self) -> Vec<State<'d>> {
+        self.states
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Found, State};
+    use crate::xml;
+
+    #[test]
+    fn as_many_ways_as_there_are_children_take_little_time() {
+        // If each way were compared with all others, this would take minutes.
+        let count = 200_000;
+        let text = format!("<all>{}</all>", "<one/>".repeat(count));
+        let document = xml::parse(&text).unwrap();
+        let (mut found, mut state) = (Found::default(), State::new(document.root()));
+        for _ in 0..count {
+            found.add(state.clone());
+            found.add(state.clone());
+            state.skip(1);
+        }
+        assert_eq!(found.len(), count);
+    }
 }
