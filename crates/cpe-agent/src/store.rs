@@ -95,6 +95,9 @@ pub struct Identity {
     pub assembly: String,
     /// The highest epoch seen.
     pub epoch: u64,
+    /// The process of the DPE whose Hello is in force, and the number of that.
+    #[serde(default)]
+    pub hello: (u64, u64),
     /// Time between heartbeats.
     pub heartbeat_interval_ms: u32,
     /// How long all services together may take to stop in order where nothing is lost.

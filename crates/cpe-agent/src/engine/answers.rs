@@ -246,6 +246,14 @@ impl Engine {
         if identity.deployment != *deployment {
             identity.epoch = 0;
         }
+        let ((process, number), (own, last)) =
+            ((settings.process, settings.number), identity.hello);
+        let is_same = *epoch == identity.epoch && identity.assembly == *assembly && process == own;
+        if is_same && number > 0 && number < last {
+            return Err(Error::Superseded(format!(
+                "this Hello has number {number} and was on its way for longer than the one with number {last}, which is in force"
+            )));
+        }
         if *epoch < identity.epoch {
             return Err(Error::StaleEpoch(format!(
                 "this agent obeys epoch {}; Hello has epoch {epoch}, so another DPE has taken over",
@@ -255,6 +263,7 @@ impl Engine {
         identity.deployment.clone_from(deployment);
         identity.assembly.clone_from(assembly);
         identity.epoch = *epoch;
+        identity.hello = (process, number);
         identity.heartbeat_interval_ms =
             or_default(settings.heartbeat_interval_ms, DEFAULT_HEARTBEAT_MS);
         identity.stop_timeout_ms = or_default(settings.stop_timeout_ms, DEFAULT_STOP_TIMEOUT_MS);

@@ -383,6 +383,7 @@ impl Engine {
             deployment: String::new(),
             assembly: String::new(),
             epoch: 0,
+            hello: (0, 0),
             ..self.identity.clone()
         };
         self.leave_behind()?;

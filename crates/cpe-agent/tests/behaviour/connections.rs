@@ -21,6 +21,47 @@ async fn it_obeys_the_highest_epoch_only() {
     assert_eq!(guest.count("stop db"), 0);
 }
 
+/// What an order to connect says that is followed by others.
+fn numbered(number: u64, lease_ms: u32) -> HelloSettings {
+    HelloSettings {
+        heartbeat_interval_ms: 50,
+        lease_ms,
+        grace_ms: 600,
+        number,
+        process: 1,
+        ..HelloSettings::default()
+    }
+}
+
+#[tokio::test]
+async fn a_hello_that_was_on_its_way_for_longer_is_refused() {
+    let guest = Guest::start();
+    // Without a lease, for maintenance; that ends before the agent has read it.
+    let mut earlier = guest.connect().await;
+    let mut later = guest.connect().await;
+    later.hello(1, numbered(3, 2000)).await.unwrap();
+    later.run(&operation("db", "start")).await;
+    let refused = earlier.hello(1, numbered(2, 0)).await;
+    assert!(matches!(refused, Err(Error::Superseded(_))), "{refused:?}");
+    // Nobody renews the lease that is in force.
+    until("the service is stopped", || {
+        holds(guest.service_pid("db").is_none())
+    })
+    .await;
+    // It is taken once more, as after a cut.
+    let begin = Instant::now();
+    while let Err(error) = guest.connect().await.hello(1, numbered(3, 0)).await {
+        assert!(begin.elapsed() < PATIENCE, "{error}");
+    }
+    // So is another process of the DPE. Where its disk is full it may have the same epoch.
+    let next = HelloSettings {
+        process: 2,
+        ..numbered(1, 0)
+    };
+    assert!(guest.connect().await.hello(1, next).await.is_ok());
+    assert!(guest.connect().await.hello(2, numbered(1, 0)).await.is_ok());
+}
+
 #[tokio::test]
 async fn it_remembers_the_epoch_when_it_is_killed() {
     let mut guest = Guest::start();

@@ -16,6 +16,8 @@ const LEASE: HelloSettings = HelloSettings {
     grace_ms: 600,
     stop_timeout_ms: 10_000,
     answers: false,
+    number: 0,
+    process: 0,
 };
 
 /// A guest whose service `db` runs under a lease that nobody renews, and whose agent is dead.

@@ -331,6 +331,8 @@ impl Guest {
             grace_ms: 3000,
             stop_timeout_ms: 3000,
             answers: false,
+            number: 0,
+            process: 0,
         };
         dpe.hello(epoch, settings).await.unwrap();
         dpe

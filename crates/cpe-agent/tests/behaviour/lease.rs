@@ -72,6 +72,8 @@ async fn it_does_not_lengthen_a_lease_for_a_hello() {
             grace_ms: 3000,
             stop_timeout_ms: 3000,
             answers: false,
+            number: 0,
+            process: 0,
         };
         match other.hello(1, settings).await {
             Ok(_) | Err(Error::Busy(_)) => {}
@@ -112,6 +114,8 @@ async fn it_reboots_the_guest_when_a_stop_hangs_beyond_its_time() {
         grace_ms: 400,
         stop_timeout_ms: 400,
         answers: false,
+        number: 0,
+        process: 0,
     };
     dpe.hello(1, settings).await.unwrap();
     dpe.execute(&with(operation("db", "start"), "stubborn", "1000"))
@@ -146,6 +150,8 @@ async fn it_stops_the_rest_at_once_when_half_of_the_time_is_over() {
         grace_ms: 2000,
         stop_timeout_ms: 2000,
         answers: false,
+        number: 0,
+        process: 0,
     };
     dpe.hello(1, settings).await.unwrap();
     // Started first, hence to be stopped last, behind one that hangs.

@@ -13,6 +13,8 @@ const LEASE: HelloSettings = HelloSettings {
     grace_ms: 500,
     stop_timeout_ms: 10_000,
     answers: false,
+    number: 0,
+    process: 0,
 };
 
 async fn leased(guest: &Guest) -> Dpe {

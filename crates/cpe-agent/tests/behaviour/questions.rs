@@ -19,6 +19,8 @@ const ANSWERS: HelloSettings = HelloSettings {
     grace_ms: 0,
     stop_timeout_ms: 0,
     answers: true,
+    number: 0,
+    process: 0,
 };
 
 /// A DPE that answers questions, and the questions that it hears.

@@ -576,6 +576,8 @@ fn settings(lease_ms: u32) -> HelloSettings {
         grace_ms: GRACE_MS,
         stop_timeout_ms: GRACE_MS,
         answers: false,
+        number: 0,
+        process: 0,
     }
 }
 

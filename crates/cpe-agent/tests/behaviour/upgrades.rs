@@ -16,6 +16,8 @@ const LEASE: HelloSettings = HelloSettings {
     grace_ms: 5_000,
     stop_timeout_ms: 10_000,
     answers: false,
+    number: 0,
+    process: 0,
 };
 
 /// A guest in which `db` runs, and whose agent of a former version has just ended.

@@ -36,6 +36,12 @@ pub struct HelloSettings {
     pub stop_timeout_ms: u32,
     /// The DPE answers questions.
     pub answers: bool,
+    /// Counts what a process of the DPE says: a Hello with a lower number than another one was on
+    /// its way for longer, and its settings are not in force any more. 0: from older DPEs.
+    pub number: u64,
+    /// Which process counts. One that cannot save its epoch, since its disk is full, is followed by
+    /// one that may have the same epoch and counts from the beginning.
+    pub process: u64,
 }
 
 impl HelloSettings {
@@ -51,6 +57,8 @@ impl HelloSettings {
         put(&mut fields, "grace_ms", self.grace_ms);
         put(&mut fields, "stop_timeout_ms", self.stop_timeout_ms);
         put(&mut fields, "answers", self.answers);
+        put(&mut fields, "number", self.number);
+        put(&mut fields, "process", self.process);
         fields
     }
 
@@ -66,6 +74,8 @@ impl HelloSettings {
             grace_ms: reader.u32("grace_ms")?,
             stop_timeout_ms: reader.u32("stop_timeout_ms")?,
             answers: reader.boolean("answers")?,
+            number: reader.u64("number")?,
+            process: reader.u64("process")?,
         })
     }
 }
@@ -231,6 +241,8 @@ mod tests {
             grace_ms: 5000,
             stop_timeout_ms: 20_000,
             answers: true,
+            number: 7,
+            process: 8,
         };
         assert_eq!(
             HelloSettings::from_fields(&settings.to_fields()).unwrap(),

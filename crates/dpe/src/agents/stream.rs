@@ -4,8 +4,9 @@
 //! way: an agent that sends many signals would otherwise fill the connection's queue, and the
 //! answers behind them would never be read.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use controller::{Asker, AssemblyId, Connect, Input, Occupant, Record, Reply, Why};
 use cpe_bus::peer::Guest;
@@ -244,6 +245,16 @@ impl<'a> Stream<'a> {
 /// A part of a stream that ends only with an error.
 type Until<E> = Result<std::convert::Infallible, E>;
 
+/// Tells this process from others of its DPE: when it has said its first Hello, with its number.
+fn process() -> u64 {
+    static SINCE: OnceLock<u64> = OnceLock::new();
+    *SINCE.get_or_init(|| {
+        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let us = u64::try_from(since.as_micros()).unwrap_or_default();
+        us ^ (u64::from(std::process::id()) << 32)
+    })
+}
+
 async fn greeting(
     agent: &AgentProxy<'static>,
     connect: &Connect,
@@ -255,6 +266,8 @@ async fn greeting(
         grace_ms: connect.grace_ms,
         stop_timeout_ms: connect.stop_timeout_ms,
         answers: true,
+        number: connect.number,
+        process: process(),
     };
     let hello = agent.hello(
         connect.epoch,
