@@ -191,9 +191,15 @@ impl World {
             self.post_to_dpe(stream, ToDpe::Stale(seen));
             return;
         }
+        let said = (self.streams.get(&stream)).map_or((0, 0), |known| (known.start, known.number));
+        if self.is_late(guest, call, said) {
+            self.post_to_dpe(stream, ToDpe::Busy);
+            return;
+        }
         let clock = self.guests[guest].clock(self.now_us);
         let over = self.guests[guest].agent.lease_over(clock);
         let agent = &mut self.guests[guest].agent;
+        agent.hello = said;
         if agent.assembly.as_ref() != Some(&call.assembly) {
             agent.records.clear();
             agent.delayed.clear();
@@ -227,6 +233,13 @@ impl World {
         self.ask_again_over(guest, stream);
         self.plan_lease_check(guest);
         self.timer_after(guest, 0, Timer::Heartbeat);
+    }
+
+    /// A later Hello of the same start of the DPE was taken: this one was on its way for longer.
+    fn is_late(&self, guest: usize, call: &HelloCall, said: (u64, u64)) -> bool {
+        let agent = &self.guests[guest].agent;
+        let own = agent.assembly.as_ref() == Some(&call.assembly) && agent.epoch == call.epoch;
+        own && agent.hello.0 == said.0 && said.1 < agent.hello.1
     }
 
     /// Its services are being stopped, or are about to be: no Hello is taken but that of its own

@@ -88,6 +88,8 @@ pub struct Agent {
     pub hung: bool,
     /// Highest epoch seen. Under /run.
     pub epoch: u64,
+    /// The Hello in force: by which start of the DPE, with which number. Under /run.
+    pub hello: (u64, u64),
     /// Which assembly it belongs to. Under /run.
     pub assembly: Option<AssemblyId>,
     /// A record was lost: what it named may run. Under /run.
