@@ -77,12 +77,7 @@ impl RoomInput {
             return Ok(report);
         };
         report.down_already = self.down_already(&before);
-        // A decision about a large deployment takes much memory: none is kept beside the next one.
-        let Settled {
-            world: settled,
-            runs: before,
-            ..
-        } = before;
+        let (settled, before) = before.without_its_decision();
         if report.planned {
             world = settled;
         }

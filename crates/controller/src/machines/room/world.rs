@@ -200,6 +200,12 @@ impl World {
 }
 
 impl Settled {
+    /// What further worlds need of it. A decision about a large deployment takes much memory: none
+    /// is kept beside the next one.
+    pub(super) fn without_its_decision(self) -> (World, BTreeMap<ServiceId, Runs>) {
+        (self.world, self.runs)
+    }
+
     /// The last decision again, with its reasons.
     pub(super) fn explained(&self) -> Schedule {
         self.world.decide(true)
@@ -371,6 +377,16 @@ mod tests {
         </node_state>
       </status>
     </cib>"#;
+
+    #[test]
+    fn a_world_is_kept_without_the_decision_about_it() {
+        let world = World::parse(WITH_MEMORY, 1_800_000_000, only_utc).unwrap();
+        let settled = world.settle();
+        let users = |world: &World| std::sync::Arc::strong_count(world.cib.document());
+        assert_eq!(users(&settled.world), 2, "the decision has the state, too");
+        let (world, _) = settled.without_its_decision();
+        assert_eq!(users(&world), 1);
+    }
 
     #[test]
     fn a_world_with_capacities_comes_to_rest() {
