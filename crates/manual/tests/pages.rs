@@ -42,7 +42,7 @@ fn every_event_state_and_error_is_in_a_page_with_what_to_do() {
     for table in tables::all() {
         let page = match table.mark.as_str() {
             "events" => &events,
-            "errors" | "problems" | "exits" | "messages" => &errors,
+            "errors" | "problems" | "exits" | "simulate-exits" | "messages" => &errors,
             _ => &states,
         };
         for row in &table.rows {

@@ -145,6 +145,10 @@ fn no_exit_status_is_left_out() {
     let mut told = names("exits");
     assert!(told.remove("0"), "success is told");
     assert_eq!(told, kinds);
+    let text = sources(&root().join("crates/policy-simulate/src"));
+    let mut told = names("simulate-exits");
+    assert!(told.remove("0"), "success is told");
+    assert_eq!(told, found(r"(?m): i32 = ([0-9]+);$", &text));
 }
 
 #[test]

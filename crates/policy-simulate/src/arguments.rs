@@ -57,7 +57,11 @@ OPSPEC is RESOURCE_TASK_INTERVAL@NODE=RC, with the interval in milliseconds and 
 db_monitor_10000@node1=7. An example: db's monitor finds it stopped, and the stop during recovery fails:
   policy-simulate -x cib.xml -S -i db_monitor_10000@node1=7 -F db_stop_0@node1=1 -O after.xml
 What the cluster does about the failed stop:
-  policy-simulate -x after.xml -S";
+  policy-simulate -x after.xml -S
+
+Exit status: 0 done, 1 the decision cannot be carried out to its end, 4 permission denied, 64 wrong usage, 65 the input cannot be
+read, 74 the output cannot be written, 78 the configuration cannot be used, 102 no daemon answers, 105 there is no such deployment,
+109 several deployments run and none was named";
 
 /// What is explained.
 #[derive(Args, Debug)]

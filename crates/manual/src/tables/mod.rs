@@ -60,6 +60,7 @@ pub fn all() -> Vec<Table> {
         errors::table(),
         problems::table(),
         exits::table(),
+        exits::of_simulate(),
         messages::table(),
     ]);
     tables
