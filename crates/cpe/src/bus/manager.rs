@@ -111,11 +111,7 @@ impl ManagerObject {
             )));
         }
         reconciliation::before_claims(host, |name| permit.sees(name)).await?;
-        // Of what was made from an older document nothing is simulated: it is refused below, or it
-        // is stored already.
-        let present = host.core.registry.get(&name).map(|it| it.row().generation);
-        let is_late = expected_generation > 0 && Some(expected_generation) < present;
-        if !is_forced && !is_late {
+        if !is_forced && !is_late(host, &name, expected_generation) {
             admission::admit(host, who, &accepted).await?;
         }
         let keep = host.core.keep();
@@ -343,6 +339,14 @@ impl ManagerObject {
             _ => Err(not_found(name)),
         }
     }
+}
+
+/// Whether a change was made from an older document. Nothing is simulated for it: it is refused, or
+/// it is stored already.
+fn is_late(host: &Host, name: &str, expected: u64) -> bool {
+    let present = host.core.registry.get(name);
+    let present = present.map(|deployment| deployment.row().generation);
+    expected > 0 && Some(expected) < present
 }
 
 /// Whether a document is also taken that would be refused for what would follow from it.
