@@ -16,7 +16,7 @@ mod times;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 use crate::client::Client;
 use crate::failure::Failure;
@@ -24,7 +24,8 @@ use crate::options::{Command, Options};
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let found = options::command().get_matches();
+    let options = Options::from_arg_matches(&found).unwrap_or_else(|error| error.exit());
     let output = Output::new(options.json, options.color);
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()

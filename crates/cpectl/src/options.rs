@@ -2,6 +2,7 @@
 
 mod check;
 mod debug;
+mod examples;
 mod history;
 mod orders;
 mod owner;
@@ -22,6 +23,7 @@ use cpe_bus::{BusSelection, PeerAddress, ResourceClass};
 
 pub(crate) use self::check::Check;
 pub(crate) use self::debug::{Debug, What, Where};
+pub(crate) use self::examples::command;
 pub(crate) use self::history::{Change, Diff, Edit, History, Rollback};
 pub(crate) use self::orders::{Ban, Clear, How, Move, Of, Plain};
 pub(crate) use self::owner::Chown;
@@ -810,14 +812,4 @@ pub(crate) struct Events {
     /// One CloudEvents 1.0 JSON object a line
     #[arg(long)]
     pub cloudevents: bool,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_grammar_is_sound() {
-        <Options as clap::CommandFactory>::command().debug_assert();
-    }
 }

@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use clap::CommandFactory;
-
 use crate::failure::Failure;
-use crate::options::Options;
+use crate::options;
 
 pub(crate) fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     clap_complete::generate(
         shell,
-        &mut Options::command(),
+        &mut options::command(),
         "cpectl",
         &mut std::io::stdout(),
     );
@@ -19,7 +17,7 @@ pub(crate) fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
 
 /// `cpectl.1`, and one page per command, `cpectl-deploy.1`.
 pub(crate) fn pages(directory: &Path) -> Result<(), Failure> {
-    clap_mangen::generate_to(Options::command(), directory).map_err(|error| {
+    clap_mangen::generate_to(options::command(), directory).map_err(|error| {
         Failure::failed(format!(
             "cannot write man pages to {}: {error}",
             directory.display()
