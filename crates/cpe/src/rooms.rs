@@ -80,6 +80,6 @@ mod tests {
             ..report
         };
         rooms.keep(question(7), &in_part);
-        assert_eq!(rooms.again(&question(7)), None, "that is no answer");
+        assert_eq!(rooms.again(&question(7)), None, "not all was looked at");
     }
 }
