@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use controller::{
-    AssemblyId, Controller, DebugOrder, Decision, Effect, EngineInput, FenceDevice, Input,
+    AssemblyId, Controller, DebugOrder, Decision, Durable, Effect, EngineInput, FenceDevice, Input,
     LeasesHeld, Reply, Request, RoomQuestion, Why,
 };
 use cpe_bus::peer::{Credentials, Side};
@@ -91,11 +91,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let end = Termination::listen()?;
     let (saving, durable) = Saving::new(directory, newest, store::open(directory)?);
-    let (durable, rule) = (permit.judged(durable), last_epoch.above(permit.rule()));
-    let begun = Controller::ruled(name, durable, now(), rule);
-    let mut controller = begun.map_err(NoRight::because)?;
-    last_epoch.note(controller.epoch());
-    controller.handle(now(), Input::HostTimeZone(cpe_daemon::host_time_zone()))?;
+    let controller = begin(name, durable, &permit, &last_epoch)?;
 
     let credentials = credentials_in(certificates, name);
     let (inputs, queue) = mpsc::channel(INPUTS);
@@ -109,12 +105,7 @@ pub(crate) async fn run(
         controller,
         saving,
         keeper: Keeper::new(kept),
-        agents: Agents::new(
-            inputs.clone(),
-            connection.clone(),
-            Arc::clone(&credentials),
-            permit.clone(),
-        ),
+        agents: agents_of(&inputs, &connection, &credentials, &permit),
         outbox,
         unloaded: false,
         inputs: inputs.clone(),
@@ -137,37 +128,58 @@ pub(crate) async fn run(
     let mut tasks = JoinSet::new();
     tasks.spawn(clock::watch(inputs.clone()));
     tasks.spawn(outbox::deliver(events, connection, inputs));
-    let serving = bus::serve(
-        name.to_owned(),
-        bus,
-        requests,
-        (Catalogue::new(name, credentials), shelf),
-        public_view,
-        Arc::new(connection_sender),
-    );
+    let (name, catalogue) = (name.to_owned(), Catalogue::new(name, credentials));
+    let (known, owner) = ((catalogue, shelf), Arc::new(connection_sender));
+    let serving = bus::serve(name.clone(), bus, requests, known, public_view, owner);
+    // With or without a bus: the agents are looked after from now on.
+    cpe_daemon::notify(&[cpe_daemon::State::Ready]);
+    let ended = tokio::select! {
+        result = serving => return result,
+        result = shell.turn(queue, asked, end) => result,
+    };
+    if ended.as_ref().is_err_and(|error| !error.is::<NoRight>()) {
+        return ended;
+    }
+    cpe_daemon::notify(&[cpe_daemon::State::Stopping]);
+    // Also without the right to run it: what is known is saved, and nothing is sent.
+    shell.finish().await;
+    tracing::info!(cpe_deployment = name, "ending; services run on");
+    ended
+}
+
+/// The controller of a start, with an epoch that no other start has.
+///
+/// # Errors
+/// [`NoRight`] if the grant has none left.
+fn begin(
+    name: &str,
+    saved: Durable,
+    permit: &Permit,
+    last_epoch: &LastEpoch,
+) -> anyhow::Result<Controller> {
+    let (durable, rule) = (permit.judged(saved), last_epoch.above(permit.rule()));
+    let begun = Controller::ruled(name, durable, now(), rule);
+    let mut controller = begun.map_err(NoRight::because)?;
+    last_epoch.note(controller.epoch());
+    controller.handle(now(), Input::HostTimeZone(cpe_daemon::host_time_zone()))?;
     tracing::info!(
         cpe_deployment = name,
         "managing generation {} in epoch {}",
-        shell.controller.generation(),
-        shell.controller.epoch()
+        controller.generation(),
+        controller.epoch()
     );
-    // With or without a bus: the agents are looked after from now on.
-    cpe_daemon::notify(&[cpe_daemon::State::Ready]);
-    tokio::select! {
-        result = serving => return result,
-        result = shell.turn(queue, asked, end) => match result {
-            // What it knows is saved. It cannot do anything any more.
-            Err(error) if error.is::<NoRight>() => {
-                shell.finish().await;
-                return Err(error);
-            }
-            ended => ended?,
-        },
-    }
-    cpe_daemon::notify(&[cpe_daemon::State::Stopping]);
-    shell.finish().await;
-    tracing::info!(cpe_deployment = name, "ending; services run on");
-    Ok(())
+    Ok(controller)
+}
+
+/// The streams to agents, and what each of them needs.
+fn agents_of(
+    inputs: &mpsc::Sender<Input>,
+    connection: &watch::Receiver<Option<Connection>>,
+    credentials: &Arc<Credentials>,
+    permit: &Permit,
+) -> Agents {
+    let (inputs, connection) = (inputs.clone(), connection.clone());
+    Agents::new(inputs, connection, Arc::clone(credentials), permit.clone())
 }
 
 /// What the DPE of a deployment has to show to agents on networks.
@@ -326,7 +338,10 @@ impl Shell {
             self.acts = acts;
             match acts {
                 true => tracing::info!(cpe_deployment = self.name, "it acts again"),
-                false => tracing::warn!(cpe_deployment = self.name, "{SILENT}"),
+                false => {
+                    self.letting_in.end_all();
+                    tracing::warn!(cpe_deployment = self.name, "{SILENT}");
+                }
             }
         }
         Ok(may)

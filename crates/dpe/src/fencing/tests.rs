@@ -400,6 +400,16 @@ async fn fence_unit_if(
     fence(&nobody, &request, Some(bus), seen).await.map(drop)
 }
 
+#[test]
+fn whoever_may_not_act_lets_nobody_in_any_more() {
+    let mut letting_in = LettingIn::default();
+    let (first, second) = (letting_in.begin(1), letting_in.begin(2));
+    letting_in.end(1);
+    assert!(*first.borrow() && !*second.borrow());
+    letting_in.end_all();
+    assert!(*second.borrow());
+}
+
 #[tokio::test]
 async fn no_device_is_asked_for_anything_without_a_permit() {
     let folder = tempfile::tempdir().unwrap();

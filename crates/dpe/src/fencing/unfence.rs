@@ -34,6 +34,14 @@ impl LettingIn {
             sender.send_replace(true);
         }
     }
+
+    /// All attempts are to end: this host may not act any more. Another host's DPE may have the
+    /// guest cut off soon, and an `on` that came after that would undo it.
+    pub(crate) fn end_all(&self) {
+        for sender in self.0.values() {
+            sender.send_replace(true);
+        }
+    }
 }
 
 /// Lets an assembly in: `Ok` only if each device that is for it has said so, and there is one. All
@@ -77,7 +85,7 @@ pub(crate) async fn unfence(
 }
 
 /// Why it has no end of its own.
-const ENDED: &str = "it was ended, since the assembly is to be fenced";
+const ENDED: &str = "it was ended, since the assembly is to be fenced or this host may not act now";
 
 async fn let_in(
     gate: &Gate,
