@@ -475,7 +475,7 @@ async fn nothing_is_sent_over_a_stream_without_a_permit() {
     let executed = || played.executed.load(Ordering::Relaxed);
     writer.lasts(false);
     world.agents.renew(&web1, 7);
-    let execute = Call::Execute(Box::new(Operation::default()));
+    let execute = Call::Execute(Box::default());
     world.agents.call(&web1, execute);
     let (reply, answer) = oneshot::channel();
     world.agents.ask(&web1, Wants::Administrator(reply), get());
