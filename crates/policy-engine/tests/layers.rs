@@ -12,8 +12,9 @@ const FLOORS: &[&[&str]] = &[
     &["model"],
     // from the document to options, nodes and resources
     &["configuration"],
-    // the transition under construction: how actions and orderings come to be and are found
-    &["transition"],
+    // the transition under construction: how actions and orderings come to be and are found; beside
+    // it, what of a document is not read as it is written
+    &["transition", "misread"],
     // from the document to what runs where
     &["status"],
     // constraints, those of the document and those that always hold

@@ -90,6 +90,12 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i3
     let verbose = arguments.output.verbose > 0;
     let mut cib = input::read(&arguments.source, verbose, streams)?;
     let mut report = report::open(arguments, streams)?;
+    if verbose {
+        for it in policy_engine::misread(cib.document()) {
+            let place = format!("line {}, column {}", it.line, it.column);
+            report.warn(&format!("warning: {place}: {}", it.text));
+        }
+    }
     let session = Session {
         arguments,
         options: RunOptions {

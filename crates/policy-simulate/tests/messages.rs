@@ -348,3 +348,20 @@ fn a_node_list_can_be_empty_where_there_are_only_guests() {
     };
     assert!(!shown(&input).contains("Node List"));
 }
+
+#[test]
+fn values_that_are_not_read_as_they_are_written_are_told_with_their_place() {
+    let options = format!(
+        "{NO_FENCING}<nvpair id=\"q\" name=\"no-quorum-policy\" value=\"bogus\"/>\n<nvpair id=\"d\" name=\"cluster-delay\" value=\"-5\"/>"
+    );
+    let input = Input {
+        options: &options,
+        ..Input::default()
+    };
+    assert_eq!(input.run(&["-S"]).1, "");
+    assert_eq!(
+        input.run(&["-S", "-V"]).1,
+        "warning: line 2, column 99: option no-quorum-policy: expected one of stop, freeze, ignore, demote, fence, suicide, found \"bogus\": correct it\n\
+         warning: line 3, column 1: option cluster-delay: expected a time from 0 to 49 days, such as 10s, 5min, 2h or PT10S, found \"-5\": correct it\n"
+    );
+}
