@@ -1,6 +1,7 @@
 //! Causes of scores in words: constraints, stickiness, states, what others prefer.
 
 use super::answer::{Statement, Value, constraint};
+use super::places::weight;
 use super::{Explainer, codes, time_text};
 use crate::model::{
     Cause, ColocationId, Entry, Location, LocationId, NodeId, ProbeMode, ResourceId, Role, Score,
@@ -26,6 +27,9 @@ impl Explainer<'_> {
         match &entry.cause {
             Cause::Base => match self.node_problem(entry.node) {
                 Some(problem) if entry.after.is_some_and(Score::is_minus_infinity) => problem,
+                None if entry.after.is_some_and(Score::is_minus_infinity) => {
+                    self.plain(&codes::NO_CANDIDATE)
+                }
                 _ => self.plain(&codes::BASE),
             },
             Cause::Failure(element) => self.failure_bans(id, *element, entry.node),
@@ -48,8 +52,11 @@ impl Explainer<'_> {
             Cause::Container => self.contained(id),
             Cause::PromotionScore => self.plain(&codes::PROMOTION_PLACE),
             Cause::Primary(colocation) => self.primary(id, *colocation, entry),
-            Cause::Dependent(colocation) => self.dependent(*colocation),
-            Cause::RoleStopped => self.plain(&codes::NOT_TO_RUN),
+            Cause::Dependent(colocation) => self.dependent(id, *colocation, entry),
+            Cause::RoleStopped => {
+                let unmet = self.unmet(id);
+                unmet.unwrap_or_else(|| self.plain(&codes::NOT_TO_RUN))
+            }
             Cause::Utilization => self.capacity(id, entry.node),
             Cause::EnoughInstances => self.enough(id),
             Cause::InstanceLimit => self.limit(id, entry.node),
@@ -243,7 +250,10 @@ impl Explainer<'_> {
             return None;
         }
         let leaves = self.cluster.leaves(clone).into_iter();
-        let mut idle = leaves.filter(|leaf| self.cluster.resource(*leaf).assigned.is_none());
+        let mut idle = leaves.filter(|leaf| {
+            let leaf = self.cluster.resource(*leaf);
+            leaf.assigned.is_none() && !leaf.removed
+        });
         let leaf = idle.next()?;
         let reason = self.behind(leaf, || Some(self.not_there(leaf, node)))?;
         let minor = [
@@ -255,7 +265,7 @@ impl Explainer<'_> {
     }
 
     /// A reason with whose it is.
-    fn of(&self, part: ResourceId, reason: Statement) -> Statement {
+    pub(super) fn of(&self, part: ResourceId, reason: Statement) -> Statement {
         let name = self.name(part);
         self.say(
             &codes::OF_PART,
@@ -300,9 +310,34 @@ impl Explainer<'_> {
     }
 
     /// What a dependent prefers.
-    fn dependent(&self, colocation: ColocationId) -> Statement {
+    fn dependent(&self, id: ResourceId, colocation: ColocationId, entry: &Entry) -> Statement {
         let colocation = self.cluster.colocation(colocation);
         let dependent = self.cluster.resource(colocation.dependent);
+        let avoids = weight(entry) < 0;
+        if let Some(reason) = avoids
+            .then(|| self.kept_away(colocation.dependent, id, entry.node))
+            .flatten()
+        {
+            let name = self.cleanup_name(colocation.dependent);
+            let node = self.node_name(entry.node);
+            let mut parameters = vec![
+                ("dependent", Value::from(name)),
+                ("node", node.into()),
+                ("reason", reason.into()),
+            ];
+            match dependent.parent.filter(|_| !colocation.explicit) {
+                Some(group) => {
+                    let group = self.cleanup_name(group);
+                    parameters.push(("via", format!("group {group}").into()));
+                }
+                None => {
+                    let id = self.constraint_of_set(&colocation.id);
+                    let id = self.terms.constraint(&id).into_owned();
+                    parameters.push(("via", format!("colocation {id}").into()));
+                }
+            }
+            return self.say(&codes::DEPENDENT_AVOIDS, parameters);
+        }
         if !colocation.explicit {
             let group = dependent
                 .parent

@@ -261,7 +261,11 @@ impl<'s> Explainer<'s> {
                 _ => "it is not forgotten by itself (no failure-timeout)".into(),
             };
         }
-        match time_text(last.saturating_add(scalar::seconds(timeout))) {
+        let end = last.saturating_add(scalar::seconds(timeout));
+        if last > 0 && end <= self.cluster.now {
+            return "its time is over, and it is forgotten now (failure-timeout)".into();
+        }
+        match time_text(end) {
             Some(time) if last > 0 => format!("it is forgotten at {time} (failure-timeout)"),
             _ => format!(
                 "it is forgotten {} after it happened (failure-timeout)",
@@ -536,7 +540,7 @@ impl<'s> Explainer<'s> {
     }
 
     /// The history of a resource on a node.
-    fn history(&self, id: ResourceId, node: NodeId) -> Vec<Element<'s>> {
+    pub(super) fn history(&self, id: ResourceId, node: NodeId) -> Vec<Element<'s>> {
         let resource = self.cluster.resource(id);
         let known = resource.known_as();
         self.node_states(node)

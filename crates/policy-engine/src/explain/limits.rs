@@ -58,7 +58,7 @@ impl Explainer<'_> {
         })
     }
 
-    fn clone_of(&self, id: ResourceId) -> Option<ResourceId> {
+    pub(super) fn clone_of(&self, id: ResourceId) -> Option<ResourceId> {
         let mut at = id;
         loop {
             if self.cluster.resource(at).is_collective() {
@@ -145,6 +145,13 @@ impl Explainer<'_> {
             .resource(clone)
             .clone_data()
             .map(|data| data.clone_node_max);
+        // What was put there has lost the place since.
+        let leaf = self.cluster.leaves(instance).first().copied();
+        if others.is_empty()
+            && let Some(unmet) = leaf.and_then(|leaf| self.unmet(leaf))
+        {
+            return unmet;
+        }
         let verb = if others.len() == 1 { "is" } else { "are" };
         self.say(
             &codes::INSTANCE_THERE,
@@ -167,6 +174,10 @@ impl Explainer<'_> {
             return self.plain(&codes::REMOVED);
         };
         let max = self.clone_max(clone);
+        if max == 0 {
+            let clone = vec![("clone", self.name(clone).into())];
+            return self.say(&codes::NO_INSTANCES, clone);
+        }
         self.say(
             &codes::ABOVE_CLONE_MAX,
             vec![("clone", self.name(clone).into()), ("max", max.into())],

@@ -66,7 +66,7 @@ impl Explainer<'_> {
     }
 
     /// Why a resource is blocked.
-    fn blocked(&self, id: ResourceId) -> Statement {
+    pub(super) fn blocked(&self, id: ResourceId) -> Statement {
         let resource = self.cluster.resource(id);
         let name = self.cleanup_name(id);
         if resource.active_on.len() > 1 && resource.multiple_active == MultipleActive::Block {
@@ -77,9 +77,17 @@ impl Explainer<'_> {
             );
         }
         let failures = self.failures(id);
-        let blocking = failures.iter().find(|it| it.on_fail == OnFail::Block);
-        let stop = failures.iter().find(|it| it.operation() == "stop");
-        if let Some(failure) = stop.or(blocking) {
+        let blocking = failures.iter().filter(|it| it.on_fail == OnFail::Block);
+        // Of several the failed stop, where it may still run, needs a person most.
+        let worst = blocking.max_by_key(|failure| {
+            let runs = resource.active_on.contains(&failure.node);
+            (failure.operation() == "stop", runs)
+        });
+        // A failed stop whose response is not possible blocks as well.
+        let mut stops = failures.iter();
+        let stop =
+            stops.find(|it| it.operation() == "stop" && resource.active_on.contains(&it.node));
+        if let Some(failure) = worst.or(stop) {
             let what = self.what_failed(failure);
             let operation = what.text_of("operation").unwrap_or_default().to_owned();
             let options = &self.cluster.options;
@@ -101,6 +109,9 @@ impl Explainer<'_> {
         }
         if let Some(frozen) = self.lost_ticket(id, |policy| policy == LossPolicy::Freeze) {
             return frozen;
+        }
+        if let Some(beside) = self.blocked_beside(id) {
+            return beside;
         }
         self.say(&codes::BLOCKED, vec![("resource", name.into())])
     }
@@ -197,6 +208,7 @@ impl Explainer<'_> {
                         shared: false,
                     };
                 }
+                let beaten = beaten + &self.rule_of(&set);
                 let template = self.template_of(&set);
                 let shared = template.is_some();
                 let whose = template.map_or(whose, |name| format!("in template {name}"));
@@ -212,7 +224,10 @@ impl Explainer<'_> {
         let owner = self.cleanup_name(id);
         match set_in(&self.cluster.resource_defaults, name, value) {
             Some((set, beaten)) => Origin {
-                words: format!("in rsc_defaults (meta_attributes {set}{beaten})"),
+                words: format!(
+                    "in rsc_defaults (meta_attributes {set}{beaten}{})",
+                    self.rule_of(&set)
+                ),
                 set,
                 owner,
                 shared: true,
@@ -223,6 +238,20 @@ impl Explainer<'_> {
                 owner,
                 shared: false,
             },
+        }
+    }
+
+    /// The rule by which a set counts now.
+    fn rule_of(&self, set: &str) -> String {
+        let configuration = self.cluster.document.root().child("configuration");
+        let mut all = configuration.into_iter().flat_map(Element::descendants);
+        let found = all.find(|it| it.name() == "meta_attributes" && it.get("id") == Some(set));
+        let rule = found.and_then(|set| set.child("rule"));
+        let rule = rule.and_then(|rule| self.cluster.document.referenced(rule));
+        let node = self.cluster.node_order.first();
+        match rule.zip(node) {
+            Some((rule, node)) => format!("; {}", self.one_rule(rule, *node)),
+            None => String::new(),
         }
     }
 

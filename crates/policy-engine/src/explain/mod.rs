@@ -21,6 +21,7 @@ mod pages;
 mod places;
 mod promotion;
 mod quorum;
+mod relations;
 mod remarks;
 mod resources;
 mod rules;

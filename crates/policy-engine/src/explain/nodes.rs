@@ -7,6 +7,7 @@ use crate::model::{
     Action, ActionId, LocationId, LossPolicy, NodeId, NodeKind, OnFail, ResourceId, Score, Task,
 };
 use crate::transition::fencing;
+use crate::xml::Element;
 
 /// Resources that an answer about a node goes through, at most.
 const RESOURCES: usize = 60;
@@ -83,7 +84,7 @@ impl<'s> Explainer<'s> {
         let explain = |outcome: Statement| {
             let mut told = Explanation::new(SubjectKind::Node, &name, outcome, None);
             // Somebody ordered this standby; one by a failure has another code.
-            let well = [&codes::NODE_ONLINE, &codes::NODE_STANDBY];
+            let well = [&codes::NODE_ONLINE, &codes::NODE_IDLE, &codes::NODE_STANDBY];
             told.attention = !well.contains(&told.outcome.code);
             told
         };
@@ -105,13 +106,48 @@ impl<'s> Explainer<'s> {
             }
             return told;
         }
+        if let Some(lost) = self.lost_with_host(id) {
+            return explain(lost);
+        }
         if let Some(unhealthy) = self.unhealthy(id) {
             return explain(unhealthy);
         }
         if let Some(coming) = self.to_be_connected(id) {
             return explain(coming);
         }
+        if let Some(reason) = self.idle() {
+            let parameters = vec![("node", name.as_str().into()), ("reason", reason.into())];
+            return explain(self.say(&codes::NODE_IDLE, parameters));
+        }
         explain(self.say(&codes::NODE_ONLINE, vec![("node", name.as_str().into())]))
+    }
+
+    /// Why nothing is started on any node.
+    fn idle(&self) -> Option<Statement> {
+        let options = &self.cluster.options;
+        let code = if options.fencing_enabled && !options.have_fencing_device {
+            &codes::NO_FENCING_DEVICE
+        } else if options.maintenance_mode {
+            &codes::CLUSTER_MAINTENANCE
+        } else if options.stop_all_resources {
+            &codes::STOP_ALL
+        } else {
+            return self.starts_nothing();
+        };
+        Some(self.plain(code))
+    }
+
+    /// That a guest is lost with the node that runs it.
+    fn lost_with_host(&self, id: NodeId) -> Option<Statement> {
+        let guest = self.cluster.guest_launcher(id)?;
+        let mut hosts = self.cluster.resource(guest).active_on.iter().copied();
+        let host = hosts.find(|host| self.cluster.node(*host).unclean)?;
+        let parameters = vec![
+            ("node", Value::from(self.node_name(id))),
+            ("guest", self.name(guest).into()),
+            ("reason", self.node_problem(host)?.into()),
+        ];
+        Some(self.say(&codes::NODE_LOST_WITH_HOST, parameters))
     }
 
     /// That a guest or a remote node will take something once it is connected to.
@@ -139,7 +175,8 @@ impl<'s> Explainer<'s> {
         let is_member = node.kind != NodeKind::Remote && !node.online && !node.unclean;
         let state = self.node_states(id).next()?;
         let expected = state.get("expected") == Some("member");
-        let lost = is_member && expected && !self.cluster.options.fencing_enabled;
+        let joins = node.pending || self.is_joining(id);
+        let lost = is_member && expected && !joins && !self.cluster.options.fencing_enabled;
         let name = Value::from(self.node_name(id));
         lost.then(|| self.say(&codes::NODE_LOST_WITHOUT_FENCING, vec![("node", name)]))
     }
@@ -173,7 +210,28 @@ impl<'s> Explainer<'s> {
         } else {
             return None;
         };
-        Some(self.say(code, vec![name]))
+        let mut parameters = vec![name];
+        if code == &codes::NODE_STANDBY {
+            parameters.push(self.end_of_standby(id));
+        }
+        Some(self.say(code, parameters))
+    }
+
+    /// What ends the standby of a node: one until its next restart is another attribute.
+    fn end_of_standby(&self, id: NodeId) -> (&'static str, Value) {
+        let until_restart = self.node_states(id).any(|state| {
+            let transient = state.child("transient_attributes").into_iter();
+            let mut pairs = transient.flat_map(Element::descendants);
+            pairs.any(|pair| pair.get("name") == Some("standby"))
+        });
+        let node = self.node_name(id);
+        let order = match until_restart {
+            true => format!("crm_standby --node {node} --delete --lifetime=reboot"),
+            false => {
+                format!("crm_standby --node {node} --delete (or: pcs node unstandby {node})")
+            }
+        };
+        ("order", order.into())
     }
 
     fn remote_down(&self, id: NodeId, name: (&'static str, Value)) -> Statement {
@@ -182,7 +240,8 @@ impl<'s> Explainer<'s> {
             return self.say(&codes::NODE_OFFLINE, vec![name]);
         };
         if node.standby && node.online {
-            return self.say(&codes::NODE_STANDBY, vec![name]);
+            let order = self.end_of_standby(id);
+            return self.say(&codes::NODE_STANDBY, vec![name, order]);
         }
         let reason = self.behind(connection, || self.short_reason(connection));
         let mut parameters = vec![name, ("connection", self.name(connection).into())];
@@ -218,7 +277,11 @@ impl<'s> Explainer<'s> {
     }
 
     /// A failure on a node with a certain response: whose, and what failed.
-    fn failed_with(&self, node: NodeId, on_fail: OnFail) -> Option<(ResourceId, Statement)> {
+    pub(super) fn failed_with(
+        &self,
+        node: NodeId,
+        on_fail: OnFail,
+    ) -> Option<(ResourceId, Statement)> {
         let tops = self.cluster.top_level.iter();
         let mut leaves = tops.flat_map(|top| self.cluster.leaves(*top));
         leaves.find_map(|leaf| {
@@ -379,6 +442,17 @@ impl<'s> Explainer<'s> {
             let failure = failure.first().map(|failure| self.what_failed(failure));
             parameters.extend(failure.map(|failure| ("failure", Value::from(failure))));
             return self.say(&codes::FENCE_REMOTE, parameters);
+        }
+        if let Some(guest) = self.cluster.guest_launcher(id)
+            && reason.starts_with("guest is unclean")
+        {
+            let mut parameters = vec![("guest", Value::from(self.name(guest)))];
+            let reason = self.behind(guest, || self.short_reason(guest));
+            parameters.extend(reason.map(|reason| ("reason", Value::from(reason))));
+            return self.say(&codes::FENCE_GUEST, parameters);
+        }
+        if let Some((resource, _)) = reason.split_once(" is active there (") {
+            return self.say(&codes::FENCE_ACTIVE, vec![("resource", resource.into())]);
         }
         let code = match reason {
             "peer has not been seen by the cluster" => &codes::FENCE_UNSEEN,

@@ -7,7 +7,7 @@ use super::answer::{Statement, Value};
 use super::orders::Order;
 use super::steps::participle;
 use super::{Explainer, codes};
-use crate::model::{Action, ActionId, OrderFlags, ResourceId, Task};
+use crate::model::{Action, ActionId, OrderFlags, ResourceId, Role, Task};
 use crate::scalar;
 
 impl Explainer<'_> {
@@ -29,7 +29,8 @@ impl Explainer<'_> {
         let verb = participle(&task);
         let leaf = self.stopped_leaf(resource)?;
         let (root, chain) = self.root_obstacle(leaf);
-        let reason = self.behind(root, || self.short_reason(root));
+        let unpromoted = self.why_unpromoted(resource, &task);
+        let reason = unpromoted.or_else(|| self.behind(root, || self.short_reason(root)));
         let reason = reason.unwrap_or_else(|| self.plain(&codes::STATE));
         let order = order.or_else(|| self.constraint_between(resource, action.resource?));
         let any = order.as_ref().map_or(&[][..], |order| &order.any_of);
@@ -71,6 +72,21 @@ impl Explainer<'_> {
         Some(self.say(&codes::FIRST_IMPOSSIBLE, parameters))
     }
 
+    /// Why nothing of a resource is promoted, if that has to come first.
+    fn why_unpromoted(&self, id: ResourceId, task: &Task) -> Option<Statement> {
+        if task.folded() != Task::Promote {
+            return None;
+        }
+        let leaves = self.cluster.leaves(id).into_iter();
+        let mut runs = leaves.filter(|leaf| {
+            let leaf = self.cluster.resource(*leaf);
+            leaf.promotable && leaf.assigned.is_some() && leaf.next_role != Role::Promoted
+        });
+        let leaf = runs.next()?;
+        let reason = self.behind(leaf, || self.promotion(leaf))?;
+        Some(self.of(leaf, reason))
+    }
+
     /// That so many instances of a clone have to run before what is not part of it.
     fn enough_first(&self, first: ResourceId, own: Option<ResourceId>) -> Option<String> {
         let clone = self.cluster.top(first);
@@ -89,15 +105,19 @@ impl Explainer<'_> {
         let action = self.cluster.action(id);
         let own = action.resource;
         let recorded = action.reason.as_deref();
-        let recorded = recorded.and_then(|reason| {
-            let named = self.named_in(reason, "unrunnable ");
-            named.or_else(|| self.named_in(reason, "required "))
-        });
-        if let Some((resource, task)) = recorded.filter(|(it, _)| Some(*it) != own) {
+        let named = |word| {
+            let named = recorded.and_then(|reason| self.named_in(reason, word));
+            let (resource, task) = named.filter(|(it, _)| Some(*it) != own)?;
             let order = own.and_then(|own| self.constraint_between(resource, own));
-            return Some((resource, task, order));
+            Some((resource, task, order))
+        };
+        if let Some(found) = named("unrunnable ") {
+            return Some(found);
         }
-        let (culprit, order) = self.culprit(id, own, &mut BTreeSet::new())?;
+        // What requires an action need not be what stands in its way.
+        let Some((culprit, order)) = self.culprit(id, own, &mut BTreeSet::new()) else {
+            return named("required ");
+        };
         let first = self.cluster.action(culprit);
         Some((first.resource?, first.task.clone(), order))
     }
@@ -129,10 +149,22 @@ impl Explainer<'_> {
     }
 
     /// The part of a resource that explains why it does not run.
-    fn stopped_leaf(&self, id: ResourceId) -> Option<ResourceId> {
+    pub(super) fn stopped_leaf(&self, id: ResourceId) -> Option<ResourceId> {
         let leaves = self.cluster.leaves(id);
+        let held = |leaf: &&ResourceId| {
+            let mut actions = self.cluster.resource(**leaf).actions.iter();
+            actions.any(|action| {
+                let action = self.cluster.action(*action);
+                action.task == Task::Start && !action.runnable && !action.optional
+            })
+        };
+        let held = leaves
+            .iter()
+            .find(held)
+            .filter(|leaf| self.cluster.resource(**leaf).assigned.is_some());
         let stopped = |leaf: &&ResourceId| self.cluster.resource(**leaf).assigned.is_none();
-        leaves.iter().find(stopped).or(leaves.first()).copied()
+        let stopped = leaves.iter().find(stopped);
+        held.or(stopped).or(leaves.first()).copied()
     }
 
     /// The action of another resource that is not possible, behind one that waits for it, and the

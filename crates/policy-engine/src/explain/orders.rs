@@ -15,6 +15,7 @@ pub(super) struct Order {
     pub(super) first: ResourceId,
     pub(super) first_task: Task,
     pub(super) then: ResourceId,
+    pub(super) then_task: Task,
     /// One of these is enough; empty: all that come first are needed.
     pub(super) any_of: Vec<ResourceId>,
     /// `symmetrical=false` is written there: it binds in this direction only.
@@ -25,11 +26,17 @@ impl Order {
     fn is_optional(&self) -> bool {
         self.kind.as_deref() == Some("Optional")
     }
+
+    /// Whether it would bind stops and demotions too, if it were not for `symmetrical=false`.
+    fn lacks_a_direction(&self) -> bool {
+        let begins = |task: &Task| matches!(task, Task::Start | Task::Promote);
+        self.one_way && self.kind.is_none() && begins(&self.first_task) && begins(&self.then_task)
+    }
 }
 
 impl Explainer<'_> {
     /// A resource and all above it.
-    fn line_of(&self, id: ResourceId) -> Vec<ResourceId> {
+    pub(super) fn line_of(&self, id: ResourceId) -> Vec<ResourceId> {
         let mut line = vec![id];
         let mut at = id;
         while let Some(parent) = self.cluster.resource(at).parent {
@@ -77,13 +84,15 @@ impl Explainer<'_> {
     fn simple(&self, element: Element<'_>, line: &[ResourceId]) -> Option<Order> {
         let resource = |side| references::resource(self.cluster, element.get(side)?);
         let (first, then) = (resource("first")?, resource("then")?);
-        let task = Task::parse(element.get("first-action").unwrap_or("start"));
+        let first_task = element.get("first-action").unwrap_or("start");
+        let then_task = element.get("then-action").unwrap_or(first_task);
         (line.contains(&first) || line.contains(&then)).then(|| Order {
             id: element.get("id").unwrap_or_default().to_owned(),
             kind: kind_of(element),
             first,
-            first_task: task,
+            first_task: Task::parse(first_task),
             then,
+            then_task: Task::parse(then_task),
             any_of: Vec::new(),
             one_way: is_one_way(element),
         })
@@ -142,26 +151,39 @@ impl Explainer<'_> {
         statements
     }
 
-    /// Orders that bind starts only, where something is stopped.
+    /// Orders that bind in one direction only, where the other direction happens.
     pub(super) fn one_way_orders(&self, id: ResourceId) -> Vec<Statement> {
         let line = self.line_of(id);
         let leaves = |of: ResourceId| self.cluster.leaves(of).into_iter();
         let runs =
             |of: ResourceId| leaves(of).any(|it| !self.cluster.resource(it).active_on.is_empty());
-        let stops = |of: ResourceId| leaves(of).any(|it| self.is_stopped(it));
+        let undone = |of: ResourceId, done: &Task| leaves(of).any(|it| self.is_undone(it, done));
         let mut statements: Vec<Statement> = Vec::new();
-        for order in self.orders_of(id).iter().filter(|order| order.one_way) {
+        let orders = self.orders_of(id);
+        for order in orders.iter().filter(|order| order.lacks_a_direction()) {
             let (first, then) = (order.first, order.then);
-            let known = [("first", first), ("then", then)];
-            let code = if line.contains(&then) && runs(id) && stops(first) {
+            let (is_first_undone, is_undone) = (
+                undone(first, &order.first_task),
+                undone(id, &order.then_task),
+            );
+            let code = if line.contains(&then) && runs(id) && is_first_undone && !is_undone {
                 &codes::ORDER_ONE_WAY_GOES_ON
-            } else if line.contains(&first) && stops(id) && runs(then) {
+            } else if line.contains(&first) && undone(id, &order.first_task) && runs(then) {
                 &codes::ORDER_ONE_WAY_WAITS_NOT
             } else {
                 continue;
             };
-            let mut parameters = vec![("constraint", constraint(&order.id))];
-            parameters.extend(known.map(|(name, it)| (name, Value::from(self.cleanup_name(it)))));
+            let (undone, then_undone) = (undoing(&order.first_task), undoing(&order.then_task));
+            let mut parameters = vec![
+                ("constraint", constraint(&order.id)),
+                ("first", Value::from(self.cleanup_name(first))),
+                ("then", self.cleanup_name(then).into()),
+                ("what", self.bound_by(order).into()),
+                ("then_undone", then_undone.into()),
+            ];
+            if undone != then_undone || code == &codes::ORDER_ONE_WAY_WAITS_NOT {
+                parameters.push(("undone", undone.into()));
+            }
             let statement = self.say(code, parameters);
             if !statements.iter().any(|known| known.text == statement.text) {
                 statements.push(statement);
@@ -170,12 +192,35 @@ impl Explainer<'_> {
         statements
     }
 
-    /// Whether it is stopped in the transition.
-    fn is_stopped(&self, id: ResourceId) -> bool {
+    /// The actions that an order binds.
+    fn bound_by(&self, order: &Order) -> String {
+        let noun = |task: &Task| match task {
+            Task::Promote => "promotion",
+            _ => "start",
+        };
+        if order.first_task == order.then_task {
+            return format!("{}s", noun(&order.first_task));
+        }
+        format!(
+            "the {} of {} and the {} of {}",
+            noun(&order.first_task),
+            self.cleanup_name(order.first),
+            noun(&order.then_task),
+            self.cleanup_name(order.then)
+        )
+    }
+
+    /// Whether what was done is undone in the transition: a start by a stop, a promotion by
+    /// a demotion.
+    fn is_undone(&self, id: ResourceId, done: &Task) -> bool {
+        let inverse = match done {
+            Task::Promote => Task::Demote,
+            _ => Task::Stop,
+        };
         let mut actions = self.cluster.resource(id).actions.iter();
         actions.any(|action| {
             let action = self.cluster.action(*action);
-            action.task == Task::Stop && action.in_graph
+            action.task == inverse && action.in_graph
         })
     }
 
@@ -200,7 +245,7 @@ impl Explainer<'_> {
     }
 
     /// Whether it is started or stopped in the transition, not only migrated.
-    fn acts(&self, id: ResourceId) -> bool {
+    pub(super) fn acts(&self, id: ResourceId) -> bool {
         let mut actions = self.cluster.resource(id).actions.iter();
         actions.any(|action| {
             let action = self.cluster.action(*action);
@@ -221,6 +266,14 @@ impl Explainer<'_> {
     }
 }
 
+/// What undoes a task, as a participle.
+fn undoing(done: &Task) -> &'static str {
+    match done {
+        Task::Promote => "demoted",
+        _ => "stopped",
+    }
+}
+
 /// A resource set of an order.
 struct SetOf {
     members: Vec<ResourceId>,
@@ -231,7 +284,9 @@ struct SetOf {
 
 /// The pairs of a constraint with sets in which a resource occurs.
 fn pairs(element: Element<'_>, sets: &[SetOf], line: &[ResourceId], found: &mut Vec<Order>) {
-    let mut add = |first: ResourceId, task: &Task, then: ResourceId, any_of: &[ResourceId]| {
+    let mut add = |(first, task): (ResourceId, &Task),
+                   (then, then_task): (ResourceId, &Task),
+                   any_of: &[ResourceId]| {
         if line.contains(&first) || line.contains(&then) {
             found.push(Order {
                 id: element.get("id").unwrap_or_default().to_owned(),
@@ -239,6 +294,7 @@ fn pairs(element: Element<'_>, sets: &[SetOf], line: &[ResourceId], found: &mut 
                 first,
                 first_task: task.clone(),
                 then,
+                then_task: then_task.clone(),
                 any_of: any_of.to_vec(),
                 one_way: is_one_way(element),
             });
@@ -247,7 +303,7 @@ fn pairs(element: Element<'_>, sets: &[SetOf], line: &[ResourceId], found: &mut 
     for (index, set) in sets.iter().enumerate() {
         if set.sequential {
             for pair in set.members.windows(2) {
-                add(pair[0], &set.task, pair[1], &[]);
+                add((pair[0], &set.task), (pair[1], &set.task), &[]);
             }
         }
         let Some(before) = index.checked_sub(1).map(|before| &sets[before]) else {
@@ -263,7 +319,7 @@ fn pairs(element: Element<'_>, sets: &[SetOf], line: &[ResourceId], found: &mut 
         };
         for first in &before.members {
             for then in &set.members {
-                add(*first, &before.task, *then, any_of);
+                add((*first, &before.task), (*then, &set.task), any_of);
             }
         }
     }

@@ -17,7 +17,7 @@ fn change(before: Option<Score>, after: Option<Score>) -> String {
 }
 
 /// What an entry adds, in numbers that can be compared.
-fn weight(entry: &Entry) -> i64 {
+pub(super) fn weight(entry: &Entry) -> i64 {
     let value = |score: Option<Score>| score.map_or(-2_000_000, |score| i64::from(score.0));
     let before = match entry.before {
         None if entry.after.is_some() => 0,
@@ -109,7 +109,8 @@ impl<'s> Explainer<'s> {
     fn worse(&self, id: ResourceId, node: NodeId, score: Score) -> Statement {
         let resource = self.cluster.resource(id);
         let Some(chosen) = resource.assigned else {
-            return self.plain(&codes::NOT_TO_RUN);
+            let unmet = self.unmet(id);
+            return unmet.unwrap_or_else(|| self.plain(&codes::NOT_TO_RUN));
         };
         let best = self.score_at(id, chosen).unwrap_or(Score::ZERO);
         let mut parameters = vec![
@@ -274,7 +275,8 @@ impl<'s> Explainer<'s> {
             .map(|other| (*other, self.not_there(id, *other)))
             .collect();
         let binding = |code: &codes::Code| {
-            let binding: [&codes::Code; 6] = [
+            let binding: [&codes::Code; 7] = [
+                &codes::GOES_WITH_GUEST,
                 &codes::COLOCATION,
                 &codes::GROUP_FOLLOWS,
                 &codes::PINNED,
@@ -293,10 +295,13 @@ impl<'s> Explainer<'s> {
             }
             return found.clone();
         }
-        self.say(
-            &codes::ONLY_NODE,
-            vec![("reasons", self.grouped(reasons).into())],
-        )
+        let minor = [&codes::NO_CANDIDATE, &codes::CONTAINER];
+        let (minor, major): (Vec<_>, Vec<_>) = reasons
+            .into_iter()
+            .partition(|(_, reason)| minor.contains(&reason.code));
+        let told = if major.is_empty() { minor } else { major };
+        let told = self.grouped(told);
+        self.say(&codes::ONLY_NODE, vec![("reasons", told.into())])
     }
 
     /// The first member of the group that a resource is a later member of.

@@ -78,10 +78,16 @@ impl<'s> Explainer<'s> {
             parameters.push(("clone", self.name(clone).into()));
             return self.say(&codes::PROMOTES_NONE, parameters);
         }
-        match node.and_then(|node| self.node_problem(node)) {
-            Some(problem) => problem,
-            None => self.say(&codes::PROMOTION_IMPOSSIBLE, parameters),
+        if let Some(problem) = node.and_then(|node| self.node_problem(node)) {
+            return problem;
         }
+        let parts = self.cluster.leaves(instance).into_iter();
+        let mut idle = parts.filter(|part| self.cluster.resource(*part).assigned.is_none());
+        let idle = idle.next().and_then(|part| {
+            let reason = self.behind(part, || self.short_reason(part))?;
+            Some(self.of(part, reason))
+        });
+        idle.unwrap_or_else(|| self.say(&codes::PROMOTION_IMPOSSIBLE, parameters))
     }
 
     /// The instance that has a promotion score.
@@ -158,9 +164,16 @@ impl<'s> Explainer<'s> {
                 let owner = &self.cluster.resource(location.resource).config_id;
                 parameters.push(("constraint", constraint(&location.id)));
                 parameters.push(("owner", (&**owner).into()));
-                match is_of_ban(&location.id) || is_of_move(&location.id) {
-                    true => &codes::PART_LEFTOVER,
-                    false => &codes::PART_LOCATION,
+                match self.terms.temporary.get(&*location.id) {
+                    Some(known) => {
+                        parameters.push(("entry", known.text.as_str().into()));
+                        parameters.push(("end", known.remedy.as_str().into()));
+                        &codes::PART_TEMPORARY
+                    }
+                    None if is_of_ban(&location.id) || is_of_move(&location.id) => {
+                        &codes::PART_LEFTOVER
+                    }
+                    None => &codes::PART_LOCATION,
                 }
             }
             PromotionCause::Primary(colocation) => {

@@ -6,6 +6,9 @@ use super::{Explainer, codes};
 use crate::model::{Action, QuorumPolicy, ResourceId};
 use crate::transition::fencing;
 
+/// The words that the option may have; the last is an older one for the one before.
+const POLICIES: [&str; 6] = ["stop", "freeze", "ignore", "demote", "fence", "suicide"];
+
 fn name_of(policy: QuorumPolicy) -> &'static str {
     match policy {
         QuorumPolicy::Stop => "stop",
@@ -22,9 +25,18 @@ impl Explainer<'_> {
         let options = &self.cluster.options;
         let acts = name_of(options.no_quorum_policy);
         let word = options.no_quorum_policy_text.as_deref().unwrap_or(acts);
-        let word = word.to_ascii_lowercase();
-        let fences = matches!(&*word, "fence" | "suicide");
-        let mut parameters = vec![("policy", Value::from(word))];
+        let folded = word.to_ascii_lowercase();
+        let fences = matches!(&*folded, "fence" | "suicide");
+        let is_known = POLICIES.contains(&&*folded);
+        let shown = if is_known { &folded } else { word };
+        let mut parameters = vec![("policy", Value::from(shown))];
+        if !is_known {
+            let text = format!(
+                "is not one of {} and fence and so acts like stop",
+                POLICIES[..4].join(", ")
+            );
+            parameters.push(("acts", text.into()));
+        }
         if fences && options.no_quorum_policy == QuorumPolicy::Stop {
             let why = match options.fencing_enabled {
                 false => "fencing is disabled".to_owned(),
@@ -46,8 +58,15 @@ impl Explainer<'_> {
         }
         let resource = self.cluster.resource(id);
         let policy = self.policy();
-        let lost = resource.active_on.iter().copied();
-        let mut lost = lost.filter(|node| self.cluster.node(*node).unclean);
+        // A guest is lost with its host.
+        let hosts = resource.active_on.iter().flat_map(|node| {
+            let guest = self.cluster.guest_launcher(*node);
+            match guest.map(|guest| &self.cluster.resource(guest).active_on) {
+                Some(hosts) => hosts.to_vec(),
+                None => vec![*node],
+            }
+        });
+        let mut lost = hosts.filter(|node| self.cluster.node(*node).unclean);
         if let Some(node) = lost.find(|node| !fencing::can_fence(self.cluster, *node)) {
             let mut parameters = policy;
             parameters.push(("node", self.node_name(node).into()));
@@ -87,6 +106,18 @@ impl Explainer<'_> {
             QuorumPolicy::Freeze => Some(self.say(&codes::NO_QUORUM_FREEZE, self.policy())),
             _ => None,
         }
+    }
+
+    /// That nothing is started because quorum is missing.
+    pub(super) fn starts_nothing(&self) -> Option<Statement> {
+        let options = &self.cluster.options;
+        let code = match options.no_quorum_policy {
+            _ if options.quorate => return None,
+            QuorumPolicy::Freeze => &codes::NO_QUORUM_FREEZE,
+            QuorumPolicy::Stop => &codes::NO_QUORUM,
+            _ => return None,
+        };
+        Some(self.say(code, self.policy()))
     }
 
     /// That quorum is missing.

@@ -70,18 +70,43 @@ impl Explainer<'_> {
         told.collect()
     }
 
-    /// That what a resource is bound to does not move for its sake.
+    /// That what a resource is bound to does not move for its sake, though it could run elsewhere.
     fn not_critical(&self, id: ResourceId) -> Option<Statement> {
         let resource = self.cluster.resource(id);
-        if resource.critical || resource.assigned.is_some() || !resource.managed {
+        let stopped = self
+            .target_role(id)
+            .is_some_and(|role| role.code == &codes::TARGET_ROLE_STOPPED);
+        let free = resource.critical || resource.assigned.is_some() || !resource.managed;
+        if free || stopped || self.cluster.options.stop_all_resources {
             return None;
         }
-        let bound = resource.this_with.first()?;
-        let other = self.name(self.cluster.colocation(*bound).primary);
+        let bound = resource.this_with.iter();
+        let bound = bound.map(|known| self.cluster.colocation(*known));
+        let mut stays = bound.filter(|colocation| {
+            !colocation.influence
+                && colocation.score > Score::ZERO
+                && self.could_move_with(id, colocation.primary)
+        });
+        let other = self.name(stays.next()?.primary);
         Some(self.say(
             &codes::NOT_CRITICAL,
             vec![("name", self.name(id).into()), ("other", other.into())],
         ))
+    }
+
+    /// Whether a resource is kept from the node of what it is bound to, and from others only
+    /// because that is not there.
+    fn could_move_with(&self, id: ResourceId, primary: ResourceId) -> bool {
+        let bound = [&codes::COLOCATION, &codes::GROUP_FOLLOWS];
+        let places = self.places_of(primary, None);
+        let stays = places.iter().any(|node| {
+            let runs = self.cluster.leaves(primary);
+            let mut runs = runs.iter().map(|leaf| self.cluster.resource(*leaf));
+            let here = self.not_there(id, *node).code;
+            runs.any(|leaf| leaf.active_on.contains(node)) && !bound.contains(&here)
+        });
+        let mut others = self.cluster.node_order.iter();
+        stays && others.any(|node| bound.contains(&self.not_there(id, *node).code))
     }
 
     /// That a failed resource waits for no operation that is under way elsewhere.

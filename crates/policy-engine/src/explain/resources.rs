@@ -266,7 +266,12 @@ impl<'s> Explainer<'s> {
         })
     }
 
-    fn find(&self, id: ResourceId, task: Task, node: Option<NodeId>) -> Option<ActionId> {
+    pub(super) fn find(
+        &self,
+        id: ResourceId,
+        task: Task,
+        node: Option<NodeId>,
+    ) -> Option<ActionId> {
         actions::find_first(self.cluster, id, &OperationKey::once(task), node)
     }
 
@@ -278,6 +283,8 @@ impl<'s> Explainer<'s> {
         let tasks = [Task::Start, Task::Promote].into_iter();
         let mut wanted = tasks.filter_map(|task| self.find(id, task, assigned));
         let why = wanted.find_map(|wanted| self.impossible(wanted));
+        let why = why.or_else(|| self.colocated_obstacle(id));
+        let why = why.or_else(|| self.probe_obstacle(id));
         why.unwrap_or_else(|| self.plain(&codes::STATE))
     }
 
@@ -341,7 +348,11 @@ impl<'s> Explainer<'s> {
         if let Some(one) = self.common(&reasons) {
             return one;
         }
-        let minor: [&Code; 2] = [&codes::NO_CANDIDATE, &codes::INSTANCE_THERE];
+        let minor = [
+            &codes::NO_CANDIDATE,
+            &codes::INSTANCE_THERE,
+            &codes::CONTAINER,
+        ];
         let major = |reason: &Statement| !minor.contains(&reason.code);
         let any_major = reasons.iter().any(|(_, reason)| major(reason));
         let told: Vec<(NodeId, Statement)> = reasons
@@ -361,7 +372,9 @@ impl<'s> Explainer<'s> {
 
     /// The reason that is behind all nodes that could be used.
     fn common(&self, reasons: &[(NodeId, Statement)]) -> Option<Statement> {
-        let everywhere: [&Code; 10] = [
+        let everywhere: [&Code; 12] = [
+            &codes::NO_INSTANCES,
+            &codes::NO_PARTNER,
             &codes::GUEST_STOPPED,
             &codes::COLOCATION_NO_PRIMARY,
             &codes::GROUP_STOPPED,
@@ -446,8 +459,12 @@ impl<'s> Explainer<'s> {
         }
         let lost = resource.active_on.iter().copied();
         let mut lost = lost.filter(|node| self.cluster.node(*node).unclean);
-        let node = lost.next()?;
-        self.node_problem(node)
+        let lost = lost.next().filter(|node| !self.cluster.is_guest(*node));
+        let lost = lost.and_then(|node| self.node_problem(node));
+        lost.or_else(|| self.failed_inside(id))
+            .or_else(|| self.lost_with_guest(id))
+            .or_else(|| self.lost_inside(id))
+            .or_else(|| self.multiply_active(id))
     }
 
     fn needs_attention(
@@ -469,6 +486,7 @@ impl<'s> Explainer<'s> {
     fn is_ordered(&self, id: ResourceId, code: &'static Code, reason: &Statement) -> bool {
         let stopped = [
             &codes::ENOUGH_INSTANCES,
+            &codes::NO_INSTANCES,
             &codes::TARGET_ROLE_STOPPED,
             &codes::TICKET_MISSING,
         ];

@@ -54,7 +54,7 @@ impl Explainer<'_> {
         (!rules.is_empty()).then(|| rules.join("; "))
     }
 
-    fn one_rule(&self, rule: Element<'_>, node: NodeId) -> String {
+    pub(super) fn one_rule(&self, rule: Element<'_>, node: NodeId) -> String {
         let word = match rule.get("boolean-op") {
             Some(operator) if operator.eq_ignore_ascii_case("or") => " or ",
             _ => " and ",

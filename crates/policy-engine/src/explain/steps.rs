@@ -135,7 +135,7 @@ impl<'s> Explainer<'s> {
     }
 
     /// The real actions behind the inputs of an action.
-    fn real_inputs(
+    pub(super) fn real_inputs(
         &self,
         id: ActionId,
         path: &mut Path,
@@ -219,7 +219,7 @@ impl<'s> Explainer<'s> {
     }
 
     /// Which instances of a clone come first: `interleave` of what comes after in the constraint
-    /// says so, for stops too.
+    /// says so, for stops too. Inside one clone nothing is left to say.
     fn instances_meant(
         &self,
         first: ResourceId,
@@ -227,7 +227,7 @@ impl<'s> Explainer<'s> {
         backward: bool,
     ) -> Option<(&'static str, Value)> {
         let (first, then) = (self.cluster.top(first), self.cluster.top(then));
-        if !self.cluster.resource(first).is_clone() {
+        if first == then || !self.cluster.resource(first).is_clone() {
             return None;
         }
         let holder = if backward { first } else { then };
@@ -242,6 +242,29 @@ impl<'s> Explainer<'s> {
             true => "only the instance that belongs to it: interleave=true".into(),
         };
         Some(("all", Value::from(all)))
+    }
+
+    /// The same where an instance is restarted only because it needs all instances, and not the one
+    /// beside it alone.
+    fn instances_to_blame(
+        &self,
+        first: ResourceId,
+        then: ResourceId,
+    ) -> Option<(&'static str, Value)> {
+        let then_clone = self.cluster.resource(self.cluster.top(then)).clone_data();
+        if then_clone.is_none_or(|data| data.interleave) {
+            return None;
+        }
+        let node = self.cluster.current_node(then)?;
+        let first_clone = self.cluster.leaves(self.cluster.top(first));
+        let mut beside = first_clone.into_iter().filter(|leaf| {
+            let leaf = self.cluster.resource(*leaf);
+            leaf.active_on.contains(&node) || leaf.assigned == Some(node)
+        });
+        match beside.any(|leaf| self.acts(leaf)) {
+            true => None,
+            false => self.instances_meant(first, then, false),
+        }
     }
 
     fn built_in(
@@ -301,7 +324,7 @@ impl<'s> Explainer<'s> {
     }
 
     /// The order constraint that a way goes over.
-    fn constraint_on(&self, path: &Path) -> Option<super::orders::Order> {
+    pub(super) fn constraint_on(&self, path: &Path) -> Option<super::orders::Order> {
         for (first, then) in path {
             let (first, then) = (self.cluster.action(*first), self.cluster.action(*then));
             if let Some((a, b)) = first.resource.zip(then.resource)
@@ -377,10 +400,11 @@ impl<'s> Explainer<'s> {
             return self.plain(&codes::DEFINITION_CHANGED);
         }
         let Some((mut root, mut task)) = self.named_in(reason, "required ") else {
-            return self.recorded(reason);
+            let known = self.unnamed_restart(id, reason);
+            return known.unwrap_or_else(|| self.recorded(reason));
         };
         let via = self.via(root, id);
-        let instances = self.instances_meant(root, id, false);
+        let instances = self.instances_to_blame(root, id);
         let mut chain: Vec<String> = vec![self.name(id)];
         for _ in 0..self.cluster.resources.len() {
             let leaf = self.cluster.leaves(root).first().copied().unwrap_or(root);
@@ -426,6 +450,28 @@ impl<'s> Explainer<'s> {
         self.say(&codes::RESTART_AFTER, parameters)
     }
 
+    /// Why it is restarted, where no other resource was recorded as the reason.
+    fn unnamed_restart(&self, id: ResourceId, reason: &str) -> Option<Statement> {
+        let node = self.cluster.current_node(id);
+        if reason == "required stonith" {
+            return node.and_then(|node| self.node_fencing(node));
+        }
+        if let Some(changed) = self.agent_changed(id) {
+            return Some(changed);
+        }
+        let actions = self.cluster.resource(id).actions.iter();
+        let mut reasons = actions.filter_map(|it| self.cluster.action(*it).reason.as_deref());
+        if reasons.any(|reason| reason.contains("definition change")) {
+            return Some(self.plain(&codes::DEFINITION_CHANGED));
+        }
+        if let Some(inside) = self.failed_inside(id) {
+            return Some(inside);
+        }
+        let failures = self.failures(id);
+        let failure = failures.first().map(|failure| self.what_failed(failure));
+        failure.or_else(|| self.stopped_by_order(id))
+    }
+
     /// What makes one resource follow another, in words.
     fn via(&self, first: ResourceId, then: ResourceId) -> Option<String> {
         if let Some(group) = self.common_group(first, then) {
@@ -456,7 +502,11 @@ impl<'s> Explainer<'s> {
 
 /// What a task does, as a participle.
 pub(super) fn participle(task: &Task) -> &'static str {
-    match task.folded() {
+    let folded = match task {
+        Task::Notified => Task::Start,
+        task => task.folded(),
+    };
+    match folded {
         Task::Start => "started",
         Task::Stop => "stopped",
         Task::Promote => "promoted",

@@ -37,17 +37,15 @@ impl Input<'_> {
     }
 
     fn asked(&self, question: Question<'_>) -> String {
-        let cib = Cib::parse(&self.text()).unwrap();
-        let run = RunOptions {
-            explain: true,
-            ..RunOptions::default()
-        };
-        let schedule = schedule(&cib, 1_700_000_000, run);
-        let told = explain::answer(&schedule, question, &Terms::CLUSTER).unwrap();
-        explain::to_text(&told, Detail::Reasons)
+        self.asked_in(question, &Terms::CLUSTER)
     }
 
-    fn text(&self) -> String {
+    /// What is answered in these words.
+    pub(crate) fn asked_in(&self, question: Question<'_>, terms: &Terms) -> String {
+        answer_to(&self.text(), question, terms)
+    }
+
+    pub(crate) fn text(&self) -> String {
         let pair = |(name, value): &(&str, &str)| {
             format!(r#"<nvpair id="p-{name}" name="{name}" value="{value}"/>"#)
         };
@@ -89,6 +87,18 @@ impl Input<'_> {
             state(2, "")
         )
     }
+}
+
+/// What is answered about an input.
+pub(crate) fn answer_to(input: &str, question: Question<'_>, terms: &Terms) -> String {
+    let cib = Cib::parse(input).unwrap();
+    let run = RunOptions {
+        explain: true,
+        ..RunOptions::default()
+    };
+    let schedule = schedule(&cib, 1_700_000_000, run);
+    let told = explain::answer(&schedule, question, terms).unwrap();
+    explain::to_text(&told, Detail::Reasons)
 }
 
 /// A primitive with a priority that needs so many cores.

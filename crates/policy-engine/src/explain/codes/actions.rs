@@ -36,7 +36,7 @@ codes! {
     AFTER_CONNECTION "after-connection": "{first} (the connection to {node})";
         "What runs on a remote node needs its connection.";
         ""; ""
-    FIRST_IMPOSSIBLE "first-impossible": "{first} first, which is not possible now[ ({constraint})][, because of what comes before it: {chain}]: {reason}";
+    FIRST_IMPOSSIBLE "first-impossible": "{first} first, which is not possible now[ ({constraint})][, because of what comes before it: {chain}][: {reason}]";
         "Something has to be done before, and cannot be done.";
         ""; ""
     STOP_IMPOSSIBLE "stop-impossible": "{resource} cannot be stopped: {reason}";
@@ -52,6 +52,24 @@ codes! {
         "A mandatory order, or a group: when what comes first is started or restarted, what follows is restarted.";
         "[if each instance of {clone} needs only the one beside it: crm_resource --resource {clone} --meta --set-parameter interleave --parameter-value true]";
         "[if each instance of {clone} needs only the one beside it, set interleave=true for {clone} in the document]"
+    RESTART_BY_ORDER "restart-by-order": "{root} will be {change}, and order constraint {constraint} stops it then";
+        "An order between stops: when the first is stopped, the other one is stopped too, and started again.";
+        ""; ""
+    AGENT_CHANGED "agent-changed": "its agent has changed: it was started by {was}, and {is} is configured";
+        "The class, the provider or the type of the resource is another one than when it was started. The old agent stops it, and the new one starts it.";
+        ""; ""
+    FAILED_INSIDE "failed-inside": "{inside}, which is inside it, has failed ({failure}), and that is recovered by a restart of the whole";
+        "A guest or a container is restarted if the connection into it, or what has on-fail=restart-container, fails.";
+        ""; ""
+    CONNECTION_GONE "connection-gone": "its connection {connection} is gone, so nobody knows what runs inside";
+        "A guest or a container whose connection does not run, though something ran inside, is stopped and started again.";
+        ""; ""
+    COLOCATED_IMPOSSIBLE "colocated-impossible": "it has to be where {primary} is[ {role}][ (colocation {constraint})], and {primary} cannot be had now[: {reason}]";
+        "What it is bound to has a place, but its start or promotion is not possible now.";
+        ""; ""
+    PROBE_IMPOSSIBLE "probe-impossible": "first it must be found out whether it runs on {node}, which is not possible now[: {reason}]";
+        "What may run on a node already is not started elsewhere before a probe there has said no.";
+        ""; ""
     DEFINITION_CHANGED "definition-changed": "its definition has changed since it was started, and the change takes a restart";
         "Parameters that its agent cannot reload were changed.";
         ""; ""
@@ -69,14 +87,14 @@ codes! {
     ORDER_OPTIONAL "order-optional": "order constraint {constraint} has kind=Optional and does not hold here: nothing is done with {other}";
         "An optional order holds only if both actions are done anyway.";
         ""; ""
-    ORDER_ONE_WAY_GOES_ON "order-one-way-goes-on": "order constraint {constraint} has symmetrical=false, so it binds starts only: {then} is not stopped because {first} is";
-        "By default an order holds for stops too, the other way round. With symmetrical=false it does not, and a stop of what comes first leaves alone what comes after.";
-        "if {then} has to stop before {first}, remove symmetrical=false from {constraint}";
-        "if {then} has to stop before {first}, remove symmetrical=\"false\" from the document"
-    ORDER_ONE_WAY_WAITS_NOT "order-one-way-waits-not": "order constraint {constraint} has symmetrical=false, so it binds starts only: {first} is stopped without waiting for {then}";
+    ORDER_ONE_WAY_GOES_ON "order-one-way-goes-on": "order constraint {constraint} has symmetrical=false, so it binds {what} only: {then} is not {then_undone} because {first} is[ {undone}]";
+        "By default an order holds for stops too, the other way round. With symmetrical=false it does not, and a stop of what comes first leaves alone what comes after. An order between promotions leaves out demotions in the same way.";
+        "if {then} has to be {then_undone} before {first} is, remove symmetrical=false from {constraint}";
+        "if {then} has to be {then_undone} before {first} is, remove symmetrical=\"false\" from the document"
+    ORDER_ONE_WAY_WAITS_NOT "order-one-way-waits-not": "order constraint {constraint} has symmetrical=false, so it binds {what} only: {first} is {undone} without waiting for {then}";
         "By default an order holds for stops too, the other way round. With symmetrical=false it does not.";
-        "if {then} has to stop before {first}, remove symmetrical=false from {constraint}";
-        "if {then} has to stop before {first}, remove symmetrical=\"false\" from the document"
+        "if {then} has to be {then_undone} before {first} is, remove symmetrical=false from {constraint}";
+        "if {then} has to be {then_undone} before {first} is, remove symmetrical=\"false\" from the document"
     NOT_WAITING "not-waiting": "it waits for no other {RESOURCE}, not for {other} either, whose {operation} on {node} is under way: no constraint connects the two";
         "An operation under way delays only what a constraint makes wait for it.";
         ""; ""

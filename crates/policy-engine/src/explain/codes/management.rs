@@ -57,6 +57,9 @@ codes! {
         "A failure or a ticket with loss-policy=freeze keeps the cluster from doing anything with it.";
         "crm_resource --cleanup --resource {resource}";
         "cpectl cleanup {NAME} {resource}"
+    BLOCKED_BESIDE "blocked-beside": "{other}, which is with it in {group}, is blocked: {reason}";
+        "If one part of a group or an instance is blocked, nothing is done with the others either.";
+        ""; ""
     MULTIPLY_ACTIVE_BLOCK "multiply-active-block": "it is active on {nodes} at once, and multiple-active=block leaves it alone until an administrator has decided";
         "A resource that must run once was found active on several nodes.";
         "stop it on all {NODES} but one, outside the {CLUSTER}, then: crm_resource --refresh --resource {resource}";

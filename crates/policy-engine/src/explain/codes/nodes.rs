@@ -6,6 +6,9 @@ codes! {
     NODE_ONLINE "node-online": "{node} is online and takes {RESOURCES}";
         "All is well with the node.";
         ""; ""
+    NODE_IDLE "node-idle": "{node} is online, but takes no {RESOURCES} now: {reason}";
+        "The node is well. What keeps it from taking anything concerns all nodes.";
+        ""; ""
     NODE_GUEST_TO_COME "node-guest-to-come": "{node} is not up yet: it takes {RESOURCES} once {guest} runs on {place} and is connected to";
         "A guest is a node while it runs and its connection is made.";
         ""; ""
@@ -16,6 +19,9 @@ codes! {
         "Without fencing a lost node is believed to be down. If it is not, a resource can run twice.";
         "make sure that {node} is off; to have this done without you, configure fencing and set stonith-enabled=true";
         "make sure that {node} is off; remove stonith-enabled from the crm_config of the document's <configuration>"
+    NODE_LOST_WITH_HOST "node-lost-with-host": "{node} is lost: where {guest}, its guest, was last known to run, {reason}";
+        "A guest is down, or out of control, with the node that runs it.";
+        ""; ""
     NODE_OFFLINE "node-offline": "{node} is offline";
         "The node is down, or not a member.";
         "start the cluster services on {node}";
@@ -46,7 +52,7 @@ codes! {
         ""; ""
     NODE_STANDBY "node-standby": "{node} is in standby";
         "Somebody put it in standby: its resources leave and none come.";
-        "end the standby: crm_standby --node {node} --delete (or: pcs node unstandby {node})";
+        "end the standby: [{order}]";
         "cpectl unstandby {NAME} {node}"
     NODE_STANDBY_ON_FAIL "node-standby-on-fail": "{node} was put in standby by a failure with on-fail=standby[: {failure}]";
         "A failed operation of a resource has on-fail=standby.";
@@ -84,6 +90,9 @@ codes! {
         ""; ""
     FENCE_REMOTE "fence-remote": "its connection {connection} cannot be recovered[: {failure}]";
         "A remote node whose connection fails is fenced, because what runs there is out of control.";
+        ""; ""
+    FENCE_GUEST "fence-guest": "{guest}, the guest or container that it is, has to be recovered[: {reason}]";
+        "A guest is not fenced by a device: it is stopped and started again by its own resource.";
         ""; ""
     FENCE_QUORUM "fence-quorum": "the {CLUSTER} has no quorum, and no-quorum-policy=fence";
         "The nodes of a part without quorum are fenced.";

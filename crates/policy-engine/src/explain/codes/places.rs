@@ -108,6 +108,9 @@ codes! {
     DEPENDENT "dependent": "{dependent} is to be with it (colocation {constraint}), and what {dependent} prefers counts for it";
         "The scores of a dependent count for its primary, unless the constraint says influence=false.";
         ""; ""
+    DEPENDENT_AVOIDS "dependent-avoids": "{dependent}, which is to be with it ({via}), is kept from {node}: {reason}";
+        "What keeps a dependent from a node counts for its primary, unless the constraint says influence=false.";
+        ""; ""
     FOLLOWER_STOPPED "follower-stopped": "{dependent}, which is to be with it (colocation {constraint}), has no {NODE}: a colocation binds {dependent} and not {name}";
         "In a colocation the dependent (rsc) follows the primary (with-rsc). If the dependent can run nowhere, the primary goes on; the other way round the dependent stops.";
         ""; ""
@@ -170,6 +173,14 @@ codes! {
     ENOUGH_INSTANCES "enough-instances": "{clone} has all its instances already: {max} (clone-max), on {places}";
         "No further instance is wanted.";
         ""; ""
+    NO_INSTANCES "no-instances": "clone-max=0 is set for {clone}, so it has no instances";
+        "`clone-max` says how many instances a clone has.";
+        "set clone-max of {clone} to 1 or more, or remove it: crm_resource --resource {clone} --meta --delete-parameter clone-max";
+        "set the instances of the {RESOURCE} in the document"
+    NO_PARTNER "no-partner": "{clone} has interleave=true, so an instance starts only beside one of {other} (order constraint {constraint}), and that is only on {places}";
+        "With `interleave` an instance needs the one of the other clone on its own node, and there has to be one.";
+        "let {other} run on more {NODES}";
+        "let {other} run in more {NODES}"
     SHUTDOWN_LOCK "shutdown-lock": "it is locked to {node}, which was shut down[ at {time}] (shutdown-lock=true): it waits for that {NODE} to come back, {until}";
         "With `shutdown-lock` a resource whose node is shut down cleanly waits for it.";
         "start {node} again, or end the lock: crm_resource --refresh --resource {resource} --node {node}; shutdown-lock-limit ends locks by itself";

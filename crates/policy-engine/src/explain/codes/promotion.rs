@@ -45,6 +45,10 @@ codes! {
         "`crm_resource --ban --promoted` and its like work by a constraint called `cli-ban-…`. It stays until it is cleared.";
         "crm_resource --clear --resource {owner} (or: pcs resource clear {owner}; crm resource clear {owner})";
         "remove the constraint {constraint} from the document"
+    PART_TEMPORARY "promotion-temporary": "{score} because {entry}";
+        "Somebody has moved or banned the promoted role for a while. It is not in the configuration, and ends by itself or when it is cleared.";
+        "{end}";
+        "{end}"
     PART_PRIMARY "promotion-colocation": "{score} from colocation {constraint}: promoted, it is to be {relation} {primary}, which is {places}";
         "A colocation with rsc-role=Promoted raises the score where its primary is, and lowers it elsewhere.";
         ""; ""
