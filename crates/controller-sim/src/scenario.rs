@@ -35,7 +35,7 @@ pub struct Scenario {
     pub ticket: bool,
     /// The document has a device that provides unfencing.
     pub fabric: bool,
-    /// Which one: another number is another device, which has to let guests in anew.
+    /// Which one: another number is another device, which has to let guests in again.
     pub fabric_edition: u64,
     /// Counts changes.
     pub generation: u64,

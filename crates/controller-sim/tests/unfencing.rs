@@ -159,8 +159,8 @@ fn another_dpe_finds_out_too_that_one_is_not_let_in() {
     assert!(world.violations().is_empty(), "{:?}", world.violations());
 }
 
-/// Two assemblies and two services; in the first one `service1` runs since that was let in. Then the
-/// document names another device, which cannot let it in, and `change` happens before.
+/// Two assemblies and two services. In the first one `service1` runs since that was let in. Then
+/// the document names another device, which cannot let it in, and `change` happens before.
 fn not_let_in_by_the_next_device(change: impl FnOnce(&mut World)) -> World {
     let mut scenario = Scenario::plain(2, 2, Mode::Devices);
     scenario.cut_off(false);

@@ -95,6 +95,24 @@ fn configured(service: &str, script: usize) -> Operation {
     }
 }
 
+/// The operation that a step has done.
+fn asked(step: &Step) -> Option<Operation> {
+    Some(match step {
+        Step::Blind(service, action) => operation(service, action),
+        Step::Execute(service, action, interval_ms) => {
+            repeated(operation(service, action), *interval_ms)
+        }
+        Step::Configure(service, script) => configured(service, *script),
+        Step::Delay(service, action, interval_ms) => {
+            delayed(repeated(operation(service, action), *interval_ms), LONG_MS)
+        }
+        Step::Later(service, action, interval_ms) => {
+            delayed(repeated(operation(service, action), *interval_ms), SHORT_MS)
+        }
+        _ => return None,
+    })
+}
+
 /// A script of a seed.
 fn script(seed: u64) -> Vec<Step> {
     let mut random = Random::new(seed);
@@ -183,102 +201,14 @@ impl Model {
 
     fn take(&mut self, step: &Step) -> Observed {
         let mut answer = String::new();
-        let completions = match step {
-            Step::Execute(service, action, interval_ms) => {
-                let operation = twin(&repeated(operation(service, action), *interval_ms));
-                self.agent.execute(self.epoch, operation, REST_S)
-            }
-            Step::Configure(service, script) => {
-                let start = twin(&configured(service, *script));
-                self.agent.execute(self.epoch, start, REST_S)
-            }
-            Step::Delay(service, action, interval_ms) => {
-                let operation = repeated(operation(service, action), *interval_ms);
-                let operation = twin(&delayed(operation, LONG_MS));
-                self.agent.execute(self.epoch, operation, REST_S)
-            }
-            Step::Later(service, action, interval_ms) => {
-                let operation = repeated(operation(service, action), *interval_ms);
-                let operation = twin(&delayed(operation, SHORT_MS));
-                self.agent.execute(self.epoch, operation, REST_S)
-            }
-            Step::Blind(service, action) => {
-                let probe = twin(&operation(service, action));
+        let completions = match (asked(step), step) {
+            (Some(operation), Step::Blind(..)) => {
+                let probe = twin(&operation);
                 self.agent
                     .execute_without_program(self.epoch, probe, REST_S)
             }
-            Step::Kill(service) => self.agent.kill_service(service, REST_S),
-            Step::Cancel(service) => self.agent.cancel(service, Task::Monitor, INTERVAL_MS),
-            Step::Forget(service) => {
-                self.agent.forget(service);
-                Vec::new()
-            }
-            Step::Restart => {
-                self.agent.restart_agent();
-                answer = name(self.agent.hello(self.epoch, 0, GRACE_MS)).to_owned();
-                self.agent.wait(REST_S)
-            }
-            Step::Hello => {
-                self.epoch += 1;
-                answer = name(self.agent.hello(self.epoch, 0, GRACE_MS)).to_owned();
-                Vec::new()
-            }
-            Step::Older(service) => {
-                let late = twin(&operation(service, "start"));
-                let completions = self.agent.execute(self.epoch - 1, late, REST_S);
-                answer = name(self.agent.hello(self.epoch - 1, 0, GRACE_MS)).to_owned();
-                completions
-            }
-            Step::Lapse(blind) => {
-                let reset = self.agent.lapse(*blind, LEASE_MS, GRACE_MS, BOOT_S);
-                answer = if reset { "reset " } else { "" }.to_owned();
-                answer += name(self.agent.hello(self.epoch, 0, GRACE_MS));
-                Vec::new()
-            }
-            Step::Release(keep) => {
-                self.agent.release(*keep);
-                answer = name(self.agent.hello(self.epoch, 0, GRACE_MS)).to_owned();
-                Vec::new()
-            }
-            Step::Leave(asked) => {
-                let completions = self.leave(*asked);
-                let words = self.agent.words();
-                answer = words.iter().map(|word| format!("{word:?} ")).collect();
-                answer += name(self.agent.hello(self.epoch, 0, GRACE_MS));
-                completions
-            }
-            Step::Boot => {
-                self.agent.power_cut(BOOT_S);
-                answer = name(self.agent.hello(self.epoch, 0, GRACE_MS)).to_owned();
-                Vec::new()
-            }
-            Step::Renew => {
-                self.agent.hello(self.epoch, LEASE_MS, GRACE_MS);
-                self.agent.renew_for(2 * u64::from(LEASE_MS));
-                answer = name(self.agent.hello(self.epoch, 0, GRACE_MS)).to_owned();
-                Vec::new()
-            }
-            Step::Full(service) => {
-                self.agent.fill_run(true);
-                let start = twin(&operation(service, "start"));
-                let completions = self.agent.execute(self.epoch, start, REST_S);
-                self.epoch += 1;
-                answer = name(self.agent.hello(self.epoch, 0, GRACE_MS)).to_owned();
-                self.agent.fill_run(false);
-                completions
-            }
-            Step::Stranger(_, beside) => {
-                if !*beside {
-                    self.agent.disconnect();
-                }
-                let told = self.agent.hello_as("another", self.epoch, 0, GRACE_MS);
-                answer = name(told).to_owned() + " ";
-                if told == Answer::Welcome {
-                    self.agent.disconnect();
-                }
-                answer += name(self.agent.hello(self.epoch, 0, GRACE_MS));
-                Vec::new()
-            }
+            (Some(operation), _) => self.agent.execute(self.epoch, twin(&operation), REST_S),
+            (None, _) => self.take_other(step, &mut answer),
         };
         Observed {
             answer,
@@ -287,6 +217,65 @@ impl Model {
             running: self.agent.running(),
             scripts: self.agent.scripts_run(),
         }
+    }
+
+    /// What is not an operation. Gives the completions, and what is answered.
+    fn take_other(&mut self, step: &Step, answer: &mut String) -> Vec<Record> {
+        let mut completions = Vec::new();
+        match step {
+            Step::Kill(service) => return self.agent.kill_service(service, REST_S),
+            Step::Cancel(service) => return self.agent.cancel(service, Task::Monitor, INTERVAL_MS),
+            Step::Forget(service) => {
+                self.agent.forget(service);
+                return completions;
+            }
+            Step::Restart => self.agent.restart_agent(),
+            Step::Hello => self.epoch += 1,
+            Step::Older(service) => {
+                let late = twin(&operation(service, "start"));
+                let completions = self.agent.execute(self.epoch - 1, late, REST_S);
+                *answer += name(self.agent.hello(self.epoch - 1, 0, GRACE_MS));
+                return completions;
+            }
+            Step::Lapse(blind) => {
+                let reset = self.agent.lapse(*blind, LEASE_MS, GRACE_MS, BOOT_S);
+                *answer += if reset { "reset " } else { "" };
+            }
+            Step::Release(keep) => self.agent.release(*keep),
+            Step::Leave(asked) => {
+                completions = self.leave(*asked);
+                let words = self.agent.words();
+                answer.extend(words.iter().map(|word| format!("{word:?} ")));
+            }
+            Step::Boot => self.agent.power_cut(BOOT_S),
+            Step::Renew => {
+                self.agent.hello(self.epoch, LEASE_MS, GRACE_MS);
+                self.agent.renew_for(2 * u64::from(LEASE_MS));
+            }
+            Step::Full(service) => {
+                self.agent.fill_run(true);
+                let start = twin(&operation(service, "start"));
+                completions = self.agent.execute(self.epoch, start, REST_S);
+                self.epoch += 1;
+            }
+            Step::Stranger(_, beside) => {
+                if !*beside {
+                    self.agent.disconnect();
+                }
+                let told = self.agent.hello_as("another", self.epoch, 0, GRACE_MS);
+                *answer += &format!("{} ", name(told));
+                if told == Answer::Welcome {
+                    self.agent.disconnect();
+                }
+            }
+            _ => {}
+        }
+        *answer += name(self.agent.hello(self.epoch, 0, GRACE_MS));
+        self.agent.fill_run(false);
+        if matches!(step, Step::Restart) {
+            completions = self.agent.wait(REST_S);
+        }
+        completions
     }
 }
 
@@ -324,29 +313,10 @@ impl Real {
         if matches!(step, Step::Blind(..)) {
             self.guest.take_agent_away(true);
         }
+        if let Some(operation) = asked(step) {
+            self.dpe.execute(&operation).await.unwrap();
+        }
         match step {
-            Step::Blind(service, action) => {
-                let probe = operation(service, action);
-                self.dpe.execute(&probe).await.unwrap();
-            }
-            Step::Execute(service, action, interval_ms) => {
-                let operation = repeated(operation(service, action), *interval_ms);
-                self.dpe.execute(&operation).await.unwrap();
-            }
-            Step::Configure(service, script) => {
-                let start = configured(service, *script);
-                self.dpe.execute(&start).await.unwrap();
-            }
-            Step::Delay(service, action, interval_ms) => {
-                let operation = repeated(operation(service, action), *interval_ms);
-                let operation = delayed(operation, LONG_MS);
-                self.dpe.execute(&operation).await.unwrap();
-            }
-            Step::Later(service, action, interval_ms) => {
-                let operation = repeated(operation(service, action), *interval_ms);
-                let operation = delayed(operation, SHORT_MS);
-                self.dpe.execute(&operation).await.unwrap();
-            }
             Step::Kill(service) => self.kill_service(service).await,
             Step::Cancel(service) => {
                 let (agent, epoch) = (&self.dpe.agent, self.dpe.epoch);
@@ -383,6 +353,7 @@ impl Real {
             Step::Stranger(deployment, beside) => {
                 answer = self.stranger(*deployment, *beside).await;
             }
+            _ => {}
         }
         let expected = expected.saturating_sub(self.early.len());
         let mut completions = std::mem::take(&mut self.early);

@@ -230,8 +230,8 @@ impl Store {
         number
     }
 
-    /// Ends the attempts of which `result` says how they ended, and how to say that. It is given the
-    /// number of each record.
+    /// Ends the attempts of which `result` says how they ended, and how to say that. It is given
+    /// the number of each record.
     pub(crate) fn end_fencings(
         &mut self,
         now_us: u64,
