@@ -381,3 +381,39 @@ fn a_connection_goes_with_its_guest_for_one_reason() {
         "gn is stopped and will be started on n1, because it goes where vm runs: on n1.",
     );
 }
+
+#[test]
+fn a_level_that_names_no_device_is_told() {
+    let input = Input {
+        resources: with_meta("a", &[], "") + DEVICE,
+        options: &[("stonith-enabled", "true")],
+        ..Input::default()
+    };
+    let level = r#"<fencing-topology><fencing-level id="l1" target="n1" index="1" devices="f,gone"/></fencing-topology></configuration>"#;
+    let text = input.text().replace("</configuration>", level);
+    let answer = answer_to(&text, of_node("n1"), &Terms::CLUSTER);
+    holds(
+        &answer,
+        "Fencing level l1 for n1 names gone, and no fencing device is called that: fencing by this level fails.",
+    );
+    lacks(
+        &answer_to(&text, of_node("n2"), &Terms::CLUSTER),
+        "Fencing level",
+    );
+}
+
+#[test]
+fn a_replica_of_a_bundle_is_explained_as_a_whole() {
+    let input = Input {
+        resources: r#"<bundle id="B"><podman image="i" replicas="1"/><network ip-range-start="10.0.0.9" control-port="3121"/><primitive id="w" class="ocf" provider="pacemaker" type="Stateful"/></bundle>"#.into(),
+        ..Input::default()
+    };
+    let answer = input.answer("B-0");
+    for part in ["w:0", "B-podman-0", "B-0", "B-ip-10.0.0.9"] {
+        holds(
+            &answer,
+            &format!("{part} is stopped and will be started on"),
+        );
+    }
+    assert!(answer.starts_with("w:0 is stopped"), "{answer}");
+}

@@ -166,7 +166,7 @@ fn named(cluster: &Cluster, name: &str) -> Vec<ResourceId> {
     if let Some(id) = cluster.find_resource(name)
         && *cluster.resource(id).id == *name
     {
-        return vec![id];
+        return replica(cluster, id).unwrap_or_else(|| vec![id]);
     }
     let all = cluster
         .top_level
@@ -178,6 +178,18 @@ fn named(cluster: &Cluster, name: &str) -> Vec<ResourceId> {
         return cluster.find_resource(name).into_iter().collect();
     }
     configured
+}
+
+/// All parts of a bundle's replica, if a resource is its connection: a status shows the replica by
+/// that name. What runs inside is what people mean, and comes first.
+fn replica(cluster: &Cluster, id: ResourceId) -> Option<Vec<ResourceId>> {
+    let bundle = cluster.resource(id).parent?;
+    let replicas = &cluster.resource(bundle).bundle_data()?.replicas;
+    let replica = replicas.iter().find(|it| it.connection == Some(id))?;
+    let inside = replica.child.into_iter();
+    let inside = inside.flat_map(|child| cluster.leaves(child));
+    let others = [Some(replica.container), replica.connection, replica.ip];
+    Some(inside.chain(others.into_iter().flatten()).collect())
 }
 
 /// How many reasons behind each other are told: a reader follows no more.

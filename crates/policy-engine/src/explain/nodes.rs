@@ -18,6 +18,7 @@ impl<'s> Explainer<'s> {
         let mut told = self.node_verdict(id);
         told.remarks.extend(self.lost_without_fencing(id));
         told.remarks.extend(self.without_quorum());
+        told.remarks.extend(self.levels_without_devices(id));
         let all = self.cluster.top_level.iter();
         let leaves = all
             .flat_map(|top| self.cluster.leaves(*top))
@@ -120,6 +121,30 @@ impl<'s> Explainer<'s> {
             return explain(self.say(&codes::NODE_IDLE, parameters));
         }
         explain(self.say(&codes::NODE_ONLINE, vec![("node", name.as_str().into())]))
+    }
+
+    /// Fencing levels for a node that name devices which do not exist.
+    fn levels_without_devices(&self, id: NodeId) -> Vec<Statement> {
+        let topology = self
+            .cluster
+            .document
+            .section("fencing-topology")
+            .into_iter();
+        let levels = topology.flat_map(|all| all.children_named("fencing-level"));
+        let name = self.node_name(id);
+        let levels = levels.filter(|level| level.get("target") == Some(&name));
+        let told = levels.filter_map(|level| {
+            let devices = level.get("devices")?.split(',').map(str::trim);
+            let unknown = devices.filter(|device| self.cluster.find_resource(device).is_none());
+            let unknown: Vec<String> = unknown.map(str::to_owned).collect();
+            let parameters = vec![
+                ("level", Value::from(level.get("id").unwrap_or_default())),
+                ("node", name.as_str().into()),
+                ("devices", unknown.clone().into()),
+            ];
+            (!unknown.is_empty()).then(|| self.say(&codes::LEVEL_WITHOUT_DEVICE, parameters))
+        });
+        told.collect()
     }
 
     /// Why nothing is started on any node.

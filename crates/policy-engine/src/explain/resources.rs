@@ -179,7 +179,13 @@ impl<'s> Explainer<'s> {
     fn now(&self, id: ResourceId) -> String {
         let resource = self.cluster.resource(id);
         if resource.active_on.is_empty() || resource.role == Role::Stopped {
-            return "is stopped".to_owned();
+            let failed = resource.failed && resource.active_on.is_empty();
+            let now = if failed {
+                "has failed and is stopped"
+            } else {
+                "is stopped"
+            };
+            return now.to_owned();
         }
         let places = super::answer::and(&self.node_names(&resource.active_on));
         let mut nodes = resource.active_on.iter();

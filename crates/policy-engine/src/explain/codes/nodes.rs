@@ -38,6 +38,10 @@ codes! {
         "Without fencing, what ran there is not recovered.";
         "{remedy}";
         "if it is certainly off: cpectl confirm-fenced {NAME} {node}"
+    LEVEL_WITHOUT_DEVICE "level-without-device": "fencing level {level} for {node} names {devices}, and no fencing device is called that: fencing by this level fails";
+        "A level of the fencing topology works only if all devices that it names exist.";
+        "configure the device, or correct the devices of fencing level {level}";
+        "add the device to the document, or correct the devices of fencing level {level}"
     NODE_UNFENCED "node-unfenced": "{node} will be unfenced (fencing device \"on\"): {reason}";
         "Fencing through shared disks or switches: a node has to be let in again before its resources start.";
         ""; ""
