@@ -52,6 +52,7 @@ use cpe_bus::BusSelection;
 
 pub use crate::apart::keep_signals_in;
 pub use crate::permit::NoRight;
+pub use crate::store::{Durability, FactStore, Place, Refusal, Remote, SharedPlace, durability};
 
 /// The exit status of a DPE without the right to run its deployment ([`NoRight`]). Its unit says
 /// `RestartPreventExitStatus=75`: cpe starts it again when there is another grant.

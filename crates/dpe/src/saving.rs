@@ -14,7 +14,7 @@
 //! and renews leases. Every change is kept, and saved as soon as the disk takes it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::newest::Newest;
-use crate::store::{self, Opened, Store};
+use crate::store::{self, FactStore, Opened, Place};
 
 /// A disk that has not answered by then is one that takes no changes.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -74,7 +74,7 @@ pub(crate) enum News {
 #[derive(Debug)]
 enum Work {
     /// These changes, into the open file.
-    Changes(Store, BTreeMap<String, Option<String>>),
+    Changes(Box<dyn FactStore>, BTreeMap<String, Option<String>>),
     /// Everything, into a file that is opened first.
     All(BTreeMap<String, String>),
 }
@@ -82,7 +82,7 @@ enum Work {
 /// What has become of a write.
 #[derive(Debug)]
 struct Written {
-    store: Option<Store>,
+    store: Option<Box<dyn FactStore>>,
     /// What is left to write.
     left: BTreeMap<String, Option<String>>,
     outcome: anyhow::Result<()>,
@@ -91,10 +91,10 @@ struct Written {
 /// The way to the disk.
 #[derive(Debug)]
 pub(crate) struct Saving {
-    directory: PathBuf,
+    place: Arc<dyn Place>,
     newest: Newest,
     /// The open file; not while a write is under way, and not if it must be opened again.
-    store: Option<Store>,
+    store: Option<Box<dyn FactStore>>,
     /// What the file may hold beyond what was read from it at the start.
     complete: bool,
     /// At most one write under way.
@@ -118,11 +118,20 @@ pub(crate) struct Saving {
 }
 
 impl Saving {
+    /// Opens the place where the state is saved.
+    ///
+    /// # Errors
+    /// If it belongs to somebody else. A disk that fails is waited for.
+    pub(crate) fn open(place: Arc<dyn Place>, newest: Newest) -> anyhow::Result<(Saving, Durable)> {
+        let opened = store::open(&*place)?;
+        Ok(Saving::new(place, newest, opened))
+    }
+
     /// The way to the disk of a state that was just opened, and what was saved there.
-    pub(crate) fn new(directory: &Path, newest: Newest, opened: Opened) -> (Saving, Durable) {
+    fn new(place: Arc<dyn Place>, newest: Newest, opened: Opened) -> (Saving, Durable) {
         let durable = opened.durable.compared_with(&newest.read());
         let mut saving = Saving {
-            directory: directory.to_owned(),
+            place,
             newest,
             store: None,
             complete: opened.complete,
@@ -281,7 +290,7 @@ impl Saving {
             Some(store) => Work::Changes(store, unsaved),
             None => Work::All(all()),
         };
-        let (directory, complete) = (self.directory.clone(), self.complete);
+        let (place, complete) = (Arc::clone(&self.place), self.complete);
         let newest = self.newest.clone();
         let save = match &work {
             Work::Changes(_, changes) => changes.get(SAVES).cloned().flatten(),
@@ -291,7 +300,7 @@ impl Saving {
         self.begun = Some(Instant::now());
         self.retry = None;
         self.writes.spawn_blocking(move || {
-            let written = write(&directory, complete, work);
+            let written = write(&*place, complete, work);
             if let (Ok(()), Some(save)) = (&written.outcome, save) {
                 newest.note(&save);
             }
@@ -458,7 +467,7 @@ impl Saving {
 }
 
 /// Writes, on a thread of its own.
-fn write(directory: &Path, complete: bool, work: Work) -> Written {
+fn write(place: &dyn Place, complete: bool, work: Work) -> Written {
     match work {
         Work::Changes(mut store, changes) => {
             let rows: Vec<Change> = changes
@@ -485,7 +494,7 @@ fn write(directory: &Path, complete: bool, work: Work) -> Written {
         }
         Work::All(rows) => {
             let left = BTreeMap::new();
-            match write_all(directory, complete, &rows) {
+            match write_all(place, complete, &rows) {
                 Ok(store) => Written {
                     store: Some(store),
                     left,
@@ -502,13 +511,13 @@ fn write(directory: &Path, complete: bool, work: Work) -> Written {
 }
 
 fn write_all(
-    directory: &Path,
+    place: &dyn Place,
     complete: bool,
     rows: &BTreeMap<String, String>,
-) -> anyhow::Result<Store> {
-    let (mut store, found) = Store::open(directory)?;
+) -> anyhow::Result<Box<dyn FactStore>> {
+    let (mut store, found) = place.open()?;
     if !complete && found != Durable::default() {
-        return Err(store.read_late());
+        return Err(place.read_late());
     }
     store.replace(rows)?;
     Ok(store)
@@ -516,9 +525,16 @@ fn write_all(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use controller::{Connect, FenceDevice, Question};
 
     use super::*;
+    use crate::store::Local;
+
+    fn place(directory: impl AsRef<Path>) -> Arc<dyn Place> {
+        Arc::new(Local::at(directory.as_ref()))
+    }
 
     /// On a disk that takes nothing, with something unsaved.
     fn in_trouble() -> Saving {
@@ -527,7 +543,7 @@ mod tests {
             complete: true,
             store: Err(anyhow::anyhow!("no disk")),
         };
-        let (mut saving, _) = Saving::new(Path::new("/nonexistent"), Newest::default(), opened);
+        let (mut saving, _) = Saving::new(place("/nonexistent"), Newest::default(), opened);
         assert_eq!(saving.take(Effect::Persist(vec![change("a")])), None);
         saving
     }
@@ -738,8 +754,9 @@ mod tests {
     #[tokio::test]
     async fn changes_are_saved_in_order_and_those_that_came_meanwhile_with_the_next() {
         let folder = tempfile::tempdir().unwrap();
-        let opened = store::open(folder.path()).unwrap();
-        let (mut saving, _) = Saving::new(folder.path(), Newest::default(), opened);
+        let place = place(folder.path());
+        let opened = store::open(&*place).unwrap();
+        let (mut saving, _) = Saving::new(Arc::clone(&place), Newest::default(), opened);
         let nothing = || panic!("the file is open");
         for _ in 0..3 {
             saving.take(Effect::Persist(vec![change("epoch")]));
@@ -752,6 +769,6 @@ mod tests {
         saving.finish(nothing).await;
         assert!(saving.next_step().is_some() && saving.next_step().is_some());
         drop(saving);
-        assert_eq!(store::open(folder.path()).unwrap().durable.epoch(), 1);
+        assert_eq!(store::open(&*place).unwrap().durable.epoch(), 1);
     }
 }

@@ -32,7 +32,8 @@ use crate::permit::{LastEpoch, NoRight, Permit, SILENT};
 use crate::room::Answers;
 use crate::saving::{News, Saving, Step};
 use crate::spans::Spans;
-use crate::{clock, convert, saving, store};
+use crate::store::Local;
+use crate::{clock, convert, saving};
 
 /// Inputs that may wait for the loop: heartbeats of a thousand assemblies in a second. The loop
 /// takes all of them in one turn. While the queue is full the tasks that fill it wait, and the
@@ -90,7 +91,7 @@ pub(crate) async fn run(
     (permit, last_epoch): (Permit, LastEpoch),
 ) -> anyhow::Result<()> {
     let end = Termination::listen()?;
-    let (saving, durable) = Saving::new(directory, newest, store::open(directory)?);
+    let (saving, durable) = Saving::open(Arc::new(Local::at(directory)), newest)?;
     let controller = begin(name, durable, &permit, &last_epoch)?;
 
     let credentials = credentials_in(certificates, name);

@@ -1,8 +1,4 @@
-//! The controller's durable facts: rows of key and value in SQLite.
-//!
-//! A disk that is full, read-only or failing must not keep a DPE from its agents. So a start reads
-//! what was saved in any way that it can be read: [`Opened`] has that, and a [`Store`] only if the
-//! disk takes changes too.
+//! SQLite of this host.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, bail};
 use controller::{Change, Damaged, Durable};
 use rusqlite::{Connection, ErrorCode};
+
+use super::{FactStore, Place};
 
 /// Version of the schema, in `user_version`.
 const SCHEMA: i64 = 1;
@@ -30,15 +28,55 @@ pub(crate) struct Store {
     file: (u64, u64),
 }
 
-/// The saved state as a start finds it.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    /// What was saved, as far as it can be read.
-    pub durable: Durable,
-    /// Whether there can be no more than that.
-    pub complete: bool,
-    /// Where changes are saved, or why they cannot be.
-    pub store: anyhow::Result<Store>,
+/// A directory of this host.
+#[derive(Clone, Debug)]
+pub(crate) struct Local {
+    directory: PathBuf,
+}
+
+impl Local {
+    pub(crate) fn at(directory: &Path) -> Local {
+        Local {
+            directory: directory.to_owned(),
+        }
+    }
+
+    /// The store itself, for what lies in front of another one, with its rows.
+    pub(super) fn open_rows(&self) -> anyhow::Result<(Store, BTreeMap<String, String>)> {
+        let (store, _) = Store::open(&self.directory)?;
+        let rows = rows(&store.connection)?.into_iter().collect();
+        Ok((store, rows))
+    }
+}
+
+impl Place for Local {
+    fn open(&self) -> anyhow::Result<(Box<dyn FactStore>, Durable)> {
+        let (store, durable) = Store::open(&self.directory)?;
+        Ok((Box::new(store), durable))
+    }
+
+    fn read(&self) -> anyhow::Result<Durable> {
+        read_copy(&self.directory.join("state.sqlite"))
+    }
+
+    fn read_late(&self) -> anyhow::Error {
+        Mistake::ReadLate(self.directory.join("state.sqlite")).into()
+    }
+}
+
+impl FactStore for Store {
+    fn write(&mut self, changes: &[Change]) -> anyhow::Result<()> {
+        self.save(changes)
+    }
+
+    fn replace(&mut self, rows: &BTreeMap<String, String>) -> anyhow::Result<()> {
+        self.put_all(rows)
+    }
+}
+
+/// That another host runs this deployment now.
+pub(super) fn not_owner() -> anyhow::Error {
+    Mistake::NotOwner.into()
 }
 
 /// The file is sound, but this process must not write to it.
@@ -47,6 +85,7 @@ enum Mistake {
     InUse(PathBuf),
     NewerVersion(PathBuf, i64),
     ReadLate(PathBuf),
+    NotOwner,
 }
 
 impl std::fmt::Display for Mistake {
@@ -65,6 +104,7 @@ impl std::fmt::Display for Mistake {
                 "{} could not be read at the start and can be now: starting again from it",
                 path.display()
             ),
+            Mistake::NotOwner => f.write_str("another host runs this deployment now: ending"),
         }
     }
 }
@@ -82,37 +122,8 @@ pub(crate) fn is_full(error: &anyhow::Error) -> bool {
     code(error) == Some(ErrorCode::DiskFull)
 }
 
-/// Opens `DIRECTORY/state.sqlite`, making it if it does not exist. A damaged file is kept aside,
-/// and the state begins empty: the CPE gives the document again, and the agents report what runs.
-///
-/// # Errors
-/// If another DPE uses the file, or a newer version wrote it. A disk that fails is not an error
-/// here: see [`Opened::store`].
-pub(crate) fn open(directory: &Path) -> anyhow::Result<Opened> {
-    let failure = match Store::open(directory) {
-        Ok((store, durable)) => {
-            return Ok(Opened {
-                durable,
-                complete: true,
-                store: Ok(store),
-            });
-        }
-        Err(error) if ends_process(&error) => return Err(error),
-        Err(error) => error,
-    };
-    let read = read_copy(&directory.join("state.sqlite"));
-    if let Err(error) = &read {
-        tracing::error!("the saved state cannot be read now: {error:#}");
-    }
-    Ok(Opened {
-        complete: read.is_ok(),
-        durable: read.unwrap_or_default(),
-        store: Err(failure),
-    })
-}
-
 impl Store {
-    /// Opens the file for changes, and reads it.
+    /// Opens `DIRECTORY/state.sqlite` for changes, making it if it does not exist, and reads it.
     ///
     /// # Errors
     /// If the directory cannot be used, or the file is in use or was written by a newer version.
@@ -163,10 +174,7 @@ impl Store {
     }
 
     /// Makes changes durable, all or none. On a full disk the ballast is given up for them.
-    ///
-    /// # Errors
-    /// If the disk does not take them; nothing may follow from them then.
-    pub(crate) fn write(&mut self, changes: &[Change]) -> anyhow::Result<()> {
+    fn save(&mut self, changes: &[Change]) -> anyhow::Result<()> {
         let place = self.path.display();
         let there = identity(&self.path).with_context(|| format!("{place} is gone"))?;
         if there != self.file {
@@ -208,10 +216,7 @@ impl Store {
     }
 
     /// Puts all rows in place of those that are there.
-    ///
-    /// # Errors
-    /// As [`Store::write`].
-    pub(crate) fn replace(&mut self, rows: &BTreeMap<String, String>) -> anyhow::Result<()> {
+    fn put_all(&mut self, rows: &BTreeMap<String, String>) -> anyhow::Result<()> {
         let transaction = self.connection.transaction()?;
         transaction.execute("DELETE FROM facts", ())?;
         {
@@ -223,11 +228,6 @@ impl Store {
         transaction
             .commit()
             .with_context(|| format!("cannot save the state to {}", self.path.display()))
-    }
-
-    /// That the file can be read now, and could not be when this process started.
-    pub(crate) fn read_late(&self) -> anyhow::Error {
-        Mistake::ReadLate(self.path.clone()).into()
     }
 
     /// Where the ballast lies.
@@ -355,6 +355,7 @@ fn keep_aside(path: &Path, problem: &str) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::open;
     use super::*;
 
     fn change(key: &str, value: Option<&str>) -> Change {
@@ -445,14 +446,14 @@ mod tests {
     fn it_refuses_the_file_of_a_newer_version_and_one_in_use() {
         let directory = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(directory.path()).unwrap();
-        let error = open(directory.path()).unwrap_err().to_string();
+        let error = open(&Local::at(directory.path())).unwrap_err().to_string();
         assert!(error.contains("another dpe uses"), "{error}");
         store
             .connection
             .pragma_update(None, "user_version", SCHEMA + 1)
             .unwrap();
         drop(store);
-        let error = open(directory.path()).unwrap_err().to_string();
+        let error = open(&Local::at(directory.path())).unwrap_err().to_string();
         assert!(error.contains("newer version"), "{error}");
     }
 
