@@ -102,8 +102,6 @@ pub(crate) struct Dpe {
     #[serde(deserialize_with = "duration")]
     pub backoff_maximum: Duration,
     pub concurrent_starts: usize,
-    /// Where cpe-fence@NAME.socket listens: at NAME/sock.
-    pub fence_sockets: PathBuf,
 }
 
 impl Default for Access {
@@ -147,7 +145,6 @@ impl Default for Dpe {
             backoff_initial: Duration::from_millis(100),
             backoff_maximum: Duration::from_secs(2),
             concurrent_starts: 16,
-            fence_sockets: "/run/cpe/fence".into(),
         }
     }
 }

@@ -7,6 +7,7 @@
 mod jobs;
 mod states;
 
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -80,6 +81,15 @@ pub(crate) struct Unit {
     pub pid: u32,
     /// How the last run ended.
     pub end: End,
+}
+
+/// One look at a unit of a socket.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Socket {
+    /// The file at which it listens; `None`: at none, or it is not installed.
+    pub path: Option<PathBuf>,
+    /// It listens, or could not.
+    pub is_wanted: bool,
 }
 
 /// The manager on one connection.
@@ -280,12 +290,24 @@ impl Systemd {
         Ok(found)
     }
 
-    /// Whether a unit of any kind is active.
-    pub(crate) async fn is_active(&self, unit: &str) -> Result<bool> {
+    /// Looks at a unit of a socket.
+    pub(crate) async fn socket(&self, unit: &str) -> Result<Socket> {
         const UNIT: &str = "org.freedesktop.systemd1.Unit";
+        const SOCKET: &str = "org.freedesktop.systemd1.Socket";
+        let path = unit_path(unit);
         let _turn = turn(&self.looks).await;
-        let active: String = self.property(&unit_path(unit), UNIT, "ActiveState").await?;
-        Ok(ActiveState::from_word(&active) == ActiveState::Active)
+        let load: String = self.property(&path, UNIT, "LoadState").await?;
+        if LoadState::from_word(&load) != LoadState::Loaded {
+            return Ok(Socket::default());
+        }
+        let active: String = self.property(&path, UNIT, "ActiveState").await?;
+        let listen: Vec<(String, String)> = self.property(&path, SOCKET, "Listen").await?;
+        let file = listen.into_iter().find(|(_, at)| at.starts_with('/'));
+        let active = ActiveState::from_word(&active);
+        Ok(Socket {
+            path: file.map(|(_, at)| at.into()),
+            is_wanted: matches!(active, ActiveState::Active | ActiveState::Failed),
+        })
     }
 
     /// How often systemd has started a service again by itself since somebody last did.

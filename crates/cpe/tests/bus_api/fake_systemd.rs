@@ -154,12 +154,15 @@ impl FakeSystemd {
             .lock()
             .unwrap()
             .insert(unit.clone(), active);
+        let socket = FakeSocketObject(folder.join(deployment).join("sock"));
         let object = FakeUnitObject {
             world: Arc::clone(&self.world),
             unit,
         };
         let server = self._connection.object_server();
-        server.at(path, object).await.expect("a socket");
+        let added = server.at(path.as_str(), object).await;
+        added.expect("a unit");
+        server.at(path, socket).await.expect("a socket");
     }
 
     /// From now on no unit stops.
@@ -506,6 +509,17 @@ impl FakeUnitObject {
     #[zbus(property, name = "InvocationID")]
     async fn invocation_id(&self) -> Vec<u8> {
         vec![self.world.units.lock().unwrap()[&self.unit].runs; 16]
+    }
+}
+
+/// Where it listens.
+struct FakeSocketObject(PathBuf);
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Socket")]
+impl FakeSocketObject {
+    #[zbus(property)]
+    async fn listen(&self) -> Vec<(String, String)> {
+        vec![("Stream".into(), self.0.display().to_string())]
     }
 }
 

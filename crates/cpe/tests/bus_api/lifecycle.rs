@@ -350,9 +350,7 @@ async fn a_socket_of_fence_agents_that_somebody_has_removed_is_made_again() {
     let systemd = FakeSystemd::start(&bus, &["shop"]).await;
     let folder = bus.directory.path().join("fence");
     systemd.listen("shop", &folder).await;
-    let cpe = bus
-        .cpe_with(&format!("[dpe]\nfence_sockets = {folder:?}\n"))
-        .await;
+    let cpe = bus.cpe().await;
     cpe.create("shop").await.unwrap();
     await_state(&cpe, "shop", "active").await;
     let socket = folder.join("shop/sock");
