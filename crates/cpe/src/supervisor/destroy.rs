@@ -57,7 +57,7 @@ impl Supervisor {
         look: Instant,
     ) -> Result<Next> {
         let Some(dpe) = self.dpe().await? else {
-            return self.await_name(unit).await;
+            return self.await_name(row, unit).await;
         };
         if dpe.state == DpeState::Unloaded {
             return self.unloaded().await;

@@ -98,7 +98,7 @@ impl Supervisor {
     /// The unit is active: its DPE is to hold the current document.
     async fn manage(&mut self, row: Row, unit: &Unit) -> Result<Next> {
         let Some(dpe) = self.dpe().await? else {
-            return self.await_name(unit).await;
+            return self.await_name(&row, unit).await;
         };
         // Stored here, and given to no DPE yet.
         let newly_stored = row.loaded != row.generation;
@@ -247,7 +247,7 @@ impl Supervisor {
     }
 
     /// The unit is active, but nobody answers for it on the bus.
-    pub(super) async fn await_name(&mut self, unit: &Unit) -> Result<Next> {
+    pub(super) async fn await_name(&mut self, row: &Row, unit: &Unit) -> Result<Next> {
         // If the bus takes no more connections, a restart does not help, and a thousand harm.
         let doublings = self.nameless_restarts.min(MOST_DOUBLINGS);
         let patience = self.host.core.config.dpe.name_timeout * (1 << doublings);
@@ -263,6 +263,7 @@ impl Supervisor {
         self.nameless_since = None;
         self.nameless_restarts += 1;
         self.host.core.dpe_not_on_the_bus(&self.unit);
+        self.note_useless(row, "it was not on the bus in time; cpe has it restarted");
         self.host.systemd.restart(&self.unit).await?;
         Ok(Next::Now)
     }

@@ -58,6 +58,15 @@ impl Unrecorded {
 }
 
 impl Supervisor {
+    /// A run that is about to be ended since it is of no use has died, whatever systemd says.
+    pub(super) fn note_useless(&mut self, row: &Row, cause: &str) {
+        let ended = Run::Ended {
+            cause: cause.to_owned(),
+            stopped: false,
+        };
+        self.unrecorded.see(row, ended);
+    }
+
     /// Whether the run that goes on was begun because somebody wanted it, and not by systemd since
     /// the one before had ended by itself. If that is not known, that one has died.
     async fn began_after_stop(&self) -> bool {
@@ -69,7 +78,8 @@ impl Supervisor {
     pub(super) async fn note_run(&mut self, row: &Row, unit: &Unit) {
         let (last, goes_on) = self.unrecorded.last(row);
         // A new run, and nobody has seen the last one end.
-        let after_stop = goes_on && unit.invocation != last && self.began_after_stop().await;
+        let is_new = goes_on && runs(unit) && unit.invocation != last;
+        let after_stop = is_new && self.began_after_stop().await;
         if let Some(run) = run(row, unit, after_stop) {
             self.unrecorded.see(row, run);
         }
@@ -81,6 +91,15 @@ impl Supervisor {
             self.host.core.store_works();
             self.unrecorded.0.pop_front();
         }
+    }
+}
+
+/// Whether a run of it is going on.
+fn runs(unit: &Unit) -> bool {
+    match unit.active {
+        ActiveState::Active => true,
+        ActiveState::Activating => unit.pid != 0,
+        _ => false,
     }
 }
 
@@ -99,6 +118,12 @@ fn run(row: &Row, unit: &Unit, after_stop: bool) -> Option<Run> {
             invocation: unit.invocation.clone(),
             pid: unit.pid,
             after_stop,
+        }),
+        // What ends by itself does not come to rest so.
+        ActiveState::Inactive if unit.invocation.is_empty() => Some(Run::Ended {
+            cause: "systemd knows of no run: the host was booted, or somebody has stopped it"
+                .to_owned(),
+            stopped: true,
         }),
         // systemd restarts what ends by itself, also if it ends well.
         ActiveState::Inactive => Some(ended(unit.end.is_as_asked())),
