@@ -34,8 +34,8 @@ pub struct PlanInput {
     services: Vec<ServiceId>,
     /// Those of them that wait for a value, and for which.
     waiting: BTreeMap<ServiceId, Waits>,
-    /// It is refused unless it is forced if what runs would run nowhere then.
-    keeps: bool,
+    /// It is refused unless it is forced if what runs there would run nowhere then.
+    keeps: Option<AssemblyId>,
     /// All but what the policy engine says.
     plan: Plan,
 }
@@ -49,10 +49,10 @@ pub(super) struct Planned {
 }
 
 impl PlanInput {
-    /// The same, refused if what runs would run nowhere then.
-    pub(super) fn that_keeps_all(self) -> PlanInput {
+    /// The same, refused if what runs in an assembly would run nowhere then.
+    pub(super) fn that_keeps_all_of(self, assembly: &AssemblyId) -> PlanInput {
         PlanInput {
-            keeps: true,
+            keeps: Some(assembly.clone()),
             ..self
         }
     }
@@ -77,8 +77,9 @@ impl PlanInput {
             .extend(findings.map(|finding| format!("this cannot be carried out: {finding}")));
         let actions = actions(&schedule);
         let blocked = blocked(&self.services, &self.waiting, &schedule);
-        if self.keeps {
-            plan.refused.extend(left_out(&actions, &blocked));
+        if let Some(assembly) = &self.keeps {
+            let left_out = left_out(&actions, &blocked, assembly);
+            plan.refused.extend(left_out);
         }
         Ok(Plan {
             actions,
@@ -113,7 +114,7 @@ impl Controller {
         let live = self.store.loaded().is_some();
         Ok(PlanInput {
             waiting,
-            keeps: false,
+            keeps: None,
             cib,
             now_s: now.wall_s(),
             services: spec
@@ -220,7 +221,7 @@ impl Controller {
         let services = spec.services.iter().map(|service| service.id.clone());
         Ok(PlanInput {
             waiting: self.waiting(spec),
-            keeps: false,
+            keeps: None,
             cib: cib::write(&input),
             now_s: now.wall_s(),
             services: services.collect(),
@@ -420,11 +421,16 @@ fn assumed(reference: &LiveReference) -> Given {
     }
 }
 
-/// Services that run, and would run nowhere.
-fn left_out(actions: &[PlanAction], blocked: &[PlanAction]) -> Vec<String> {
+/// Services that run there, and would run nowhere.
+fn left_out(
+    actions: &[PlanAction],
+    blocked: &[PlanAction],
+    assembly: &AssemblyId,
+) -> Vec<String> {
     let stops = |service: &str| {
         let own = |it: &&PlanAction| ServiceId::of_resource(&it.service) == *service;
-        actions.iter().filter(own).any(|it| it.action == "stop")
+        let mut own = actions.iter().filter(own);
+        own.any(|it| it.action == "stop" && it.from == assembly.as_str())
     };
     let left_out = blocked.iter().filter(|it| stops(&it.service));
     left_out

@@ -67,7 +67,7 @@ impl Controller {
             }
         })?;
         Ok(match assembly {
-            Some(_) if on => input.that_keeps_all(),
+            Some(name) if on => input.that_keeps_all_of(name),
             _ => input,
         })
     }

@@ -148,8 +148,10 @@ impl Change<'_> {
         if !output.json {
             return Ok(());
         }
+        let is_refused = plan.is_some_and(|plan| !plan.refused.is_empty());
         let (result, generation) = match stored {
             Some(stored) => ("changed", stored.generation),
+            None if is_refused && !self.how.force => ("refused", self.from),
             None => ("planned", self.from),
         };
         output.json(&json!({

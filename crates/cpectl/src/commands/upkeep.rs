@@ -180,7 +180,8 @@ impl Switch<'_> {
         let deployment = client.deployment(name).await?;
         let told = deployment.plan_standby(self.assembly.unwrap_or(""), on);
         let told = match told.await {
-            Err(Error::NotReady(reason)) if self.assembly.is_some() && !planned.dry_run => {
+            Err(error) if !planned.dry_run && self.goes_on_after(&error) => {
+                let reason = Failure::from(error).message;
                 output.note(&format!("what it would do is not known: {reason}"));
                 return Ok(None);
             }
@@ -206,6 +207,15 @@ impl Switch<'_> {
                 self.what()
             ),
         ))
+    }
+
+    /// Whether it is done although nobody can say what it would do.
+    fn goes_on_after(&self, error: &Error) -> bool {
+        match error {
+            Error::NotFound(_) | Error::AccessDenied(_) | Error::InvalidArgument(_) => false,
+            Error::NotReady(_) if self.assembly.is_some() => true,
+            _ => self.force || !self.on,
+        }
     }
 
     fn what(&self) -> &str {
