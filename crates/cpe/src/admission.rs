@@ -39,7 +39,10 @@ pub(crate) async fn room(host: &Arc<Host>, who: &str, accepted: &Accepted) -> Re
     let _place = host.core.documents.plan_place(who, accepted.text.len())?;
     let question = question(host, accepted);
     let found = tokio::time::timeout(LONGEST, look(host, accepted)).await;
-    if let Ok(Ok(report)) = &found {
+    // Else nobody asks again before it is stored.
+    if let Ok(Ok(report)) = &found
+        && host.core.config.admission.room == Room::Refuse
+    {
         host.rooms.keep(question, report);
     }
     found.unwrap_or_else(|_| Ok(unknown(accepted)))

@@ -17,7 +17,7 @@ pub(crate) struct Question {
     pub document: Arc<str>,
     /// The generation in force; `None`: there is no such deployment.
     pub generation: Option<u64>,
-    /// The newest event of this host: whatever happens to a deployment is one.
+    /// The newest event of this host: most of what happens to a deployment is one.
     pub event: u64,
 }
 
