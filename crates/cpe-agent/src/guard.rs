@@ -22,7 +22,7 @@ use crate::lease::Lease;
 use crate::remains::Remains;
 use crate::reset::{Reset, reset_guest};
 use crate::standing::come_first;
-use crate::store::{IDENTITY, LEASE};
+use crate::store::{IDENTITY, KeptLease, LEASE};
 
 /// How often the lease is looked at, at least.
 const LOOK: Duration = Duration::from_millis(250);
@@ -36,7 +36,7 @@ pub fn run(own: &Path, former: Option<&Path>, boot_id_file: &Path, reset: &Reset
     come_first();
     tracing::info!(state_dir = %own.display(), "guarding the lease");
     cpe_daemon::notify(&[cpe_daemon::State::Ready]);
-    let mut seen = Lease::default();
+    let mut seen = KeptLease::default();
     loop {
         // Each time: the agent may find out after this has begun, or not live to do so.
         let boot = boot_id(boot_id_file).unwrap_or_default();
@@ -46,17 +46,17 @@ pub fn run(own: &Path, former: Option<&Path>, boot_id_file: &Path, reset: &Reset
         }
         let belongs = || {
             let identity = read_identity(&state_dir);
-            (is_of_this_boot(&identity, boot_id_file)).then(|| Remains {
+            (is_of_this_boot(&identity, &seen, boot_id_file)).then(|| Remains {
                 instance: identity.map(|known| known.instance).unwrap_or_default(),
                 units: Vec::new(),
             })
         };
-        if is_over(&seen, boottime_us())
+        if is_over(&seen.lease, boottime_us())
             && let Some(remains) = belongs()
         {
             reset_guest(reset, &remains);
         }
-        thread::sleep(pause(&seen, boottime_us()));
+        thread::sleep(pause(&seen.lease, boottime_us()));
     }
 }
 
@@ -78,7 +78,7 @@ fn is_over(lease: &Lease, now_us: u64) -> bool {
 }
 
 /// What the file of the lease says; `None` if it is not there or says nothing.
-fn read_lease(state_dir: &Path) -> Option<Lease> {
+fn read_lease(state_dir: &Path) -> Option<KeptLease> {
     read_whole(&state_dir.join(LEASE))
 }
 
@@ -112,9 +112,10 @@ fn read_identity(state_dir: &Path) -> Option<Identity> {
 
 /// Whether what lies in the folder is of this boot: in doubt it is. A folder that is not on a tmpfs
 /// may hold the lease of an earlier one until the agent has dropped it.
-fn is_of_this_boot(identity: &Option<Identity>, boot_id_file: &Path) -> bool {
+fn is_of_this_boot(identity: &Option<Identity>, kept: &KeptLease, boot_id_file: &Path) -> bool {
     match (identity, boot_id(boot_id_file)) {
         (Some(identity), Ok(boot_id)) => identity.boot_id == boot_id,
+        (None, Ok(boot_id)) => !kept.is_of_another(&boot_id),
         _ => true,
     }
 }
@@ -155,13 +156,17 @@ mod tests {
         let (store, _) = crate::store::StateFolder::open(folder.path(), "boot").unwrap();
         let lease = Lease::starting(10, 100).with_grace(50);
         store.write_lease(&lease).unwrap();
-        assert_eq!(read_lease(folder.path()), Some(lease));
+        let kept = read_lease(folder.path()).unwrap();
+        assert_eq!(kept.lease, lease);
         let identity = read_identity(folder.path());
         let other = folder.path().join("boot_id");
         fs::write(&other, "another").unwrap();
-        assert!(!is_of_this_boot(&identity, &other));
+        assert!(!is_of_this_boot(&identity, &kept, &other));
+        assert!(!is_of_this_boot(&None, &kept, &other));
+        assert!(is_of_this_boot(&None, &KeptLease::default(), &other));
         fs::write(&other, "boot").unwrap();
-        assert!(is_of_this_boot(&identity, &other));
+        assert!(is_of_this_boot(&identity, &kept, &other));
+        assert!(is_of_this_boot(&None, &kept, &other));
         fs::write(folder.path().join(LEASE), "{").unwrap();
         assert_eq!(read_lease(folder.path()), None);
     }

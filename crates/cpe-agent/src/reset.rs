@@ -14,14 +14,20 @@
 //!
 //! If all of them hang, the last one is over [`BOUND`] after the decision: the DPE waits longer.
 //!
+//! A guest that is short of memory may make no thread. What found none is done afterwards, in the
+//! thread that is there, and in another order, because a step that hangs is then the last one.
+//! SysRq waits for nothing at all, reboot(2) only for drivers. Killing reads the memory of other
+//! processes, and a program is read from the disk when it is begun: both may take for ever where a
+//! disk hangs. A program that has begun is not waited for longer than its bound, as ever.
+//!
 //! An agent that is run by hand with a command stops at step 2: it would take down the machine of
 //! whoever tests it.
 
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::system::{RebootCommand, reboot};
 
@@ -50,6 +56,8 @@ pub const BOUND: Duration = KILL
 const LOG: Duration = Duration::from_millis(100);
 /// Pause before everything is tried again.
 const RETRY: Duration = Duration::from_secs(2);
+/// How often it is looked whether a program has ended.
+const POLL: Duration = Duration::from_millis(10);
 /// How often the deadline is looked at: a guest that was suspended notices this late at most.
 const LOOK: Duration = Duration::from_millis(250);
 /// How much later than the engine this thread acts. An engine that is alive does it itself, and can
@@ -70,10 +78,11 @@ pub struct Reset {
 pub fn reset_guest(reset: &Reset, remains: &Remains) -> ! {
     let mut attempt = 0_u32;
     loop {
-        let done = take(steps(reset, remains));
+        let done = take(steps(reset, remains), spawn);
         attempt = attempt.saturating_add(1);
         let log = move || tracing::error!(attempt, "resetting this guest: {done}");
-        if bounded(LOG, log).is_none() {
+        // Without a thread nothing is said: the log may hang, and another attempt is worth more.
+        if !matches!(bounded(spawn, LOG, log), Ok(Some(()))) {
             thread::sleep(LOG);
         }
         thread::sleep(RETRY);
@@ -84,9 +93,18 @@ pub fn reset_guest(reset: &Reset, remains: &Remains) -> ! {
 struct Step {
     name: &'static str,
     bound: Duration,
+    /// Its place among those that found no thread: the less it may wait for, the earlier.
+    alone: u8,
     /// Says what became of it.
     work: Box<dyn FnOnce() -> String + Send>,
 }
+
+/// Of [`Step::alone`]: SysRq, which waits for nothing.
+const AT_ONCE: u8 = 0;
+/// Of [`Step::alone`]: reboot(2), which may wait for drivers.
+const BY_DRIVERS: u8 = 1;
+/// Of [`Step::alone`]: what may wait for a disk.
+const BY_DISKS: u8 = 2;
 
 impl Step {
     fn new(
@@ -94,8 +112,16 @@ impl Step {
         bound: Duration,
         work: impl FnOnce() -> String + Send + 'static,
     ) -> Step {
-        let work = Box::new(work);
-        Step { name, bound, work }
+        Step {
+            name,
+            bound,
+            alone: BY_DISKS,
+            work: Box::new(work),
+        }
+    }
+
+    fn alone(self, alone: u8) -> Step {
+        Step { alone, ..self }
     }
 }
 
@@ -107,49 +133,70 @@ fn steps(reset: &Reset, remains: &Remains) -> Vec<Step> {
         "killed what was left".to_owned()
     })];
     if let Some(command) = reset.command.clone() {
-        let run = move || run(&command);
+        let run = move || run("the reboot command", &command, COMMAND);
         steps.push(Step::new("the reboot command", COMMAND, run));
     }
     if reset.command.is_none() || reset.kernel_too {
-        steps.push(Step::new("reboot(2)", REBOOT, || {
+        let reboot = || {
             let error = reboot(RebootCommand::Restart).err();
             error.map_or_else(String::new, |error| format!("reboot(2): {error}"))
-        }));
-        steps.push(Step::new("SysRq", SYSRQ, || {
+        };
+        steps.push(Step::new("reboot(2)", REBOOT, reboot).alone(BY_DRIVERS));
+        let sysrq = || {
             if !is_own_kernel() {
                 return "SysRq is not this guest's own".to_owned();
             }
             let _ = std::fs::write("/proc/sys/kernel/sysrq", "1");
             let _ = std::fs::write("/proc/sysrq-trigger", "b");
             "SysRq was asked".to_owned()
-        }));
+        };
+        steps.push(Step::new("SysRq", SYSRQ, sysrq).alone(AT_ONCE));
         // systemd takes SIGRTMIN+15 for "reboot immediately".
-        steps.push(Step::new("telling init", INIT, || {
-            let _ = Command::new("/bin/sh").args(["-c", "kill -49 1"]).status();
-            "init was told to reset".to_owned()
-        }));
+        let tell = || run("telling init", "kill -49 1", INIT);
+        steps.push(Step::new("telling init", INIT, tell));
     }
     steps
 }
 
-/// Goes them one after the other; says what became of each.
-fn take(steps: Vec<Step>) -> String {
-    let all = steps.into_iter().map(|step| {
-        let done = bounded(step.bound, step.work);
-        let (name, ms) = (step.name, step.bound.as_millis());
-        done.unwrap_or_else(|| format!("{name} has taken {ms} ms, and goes on"))
-    });
-    all.collect::<Vec<_>>().join("; ")
+/// Goes them one after the other, at last those that found no thread; says what became of each.
+fn take(steps: Vec<Step>, spawn: Spawn) -> String {
+    let mut said = Vec::new();
+    let mut alone = Vec::new();
+    for mut step in steps {
+        match bounded(spawn, step.bound, step.work) {
+            Ok(done) => said.push(done.unwrap_or_else(|| goes_on(step.name, step.bound))),
+            Err(work) => {
+                step.work = work;
+                alone.push(step);
+            }
+        }
+    }
+    alone.sort_by_key(|step| step.alone);
+    said.extend(alone.into_iter().map(|step| (step.work)()));
+    said.join("; ")
 }
 
-/// Runs the administrator's command; says what became of it. Nobody kills it: that could end what
-/// it has begun.
-fn run(command: &str) -> String {
+fn goes_on(name: &str, bound: Duration) -> String {
+    format!("{name} has taken {} ms, and goes on", bound.as_millis())
+}
+
+/// Has a shell run a command, and waits that long for it; says what became of it. Nobody kills it:
+/// that could end what it has begun.
+fn run(name: &str, command: &str, bound: Duration) -> String {
+    let begin = Instant::now();
     let mut shell = Command::new("/bin/sh");
-    let ended = shell.args(["-c", command]).stdin(Stdio::null()).status();
-    match ended {
-        Ok(status) => format!("the reboot command ended: {status}"),
-        Err(error) => format!("the reboot command cannot run: {error}"),
+    let spawned = shell.args(["-c", command]).stdin(Stdio::null()).spawn();
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) => return format!("{name} cannot run: {error}"),
+    };
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return format!("{name} ended: {status}"),
+            Ok(None) if begin.elapsed() < bound => thread::sleep(POLL),
+            Ok(None) => return goes_on(name, bound),
+            Err(error) => return format!("{name} cannot be waited for: {error}"),
+        }
     }
 }
 
@@ -161,29 +208,35 @@ pub fn is_own_kernel() -> bool {
         && !std::path::Path::new("/run/systemd/container").exists()
 }
 
-/// Does something that may hang, and waits that long for what it gives. Where no thread can be
-/// made, it is done here: there is nothing better left.
-fn bounded<T: Send + 'static>(
-    time: Duration,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    let work = Arc::new(std::sync::Mutex::new(Some(work)));
+/// Has another thread do something; says whether one could be made.
+type Spawn = fn(Box<dyn FnOnce() + Send>) -> bool;
+
+fn spawn(work: Box<dyn FnOnce() + Send>) -> bool {
+    thread::Builder::new().spawn(work).is_ok()
+}
+
+/// Does something that may hang in another thread, and waits that long for what it gives.
+///
+/// # Errors
+/// The work, if no thread could be made.
+fn bounded<T, W>(spawn: Spawn, time: Duration, work: W) -> Result<Option<T>, W>
+where
+    T: Send + 'static,
+    W: FnOnce() -> T + Send + 'static,
+{
+    let kept = Arc::new(Mutex::new(Some(work)));
     let (done, ended) = std::sync::mpsc::channel();
-    let take = {
-        let work = Arc::clone(&work);
-        move || {
-            let work = work.lock().ok().and_then(|mut work| work.take());
-            work.map(|work| work())
+    let given = Arc::clone(&kept);
+    let began = spawn(Box::new(move || {
+        let work = given.lock().ok().and_then(|mut work| work.take());
+        if let Some(work) = work {
+            let _ = done.send(work());
         }
-    };
-    let again = take.clone();
-    let thread = thread::Builder::new().spawn(move || {
-        let _ = done.send(take());
-    });
-    match thread {
-        Ok(_) => ended.recv_timeout(time).ok().flatten(),
-        Err(_) => again(),
+    }));
+    if !began && let Some(work) = kept.lock().ok().and_then(|mut work| work.take()) {
+        return Err(work);
     }
+    Ok(ended.recv_timeout(time).ok())
 }
 
 /// In the place of a deadline: act at once.
@@ -203,7 +256,7 @@ pub struct Deadman {
 struct Shared {
     /// When, in µs of CLOCK_BOOTTIME; 0 for never.
     at_us: AtomicU64,
-    remains: std::sync::Mutex<Remains>,
+    remains: Mutex<Remains>,
 }
 
 impl Deadman {
@@ -299,8 +352,6 @@ fn watch(shared: &Shared, reset: &Reset) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     fn by_file(folder: &tempfile::TempDir) -> Reset {
@@ -372,7 +423,7 @@ mod tests {
         steps.push(Step::new("the kernel", REBOOT, move || {
             format!("the kernel after {}", begin.elapsed().as_millis())
         }));
-        let said = take(steps);
+        let said = take(steps, spawn);
         assert!(begin.elapsed() < BOUND - after + OVERHEAD, "{said}");
         assert!(said.contains("the kernel after "), "{said}");
         let hang = format!("the reboot command has taken {} ms", COMMAND.as_millis());
@@ -385,11 +436,86 @@ mod tests {
     #[test]
     fn work_that_hangs_is_left_behind() {
         let begin = Instant::now();
-        let given = bounded(Duration::from_millis(20), || {
-            thread::sleep(Duration::from_secs(3));
-        });
-        assert_eq!(given, None);
+        let hangs = || thread::sleep(Duration::from_secs(3));
+        let given = bounded(spawn, Duration::from_millis(20), hangs);
+        assert!(matches!(given, Ok(None)));
         assert!(begin.elapsed() < Duration::from_secs(1));
-        assert_eq!(bounded(Duration::from_secs(5), || 7), Some(7));
+        let given = bounded(spawn, Duration::from_secs(5), || 7);
+        assert!(matches!(given, Ok(Some(7))));
+    }
+
+    /// Threads in a guest that is short of memory.
+    fn no_thread(_: Box<dyn FnOnce() + Send>) -> bool {
+        false
+    }
+
+    /// All steps, where none but the command does more than to note its name.
+    fn noted(command: &str) -> (Vec<Step>, Arc<Mutex<Vec<&'static str>>>) {
+        let reset = Reset {
+            command: Some(command.into()),
+            kernel_too: true,
+        };
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut steps = steps(&reset, &Remains::default());
+        for step in &mut steps {
+            let (name, order) = (step.name, Arc::clone(&order));
+            let note = move || order.lock().unwrap().push(name);
+            let nothing: Box<dyn FnOnce() -> String + Send> = Box::new(String::new);
+            let work = match name {
+                "the reboot command" => std::mem::replace(&mut step.work, nothing),
+                _ => nothing,
+            };
+            step.work = Box::new(move || {
+                note();
+                work()
+            });
+        }
+        (steps, order)
+    }
+
+    #[test]
+    fn without_threads_the_kernel_comes_before_what_may_hang_for_ever() {
+        let (mut steps, order) = noted("true");
+        // As it does on a disk that hangs.
+        steps[0].work = Box::new(|| {
+            thread::sleep(Duration::from_secs(1000));
+            String::new()
+        });
+        thread::spawn(move || take(steps, no_thread));
+        let begin = Instant::now();
+        while order.lock().unwrap().len() < 2 && begin.elapsed() < BOUND + OVERHEAD {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(*order.lock().unwrap(), ["SysRq", "reboot(2)"]);
+    }
+
+    #[test]
+    fn without_threads_a_command_that_hangs_is_left_behind() {
+        let (steps, order) = noted("sleep 5");
+        let begin = Instant::now();
+        let said = take(steps, no_thread);
+        assert!(begin.elapsed() < BOUND + OVERHEAD, "{said}");
+        assert!(said.contains(&goes_on("the reboot command", COMMAND)));
+        let all = [
+            "SysRq",
+            "reboot(2)",
+            "killing what was left",
+            "the reboot command",
+            "telling init",
+        ];
+        assert_eq!(*order.lock().unwrap(), all);
+    }
+
+    #[test]
+    fn a_step_that_found_no_thread_waits_for_those_that_did() {
+        /// The first one is made, and no other.
+        fn one_thread(work: Box<dyn FnOnce() + Send>) -> bool {
+            static MADE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+            !MADE.swap(true, Ordering::SeqCst) && spawn(work)
+        }
+        let (steps, order) = noted("true");
+        take(steps, one_thread);
+        let first = order.lock().unwrap()[..3].to_vec();
+        assert_eq!(first, ["killing what was left", "SysRq", "reboot(2)"]);
     }
 }

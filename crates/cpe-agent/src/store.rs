@@ -9,7 +9,8 @@
 //! The lease, and who the agent obeys, are different: their files have their full size from the
 //! start and are overwritten in place, so that a full /run keeps neither the lease from being
 //! renewed nor a DPE that was restarted from being obeyed. They are smaller than a page, which the
-//! kernel copies as one.
+//! kernel copies as one. A power cut may tear one of them where the folder lies on a disk: either
+//! says of which boot it is.
 //!
 //! Nothing that is wrong with the folder ends the agent, which may have a lease to enforce: what
 //! cannot be read is said, and what cannot be written is tried again with the next write.
@@ -109,6 +110,24 @@ pub struct Identity {
     pub next_call_id: u32,
 }
 
+/// The lease as it is written.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptLease {
+    /// The boot that it belongs to; empty if that is not known, as of former versions.
+    #[serde(default)]
+    pub boot_id: String,
+    /// The lease.
+    #[serde(flatten)]
+    pub lease: Lease,
+}
+
+impl KeptLease {
+    /// Whether it is known to be of another boot than this one.
+    pub fn is_of_another(&self, boot_id: &str) -> bool {
+        !boot_id.is_empty() && !self.boot_id.is_empty() && self.boot_id != boot_id
+    }
+}
+
 /// What a start of the agent finds.
 #[derive(Debug)]
 pub struct Found {
@@ -148,6 +167,8 @@ impl Found {
 #[derive(Debug)]
 pub struct StateFolder {
     folder: PathBuf,
+    /// This boot; empty if it is not known.
+    boot_id: String,
     /// Unset while the folder cannot be written: tried again with each write.
     lock: OnceLock<File>,
 }
@@ -170,6 +191,7 @@ impl StateFolder {
     pub fn open(folder: &Path, boot_id: &str) -> anyhow::Result<(StateFolder, Found)> {
         let store = StateFolder {
             folder: folder.to_owned(),
+            boot_id: boot_id.to_owned(),
             lock: OnceLock::new(),
         };
         if let Err(error) = store.prepare(LOCK_TIMEOUT) {
@@ -243,8 +265,12 @@ impl StateFolder {
         let mut damaged = Vec::new();
         let was_here = fs::metadata(self.folder.join(IDENTITY)).is_ok_and(|file| file.len() > 0);
         let mut identity: Identity = self.read_file(IDENTITY, &mut damaged).unwrap_or_default();
-        let other_boot = !boot_id.is_empty() && identity.boot_id != boot_id;
-        if other_boot && damaged.is_empty() {
+        let other_boot = match damaged.is_empty() {
+            true => !boot_id.is_empty() && identity.boot_id != boot_id,
+            false => self.has_lease_of_another(boot_id),
+        };
+        if other_boot {
+            damaged.clear();
             identity = Identity::default();
             self.drop_all();
         }
@@ -275,7 +301,8 @@ impl StateFolder {
             damaged.push(self.folder.clone());
             complete = false;
         }
-        let lease = self.read_file(LEASE, &mut damaged).unwrap_or_default();
+        let kept: Option<KeptLease> = self.read_file(LEASE, &mut damaged);
+        let lease = kept.unwrap_or_default().lease;
         if identity.instance.is_empty() {
             identity.instance = uuid::Uuid::new_v4().simple().to_string();
         }
@@ -303,6 +330,14 @@ impl StateFolder {
             damaged,
             complete,
         }
+    }
+
+    /// Whether the lease is known to be of another boot. Then all of the folder is: who takes it
+    /// over in a boot deletes the lease before anything is written.
+    fn has_lease_of_another(&self, boot_id: &str) -> bool {
+        let bytes = fs::read(self.folder.join(LEASE)).unwrap_or_default();
+        let kept = serde_json::from_slice::<KeptLease>(&bytes);
+        kept.is_ok_and(|kept| kept.is_of_another(boot_id))
     }
 
     /// The state is gone in the middle of a boot: says so, and has the next process know it too.
@@ -403,7 +438,11 @@ impl StateFolder {
     /// # Errors
     /// Those of the file system.
     pub fn write_lease(&self, lease: &Lease) -> anyhow::Result<()> {
-        self.overwrite(LEASE, serde_json::to_vec(lease)?, LEASE_SIZE)
+        let kept = KeptLease {
+            boot_id: self.boot_id.clone(),
+            lease: *lease,
+        };
+        self.overwrite(LEASE, serde_json::to_vec(&kept)?, LEASE_SIZE)
     }
 
     /// Overwrites a file of that size in place.
@@ -639,6 +678,39 @@ mod tests {
         assert_eq!(found.identity.epoch, 0);
         assert_eq!(found.lease, Lease::default());
         assert!(found.records.is_empty());
+    }
+
+    #[test]
+    fn what_a_power_cut_has_torn_is_of_the_boot_that_the_lease_is_of() {
+        for (boot, kept) in [("boot-1", true), ("boot-2", false), ("", true)] {
+            let dir = tempfile::tempdir().unwrap();
+            let (store, _) = StateFolder::open(dir.path(), "boot-1").unwrap();
+            store.write_lease(&Lease::starting(5, 6)).unwrap();
+            store.write_record(&record(3)).unwrap();
+            drop(store);
+            fs::write(dir.path().join(IDENTITY), r#"{"boot_id":"bo"#).unwrap();
+            let (_store, found) = StateFolder::open(dir.path(), boot).unwrap();
+            assert_eq!(found.records.contains_key(&3), kept, "{boot}");
+            assert_eq!(found.lease == Lease::starting(5, 6), kept, "{boot}");
+            assert_eq!(found.lease_is_lost(), kept, "{boot}");
+            let aside = dir.path().join("damaged-identity.json");
+            assert_eq!(aside.exists(), kept, "{boot}");
+        }
+    }
+
+    #[test]
+    fn the_lease_of_a_former_version_counts_whatever_else_is_torn() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(StateFolder::open(dir.path(), "boot").unwrap());
+        let lease = Lease::starting(5, 6);
+        let former = serde_json::to_vec(&lease).unwrap();
+        fs::write(dir.path().join(LEASE), former).unwrap();
+        fs::write(dir.path().join(IDENTITY), "{").unwrap();
+        let (_store, found) = StateFolder::open(dir.path(), "boot").unwrap();
+        assert_eq!(found.lease, lease);
+        // And a former version reads that of this one.
+        let bytes = fs::read(dir.path().join(LEASE)).unwrap();
+        assert_eq!(serde_json::from_slice::<Lease>(&bytes).unwrap(), lease);
     }
 
     #[test]
