@@ -180,6 +180,29 @@ fn an_agent_that_hangs_ends_with_its_time_and_is_tried_again() {
     });
 }
 
+/// Somebody removes the socket of fence agents, and then its folder too. Both are made again, and
+/// what sees the old folder is started again.
+#[track_caller]
+fn lose_the_socket(lab: &Lab) {
+    let socket = "/run/cpe/fence/ledger/sock";
+    let dpe = || lab.sh("systemctl show dpe@ledger.service -p MainPID --value");
+    let before = dpe().ok();
+    for gone in [socket, "/run/cpe/fence/ledger"] {
+        lab.sh(&format!("rm -r {gone}")).ok();
+        lab.wait("the socket is made again", 40, || {
+            lab.sh(&format!("test -S {socket}")).code == 0
+        });
+    }
+    lab.wait("its DPE is started again, and manages", 40, || {
+        let now = dpe().stdout;
+        now != before && now.trim() != "0" && lab.status("ledger").all_running()
+    });
+    let events = lab.events();
+    let died = events.iter().any(|event| event.kind() == "dpe.died");
+    assert!(!died, "a restart is no death");
+    assert!(events.iter().any(|event| event.kind() == "dpe.stopped"));
+}
+
 #[test]
 fn an_administrator_switches_the_power_of_an_assembly_that_is_online() {
     let lab = boot(
@@ -187,6 +210,7 @@ fn an_administrator_switches_the_power_of_an_assembly_that_is_online() {
         r#"<fencing mode="agent" agent="fence_unit"/>"#,
     );
     lab.wait("the service runs", 60, || homes(&lab).len() == 1);
+    lose_the_socket(&lab);
     let home = homes(&lab)[0].clone();
     lab.cpectl(&["fence", "ledger", &home, "--off"]).ok();
     lab.wait("the service runs in the other assembly", 60, || {
