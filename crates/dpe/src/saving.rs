@@ -11,7 +11,11 @@
 //! A disk that takes no changes ([`Saving::trouble`]) stops everything else: no operation is begun,
 //! nothing is fenced, nothing is decided. Agents are still connected to, also by a DPE that starts
 //! then: it says Hello with an epoch that is higher than the last one by the clock, hears what runs
-//! and renews leases. Every change is kept, and saved as soon as the disk takes it.
+//! and renews leases. Those that waited when the trouble began are no exception. Every change is
+//! kept, and saved as soon as the disk takes it.
+//!
+//! But no agent is told a longer lease than before, or none, until that is saved: after a crash the
+//! next DPE would believe too early that its guest is safe.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -19,8 +23,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use controller::{
-    Asker, AssemblyId, Change, Durable, EVENTS_KEPT, Effect, FenceRequest, Input, Reply as Answer,
-    SAVES, UnfenceRequest, Why,
+    Asker, AssemblyId, Change, Connect, Durable, EVENTS_KEPT, Effect, FenceRequest, Input,
+    Reply as Answer, SAVES, UnfenceRequest, Why,
 };
 use cpe_bus::{Error, Result};
 use cpe_daemon::Pauses;
@@ -111,6 +115,8 @@ pub(crate) struct Saving {
     /// What waits, with the change that it waits for.
     waiting: VecDeque<(u64, Step)>,
     events_waiting: usize,
+    /// The lease and the grace that each agent was told last, ms.
+    told: BTreeMap<AssemblyId, (u32, u32)>,
     pauses: Pauses,
     retry: Option<Instant>,
     trouble: Option<Trouble>,
@@ -143,6 +149,7 @@ impl Saving {
             saved: 0,
             waiting: VecDeque::new(),
             events_waiting: 0,
+            told: BTreeMap::new(),
             pauses: Pauses::between(SHORTEST_PAUSE, LONGEST_PAUSE),
             retry: None,
             trouble: None,
@@ -181,6 +188,12 @@ impl Saving {
 
     /// Takes the controller's next effect; returns it if it is to be carried out now.
     pub(crate) fn take(&mut self, effect: Effect) -> Option<Effect> {
+        let effect = self.take_or_hold(effect)?;
+        self.note_told(&effect);
+        Some(effect)
+    }
+
+    fn take_or_hold(&mut self, effect: Effect) -> Option<Effect> {
         match effect {
             Effect::Persist(changes) => {
                 self.last += 1;
@@ -195,12 +208,9 @@ impl Saving {
             | Effect::EndUnfencing { .. }
             | Effect::CheckDevice(_) => Some(effect),
             effect if self.is_all_saved() => Some(effect),
-            Effect::Connect(connect) if self.trouble.is_some() => {
-                if self.is_being_left(&connect.assembly) {
-                    self.hold(Step::Effect(Effect::Connect(connect)));
-                    return None;
-                }
+            Effect::Connect(connect) if self.trouble.is_some() && self.may_connect(&connect) => {
                 self.forget_orders(&connect.assembly);
+                self.forget_connects(&connect);
                 Some(Effect::Connect(connect))
             }
             effect => {
@@ -267,8 +277,11 @@ impl Saving {
             return None;
         }
         let (_, step) = self.waiting.pop_front()?;
-        if matches!(step, Step::Effect(Effect::Event(_))) {
-            self.events_waiting -= 1;
+        if let Step::Effect(effect) = &step {
+            self.note_told(effect);
+            if matches!(effect, Effect::Event(_)) {
+                self.events_waiting -= 1;
+            }
         }
         Some(step)
     }
@@ -363,6 +376,56 @@ impl Saving {
         })
     }
 
+    /// Notes what an agent is told by an effect that is carried out now.
+    fn note_told(&mut self, effect: &Effect) {
+        if let Effect::Connect(connect) = effect {
+            let told = (connect.lease_ms, connect.grace_ms);
+            self.told.insert(connect.assembly.clone(), told);
+        }
+    }
+
+    /// Whether an agent may be connected to though nothing is saved: the stream to it is not to be
+    /// given up first, and it is not told a longer lease than before, or none.
+    fn may_connect(&self, connect: &Connect) -> bool {
+        let longer = self
+            .told
+            .get(&connect.assembly)
+            .is_some_and(|(lease_ms, grace_ms)| {
+                let ends = *lease_ms > 0;
+                let later = connect.lease_ms == 0 || connect.lease_ms > *lease_ms;
+                (ends && later) || connect.grace_ms > *grace_ms
+            });
+        !longer && !self.is_being_left(&connect.assembly)
+    }
+
+    /// Drops an order to connect to an agent, and earlier ones: one that came out after a later one
+    /// would take its stream away, and the agent would refuse it for ever.
+    fn forget_connects(&mut self, last: &Connect) {
+        self.waiting.retain(|(_, step)| {
+            !matches!(step, Step::Effect(Effect::Connect(old))
+                if old.assembly == last.assembly && old.number <= last.number)
+        });
+    }
+
+    /// Trouble has begun: what waits to be connected to need not wait any longer.
+    fn release_connects(&mut self) {
+        let mut wanted: BTreeMap<AssemblyId, Connect> = BTreeMap::new();
+        for (_, step) in &self.waiting {
+            if let Step::Effect(Effect::Connect(connect)) = step
+                && self.may_connect(connect)
+            {
+                wanted.insert(connect.assembly.clone(), connect.clone());
+            }
+        }
+        for connect in wanted.into_values() {
+            self.forget_orders(&connect.assembly);
+            self.forget_connects(&connect);
+            // What needs no change that is not saved.
+            let step = Step::Effect(Effect::Connect(connect));
+            self.waiting.push_front((self.saved, step));
+        }
+    }
+
     fn hold(&mut self, step: Step) {
         match &step {
             // Only the latest attempt counts, and only once.
@@ -445,6 +508,9 @@ impl Saving {
             since: since.unwrap_or_else(Instant::now),
             reason,
         });
+        if since.is_none() {
+            self.release_connects();
+        }
         self.refuse_replies();
     }
 
@@ -527,7 +593,7 @@ fn write_all(
 mod tests {
     use std::path::Path;
 
-    use controller::{Connect, FenceDevice, Question};
+    use controller::{FenceDevice, Question};
 
     use super::*;
     use crate::store::Local;
@@ -563,15 +629,19 @@ mod tests {
     }
 
     fn connect(assembly: &str) -> Effect {
+        connect_as(1, assembly, 0)
+    }
+
+    fn connect_as(number: u64, assembly: &str, lease_ms: u32) -> Effect {
         Effect::Connect(Connect {
-            number: 1,
+            number,
             assembly: assembly.into(),
             address: None,
             epoch: 1,
             deployment: "shop".into(),
             heartbeat_interval_ms: 1000,
             heartbeat_timeout_ms: 5000,
-            lease_ms: 0,
+            lease_ms,
             grace_ms: 5_000,
             stop_timeout_ms: 0,
         })
@@ -738,6 +808,69 @@ mod tests {
         assert_eq!(saving.take(leave.clone()), None);
         assert_eq!(saving.take(connect("web1")), None);
         assert_eq!(released(&mut saving), [leave, connect("web1")]);
+    }
+
+    /// On a disk that is slow, with something unsaved.
+    fn waiting_for_the_disk() -> Saving {
+        let mut saving = in_trouble();
+        saving.trouble = None;
+        saving
+    }
+
+    #[test]
+    fn an_order_to_connect_does_not_come_out_after_a_later_one() {
+        let mut saving = waiting_for_the_disk();
+        assert_eq!(saving.take(connect_as(1, "web1", 0)), None);
+        assert_eq!(saving.take(connect_as(1, "web2", 0)), None);
+        saving.failed("no room".into());
+        let later = connect_as(2, "web1", 0);
+        assert_eq!(saving.take(later.clone()), Some(later));
+        assert_eq!(released(&mut saving), [connect_as(1, "web2", 0)]);
+    }
+
+    #[test]
+    fn what_waits_to_be_connected_to_is_connected_to_when_trouble_begins() {
+        let mut saving = waiting_for_the_disk();
+        let leave = Effect::Disconnect {
+            assembly: "web2".into(),
+        };
+        for effect in [
+            forget("web1"),
+            connect_as(1, "web1", 0),
+            leave.clone(),
+            connect_as(2, "web2", 0),
+            connect_as(3, "web1", 0),
+        ] {
+            assert_eq!(saving.take(effect), None);
+        }
+        assert!(saving.next_step().is_none());
+        saving.failed("no room".into());
+        let Some(Step::Effect(first)) = saving.next_step() else {
+            panic!("it waits on");
+        };
+        assert_eq!(first, connect_as(3, "web1", 0));
+        assert!(saving.next_step().is_none(), "web2 is to be left first");
+        assert_eq!(released(&mut saving), [leave, connect_as(2, "web2", 0)]);
+    }
+
+    #[test]
+    fn no_agent_is_told_a_longer_lease_before_that_is_saved() {
+        let mut saving = waiting_for_the_disk();
+        saving.saved = saving.last;
+        let first = connect_as(1, "web1", 10_000);
+        assert_eq!(saving.take(first.clone()), Some(first));
+        saving.take(Effect::Persist(vec![change("assembly/web1")]));
+        let longer = connect_as(2, "web1", 60_000);
+        assert_eq!(saving.take(longer.clone()), None);
+        saving.failed("no room".into());
+        assert!(saving.next_step().is_none());
+        let none = connect_as(3, "web1", 0);
+        assert_eq!(saving.take(none.clone()), None);
+        // One that is not longer takes the place of those.
+        let shorter = connect_as(4, "web1", 5_000);
+        assert_eq!(saving.take(shorter.clone()), Some(shorter));
+        assert_eq!(saving.take(longer.clone()), None);
+        assert_eq!(released(&mut saving), [longer]);
     }
 
     #[tokio::test]

@@ -195,8 +195,13 @@ impl Agents {
         }
     }
 
-    /// Keeps a stream to an agent from now on, in place of an earlier one.
+    /// Keeps a stream to an agent from now on, in place of an earlier one; not in place of a later
+    /// one, which the agent may have answered: it would refuse this one for ever.
     pub(crate) fn connect(&mut self, connect: Connect) {
+        let present = self.links.get(&connect.assembly);
+        if present.is_some_and(|link| link.connect.number > connect.number) {
+            return;
+        }
         self.begin(connect, None);
     }
 

@@ -530,6 +530,20 @@ async fn an_agent_that_does_not_acknowledge_its_release_is_let_go() {
     assert_eq!(agents.next_release().await, None);
 }
 
+#[tokio::test]
+async fn an_order_to_connect_does_not_take_the_place_of_a_later_one() {
+    let (sender, _inputs) = mpsc::channel(1);
+    let owner = watch::channel(None).1;
+    let mut agents = Agents::new(sender, owner, no_credentials(), Permit::default());
+    for (number, present) in [(2, 2), (1, 2), (3, 3)] {
+        agents.connect(Connect {
+            number,
+            ..connect_to("web1")
+        });
+        assert_eq!(agents.links["web1"].connect.number, present);
+    }
+}
+
 #[test]
 fn a_guest_is_looked_for_less_often_the_longer_it_is_away() {
     for (away_s, times) in [(0, 1), (59, 1), (60, 2), (150, 5), (300, 10), (86_400, 10)] {
