@@ -8,7 +8,7 @@
 
 use controller::{
     AssemblyId, Attributes, Controller, Durable, Effect, EngineInput, Event, EventKind, Hello,
-    Input, InputName, Operation, Record, RecordState, Request, Task, Time, TransitionKey,
+    Input, InputName, Operation, Record, RecordState, Refusal, Request, Task, Time, TransitionKey,
 };
 use controller_sim::policies::{Delays, FirstTurn};
 use controller_sim::scenario::{Form, Mode, Scenario};
@@ -747,6 +747,52 @@ fn a_loss_keeps_its_name_over_a_restart_of_the_dpe() {
     let saved = Durable::from_rows(controller.facts().rows()).unwrap();
     let mut next = Controller::new("sim", saved, at);
     assert_eq!(lose_all(&mut next, &mut at), before);
+}
+
+#[test]
+fn an_assembly_that_does_not_answer_may_be_confirmed_soon_and_one_that_does_may_not() {
+    let scenario = Scenario::plain(2, 1, Mode::Manager);
+    let mut controller = alone(&scenario, [started(), vec![]]);
+    carry_out(&mut controller);
+    let confirm = |controller: &mut Controller, at: Time| {
+        let request = Request::ConfirmFenced {
+            assembly: "node1".into(),
+            attempt: String::new(),
+        };
+        let refusal = controller.handle(at, Input::Request(request));
+        refusal.expect_err("it is not lost")
+    };
+    let refusal = confirm(&mut controller, NOW);
+    assert!(matches!(refusal, Refusal::Refused(_)), "{refusal}");
+
+    // Its heartbeats are late.
+    let mut at = NOW;
+    let missed = |controller: &Controller, at| {
+        controller.status(at).assemblies[0].reason == "its heartbeats are late"
+    };
+    while !missed(&controller, at) {
+        at.boottime_us += 100_000;
+        at.wall_us += 100_000;
+        assert_eq!(controller.handle(at, Input::Tick), Ok(()));
+        assert!(at.boottime_us < NOW.boottime_us + 60_000_000);
+    }
+    let refusal = confirm(&mut controller, at);
+    assert!(matches!(refusal, Refusal::NotReady(_)), "{refusal}");
+    assert!(
+        refusal.to_string().contains("may be lost soon"),
+        "{refusal}"
+    );
+
+    // Its stream has ended, and it is not late yet.
+    let mut controller = alone(&scenario, [started(), vec![]]);
+    carry_out(&mut controller);
+    let ended = Input::AgentDisconnected {
+        assembly: "node1".into(),
+        reason: "the connection ended".into(),
+    };
+    assert_eq!(controller.handle(NOW, ended), Ok(()));
+    let refusal = confirm(&mut controller, NOW);
+    assert!(matches!(refusal, Refusal::NotReady(_)), "{refusal}");
 }
 
 /// The lease of the last Connect to an assembly, and whether a fact that it runs without one was

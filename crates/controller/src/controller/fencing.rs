@@ -610,8 +610,12 @@ impl Controller {
             Life::Unknown { .. } => Err(Refusal::NotReady(format!(
                 "assembly \"{name}\" may still appear: confirm once it counts as lost, or wait for it"
             ))),
-            Life::Online | Life::Missed => Err(Refusal::Refused(format!(
+            // Final: an order with an id that was refused is not looked at again.
+            Life::Online if assembly.contact().is_up() => Err(Refusal::Refused(format!(
                 "assembly \"{name}\" answers, so it is not down: confirm only what is known to be down"
+            ))),
+            Life::Online | Life::Missed => Err(Refusal::NotReady(format!(
+                "assembly \"{name}\" does not answer and may be lost soon: confirm then"
             ))),
         }
     }
