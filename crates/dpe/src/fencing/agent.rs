@@ -31,6 +31,8 @@ const CROWDED_PAUSES: [Duration; 5] = [
 ];
 /// The exit status of `status` by which a fence agent says that its device is off.
 pub(super) const STATUS_OFF: i32 = 2;
+/// That by which it says that it could not tell.
+pub(super) const STATUS_FAILED: i32 = 1;
 
 /// The way to fence agents, which run in units of their own: see crate `cpe-fence`.
 #[derive(Debug, Clone)]

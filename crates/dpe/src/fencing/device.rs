@@ -5,10 +5,10 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use controller::{DeviceCheck, DeviceUse, HostArgument, HostCheck};
+use anyhow::{Context, anyhow, bail};
+use controller::{Device, DeviceCheck, DeviceUse, HostArgument, HostCheck};
 
-use super::agent::{Again, Agent, Gate, Metadata, STATUS_OFF};
+use super::agent::{Again, Agent, Ended, Gate, Metadata, STATUS_FAILED, STATUS_OFF};
 
 /// Makes an assembly safe with all devices of a level, in order. Of several each switches only a
 /// part of the power: all are switched off before the first is switched on again. Gives those that
@@ -69,7 +69,8 @@ impl std::error::Error for NotForIt {}
 
 impl<'a> Ready<'a> {
     /// # Errors
-    /// [`NotForIt`] if the device lists its hosts, and not this one, or knows no status of it.
+    /// [`NotForIt`] if the device lists its hosts, and not this one, or is well and knows no status
+    /// of it.
     pub(super) async fn new(gate: &'a Gate, used: &'a DeviceUse) -> anyhow::Result<Ready<'a>> {
         let mut agent = Agent::new(gate, &used.host, &used.device);
         let limit = Duration::from_millis(used.device.status.timeout_ms.into());
@@ -151,15 +152,23 @@ async fn is_for(used: &DeviceUse, agent: &Agent<'_>, known: &Metadata) -> anyhow
             let status = status.context("it does not tell the status in time")??;
             match status.code {
                 Some(0 | STATUS_OFF) => Ok(()),
-                Some(_) => bail!(NotForIt(format!(
-                    "it is not for {}: \"status\" ends with {}",
-                    used.host,
-                    status.how()
-                ))),
-                // It has said nothing.
-                None => bail!("it does not tell the status: {}", status.how()),
+                _ => Err(without_status(used, agent, &status).await),
             }
         }
+    }
+}
+
+/// What it means that a device tells no status of a host: it is for others only if it is well. An
+/// agent ends with 1 after nearly every failure, also where its device cannot be reached.
+async fn without_status(used: &DeviceUse, agent: &Agent<'_>, status: &Ended) -> anyhow::Error {
+    let how = format!("\"status\" ends with {}", status.how());
+    let unknown = format!("it does not say whether it is for {}: {how}", used.host);
+    if status.code != Some(STATUS_FAILED) {
+        return anyhow!(unknown);
+    }
+    match is_well(agent.gate, &used.device).await {
+        Ok(()) => anyhow!(NotForIt(format!("it is not for {}: {how}", used.host))),
+        Err(error) => anyhow!("{unknown}, and the device is not well: {error:#}"),
     }
 }
 
@@ -188,22 +197,25 @@ fn delay(used: &DeviceUse) -> Duration {
 /// Asks a device whether it is well.
 pub(crate) async fn check(gate: &Gate, check: &DeviceCheck) -> Result<(), String> {
     let limit = Duration::from_millis(check.timeout_ms.into());
-    let command = &check.device.monitor;
-    let asked = async {
-        let agent = Agent::new(gate, "", &check.device);
-        // A status is good whatever it says: the device answers.
-        if command.action == "status" {
-            let ended = agent.run("status").await?;
-            if ended.code == Some(STATUS_OFF) {
-                return Ok(());
-            }
-        }
-        agent.succeed(command).await
-    };
-    match tokio::time::timeout(limit, asked).await {
+    match tokio::time::timeout(limit, is_well(gate, &check.device)).await {
         Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
         Err(_) => Err(format!("{} does not answer in time", check.device.agent)),
     }
+}
+
+/// # Errors
+/// If the device as such, whatever the host, is not well: what its agent says.
+async fn is_well(gate: &Gate, device: &Device) -> anyhow::Result<()> {
+    let agent = Agent::new(gate, "", device);
+    let command = &device.monitor;
+    // A status is good whatever it says: the device answers.
+    if command.action == "status" {
+        let ended = agent.run("status").await?;
+        if ended.code == Some(STATUS_OFF) {
+            return Ok(());
+        }
+    }
+    agent.succeed(command).await
 }
 
 #[cfg(test)]

@@ -551,16 +551,24 @@ async fn a_device_that_is_for_others_lets_in_nobody_else() {
 fn knowing(port: &str) -> DeviceUse {
     let mut used = listing(port);
     used.device.check = HostCheck::Status;
+    used.device.monitor = Command {
+        action: "monitor".to_owned(),
+        ..used.device.status.clone()
+    };
     used
 }
 
+/// Knows the status of web1 and of nobody else.
+const STATUS_OF_WEB1: &str = "status) case \"$input\" in *plug=web1*) exit 0 ;; esac; exit 1 ;;";
+
 #[tokio::test]
-async fn a_device_that_knows_no_status_of_a_guest_is_for_others() {
+async fn a_device_that_is_well_and_knows_no_status_of_a_guest_is_for_others() {
     let folder = tempfile::tempdir().unwrap();
-    let status = "status) case \"$input\" in *plug=web1*) exit 0 ;; esac; exit 1 ;;";
+    // Of the device as such it is asked, not of a guest.
+    let monitor = "monitor) case \"$input\" in *plug=*) exit 1 ;; esac ;;";
     let gate = fake(
         folder.path(),
-        &format!("{METADATA}\n{status}\non) exit 0 ;;"),
+        &format!("{METADATA}\n{STATUS_OF_WEB1}\n{monitor}\non) exit 0 ;;"),
     );
     let mut letting_in = LettingIn::default();
     let both = vec![knowing("other"), knowing("web1")];
@@ -571,12 +579,33 @@ async fn a_device_that_knows_no_status_of_a_guest_is_for_others() {
         .unwrap_err();
     let said = "no device that unfences is for it (by-other: it is not for web1: \"status\" ends with exit status 1";
     assert!(error.contains(said), "{error}");
-    // One that was killed has not said for whom it is.
-    let gate = fake(folder.path(), &format!("{METADATA}\nstatus) kill -9 $$ ;;"));
-    let error = let_in_by(&gate, vec![knowing("web1")], letting_in.begin(3))
-        .await
-        .unwrap_err();
-    assert!(error.contains("does not tell the status"), "{error}");
+}
+
+#[tokio::test]
+async fn no_guest_is_let_in_while_a_device_does_not_say_for_whom_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut letting_in = LettingIn::default();
+    // Nearly every failure is exit status 1: one that cannot be reached either.
+    let unreachable = format!("{STATUS_OF_WEB1}\nmonitor) echo 'no route' >&2; exit 1 ;;");
+    let odd = "status) case \"$input\" in *plug=web1*) exit 0 ;; esac; exit 3 ;;".to_owned();
+    let killed = "status) case \"$input\" in *plug=web1*) exit 0 ;; esac; kill -9 $$ ;;".to_owned();
+    for (cases, why) in [
+        (unreachable, "exit status 1, and the device is not well: "),
+        (odd, "exit status 3"),
+        (killed, "a signal"),
+    ] {
+        let gate = fake(
+            folder.path(),
+            &format!("{METADATA}\n{cases}\non) exit 0 ;;"),
+        );
+        let both = vec![knowing("other"), knowing("web1")];
+        let error = let_in_by(&gate, both, letting_in.begin(1))
+            .await
+            .unwrap_err();
+        let said =
+            format!("by-other: it does not say whether it is for web1: \"status\" ends with {why}");
+        assert!(error.contains(&said), "{error}");
+    }
 }
 
 #[tokio::test]
