@@ -1,5 +1,7 @@
 //! How effects are carried out.
 
+use std::collections::BTreeMap;
+
 use controller::{
     AssemblyId, Change, Connect, Decision, Effect, EngineInput, FenceDevice, FenceRequest, Input,
     InputName, SAVES, Task,
@@ -207,8 +209,9 @@ impl World {
             Effect::EndUnfencing { attempt, .. } if self.withdraw_unfencing(attempt) => None,
             Effect::EndUnfencing { .. } => Some(effect),
             effect if self.shell.unsaved.is_empty() => Some(effect),
-            Effect::Connect(connect) if full && !self.is_being_left(&connect.assembly) => {
+            Effect::Connect(connect) if full && self.may_connect(&connect) => {
                 self.forget_orders(&connect.assembly);
+                self.forget_connects(&connect);
                 Some(Effect::Connect(connect))
             }
             effect => {
@@ -227,6 +230,7 @@ impl World {
         if self.now_us < self.shell.disk_full_until_us {
             let delay = self.random.between(100 * MS, 2 * SECOND);
             self.after(delay, SimEvent::Saved(start));
+            self.release_connects();
             return;
         }
         let changes = std::mem::take(&mut self.shell.unsaved);
@@ -278,6 +282,45 @@ impl World {
             attempt: request.attempt,
             result: Err("its agent was there again before its device was asked".into()),
         })
+    }
+
+    /// The disk is full: what waits to be connected to need not wait any longer.
+    fn release_connects(&mut self) {
+        let held = self.shell.held.iter();
+        let connects = held.filter_map(|(under, effect)| match effect {
+            Effect::Connect(connect) if self.may_connect(connect) => Some((*under, connect)),
+            _ => None,
+        });
+        let last: BTreeMap<AssemblyId, (u64, Connect)> = connects
+            .map(|(under, connect)| (connect.assembly.clone(), (under, connect.clone())))
+            .collect();
+        let wanted_under = self.shell.wanted_under;
+        for (under, connect) in last.into_values() {
+            self.forget_orders(&connect.assembly);
+            self.forget_connects(&connect);
+            self.shell.wanted_under = under;
+            self.carry_out(Effect::Connect(connect));
+        }
+        self.shell.wanted_under = wanted_under;
+    }
+
+    /// Drops an order to connect to an agent, and earlier ones.
+    fn forget_connects(&mut self, last: &Connect) {
+        self.shell.held.retain(|(_, effect)| {
+            !matches!(effect, Effect::Connect(old)
+                if old.assembly == last.assembly && old.number <= last.number)
+        });
+    }
+
+    /// An agent may be connected to though nothing is saved: it is not to be left first, and not
+    /// told a longer lease than before, or none.
+    fn may_connect(&self, connect: &Connect) -> bool {
+        let told = self.shell.wants.get(&connect.assembly);
+        let longer = told.is_some_and(|told| {
+            let later = connect.lease_ms == 0 || connect.lease_ms > told.lease_ms;
+            (told.lease_ms > 0 && later) || connect.grace_ms > told.grace_ms
+        });
+        !longer && !self.is_being_left(&connect.assembly)
     }
 
     /// An assembly is about to be released or disconnected.
