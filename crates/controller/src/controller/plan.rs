@@ -422,11 +422,7 @@ fn assumed(reference: &LiveReference) -> Given {
 }
 
 /// Services that run there, and would run nowhere.
-fn left_out(
-    actions: &[PlanAction],
-    blocked: &[PlanAction],
-    assembly: &AssemblyId,
-) -> Vec<String> {
+fn left_out(actions: &[PlanAction], blocked: &[PlanAction], assembly: &AssemblyId) -> Vec<String> {
     let stops = |service: &str| {
         let own = |it: &&PlanAction| ServiceId::of_resource(&it.service) == *service;
         let mut own = actions.iter().filter(own);
