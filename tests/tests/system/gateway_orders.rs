@@ -155,7 +155,7 @@ fn orders_are_as_by_cpectl(lab: &Lab) {
         ),
         (
             r#"{"operation": "confirm-fenced", "assembly": "a", "attempt": "1-1"}"#.to_owned(),
-            "503",
+            "409",
         ),
     ];
     for (n, (step, expected)) in (1..).zip(steps) {
