@@ -31,7 +31,7 @@
 //! may be services. A folder that is gone in the middle of a boot is not one that was never there.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use cpe_bus::OperationRecord;
-use rustix::fs::{FlockOperation, flock};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -177,7 +176,7 @@ impl Drop for StateFolder {
     fn drop(&mut self) {
         // Closing the file is not enough: a child that has not yet called exec holds the same lock.
         if let Some(lock) = self.lock.get() {
-            let _ = flock(lock, FlockOperation::Unlock);
+            let _ = lock.unlock();
         }
     }
 }
@@ -218,9 +217,10 @@ impl StateFolder {
             format!("cannot write in the state folder {}", self.folder.display())
         })?;
         let begun = Instant::now();
-        while let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            if error != rustix::io::Errno::WOULDBLOCK || begun.elapsed() >= patience {
-                return Err(error).with_context(|| not_locked(&self.folder.join("lock"), error));
+        while let Err(error) = lock.try_lock() {
+            let is_held = matches!(error, TryLockError::WouldBlock);
+            if !is_held || begun.elapsed() >= patience {
+                return Err(not_locked(&self.folder.join("lock"), error));
             }
             std::thread::sleep(LOCK_PAUSE);
         }
@@ -239,10 +239,8 @@ impl StateFolder {
 
     /// Whether another process holds the lock.
     fn is_in_use(&self) -> bool {
-        self.open_lock().is_ok_and(|lock| {
-            flock(&lock, FlockOperation::NonBlockingLockExclusive)
-                == Err(rustix::io::Errno::WOULDBLOCK)
-        })
+        self.open_lock()
+            .is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
     }
 
     /// Names of the files in the folder; `None` if it is there and cannot be read.
@@ -592,15 +590,16 @@ pub fn write_json<T: Serialize>(folder: &Path, name: &str, value: &T) -> anyhow:
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Why a lock was not had. Only one that is held is held by somebody.
-fn not_locked(lock: &Path, error: rustix::io::Errno) -> String {
-    match error {
-        rustix::io::Errno::WOULDBLOCK => format!(
-            "{} is in use: another cpe-agent runs with this state folder",
-            lock.display()
-        ),
-        _ => format!("{} cannot be locked", lock.display()),
-    }
+/// Why a lock was not had. Another agent is only one of the reasons.
+fn not_locked(lock: &Path, error: TryLockError) -> anyhow::Error {
+    let lock = lock.display();
+    let text = match &error {
+        TryLockError::WouldBlock => {
+            format!("{lock} is in use: another cpe-agent runs with this state folder")
+        }
+        TryLockError::Error(_) => format!("{lock} cannot be locked"),
+    };
+    anyhow::Error::from(std::io::Error::from(error)).context(text)
 }
 
 #[cfg(test)]
@@ -732,10 +731,11 @@ mod tests {
     #[test]
     fn only_a_lock_that_is_held_is_somebody_elses() {
         let path = Path::new("/run/x/lock");
-        let held = not_locked(path, rustix::io::Errno::WOULDBLOCK);
+        let held = not_locked(path, TryLockError::WouldBlock).to_string();
         assert!(held.contains("another cpe-agent"), "{held}");
-        let failed = not_locked(path, rustix::io::Errno::NOLCK);
-        assert_eq!(failed, "/run/x/lock cannot be locked");
+        let error = std::io::Error::other("no locks available");
+        let failed = format!("{:#}", not_locked(path, TryLockError::Error(error)));
+        assert_eq!(failed, "/run/x/lock cannot be locked: no locks available");
     }
 
     #[test]
@@ -753,7 +753,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(StateFolder::open(dir.path(), "boot").unwrap());
         let held = std::fs::File::open(dir.path().join("lock")).unwrap();
-        flock(&held, FlockOperation::LockExclusive).unwrap();
+        held.lock().unwrap();
         let child = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(300));
             drop(held);
