@@ -3,7 +3,7 @@
 //! A host whose clock is wrong when it boots, or is set to another year by mistake, must not lose
 //! what is kept for a time. So nothing is old by a clock that was set, before it has gone on
 //! steadily for an hour. The steady clock goes on while the host is suspended, as the wall clock
-//! does: nobody has set that one then.
+//! does: so a suspend is not taken for a clock that was set.
 
 use std::time::Duration;
 

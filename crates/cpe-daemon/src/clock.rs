@@ -12,7 +12,8 @@ pub fn now() -> u64 {
     u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Microseconds since this host was booted, also those in which it was suspended: nobody sets it.
+/// CLOCK_BOOTTIME: microseconds since the boot, also those in which the machine was suspended.
+/// Nobody can set it.
 pub fn boottime_us() -> u64 {
     let now = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
@@ -24,8 +25,7 @@ pub fn boottime_us() -> u64 {
 mod tests {
     use super::*;
 
-    /// What a suspended host would show cannot be had here: that it is the kernel's clock since the
-    /// boot, which /proc/uptime tells, can.
+    /// A test cannot suspend the host. But /proc/uptime counts the time of a suspend too.
     #[test]
     fn it_is_the_time_since_the_boot() {
         let before = boottime_us();
