@@ -145,7 +145,7 @@ impl Guest {
         fs::write(self.path("boot_id"), uuid::Uuid::new_v4().to_string()).unwrap();
     }
 
-    /// The guest's power is cut, and it boots again; its agent is not started yet.
+    /// The guest's power is cut, and it boots again, with its agent.
     pub(crate) fn power_cut(&mut self) {
         if let Some(mut agent) = self.agent.take() {
             let _ = agent.kill();
@@ -161,10 +161,12 @@ impl Guest {
             }
         }
         self.new_boot();
+        self.start_agent();
     }
 
-    /// As on a full disk, or no more: a file of the state that is there can be overwritten, none
-    /// can be made. (A folder lies where the agent would write the new one.)
+    /// As on a disk that is full, or has room again. While it is full, a file of the state that is
+    /// there can be overwritten, and none can be made. (A folder lies where the agent would write
+    /// the new one.)
     pub(crate) fn fill_state(&self, full: bool) {
         let names = (0..200).map(|number| format!("operation-{number}.json"));
         let others = ["identity.json", "attributes.json"].map(str::to_owned);

@@ -277,9 +277,7 @@ impl Model {
         }
         completions
     }
-}
 
-impl Model {
     fn leave(&mut self, asked: bool) -> Vec<Record> {
         self.agent.hello(self.epoch, LONG_LEASE_MS, GRACE_MS);
         let may_run = self.agent.may_run();
@@ -345,7 +343,6 @@ impl Real {
             Step::Leave(asked) => answer = self.leave(*asked, may_run).await,
             Step::Boot => {
                 self.guest.power_cut();
-                self.guest.start_agent();
                 answer = self.connect(self.dpe.epoch).await;
             }
             Step::Renew => answer = self.renew().await,
@@ -406,7 +403,6 @@ impl Real {
             self.early.push(of_agent(&record));
         }
         self.guest.power_cut();
-        self.guest.start_agent();
         words + &self.connect(self.dpe.epoch).await
     }
 
@@ -498,7 +494,7 @@ impl Real {
                 std::fs::remove_file(self.guest.path("rebooted")).unwrap();
                 self.guest.power_cut();
             }
-            let mut answer = self.connect_after(reset).await;
+            let mut answer = self.connect(self.dpe.epoch).await;
             if answer != "busy" {
                 if blind {
                     self.guest.take_agent_away(false);
@@ -510,14 +506,6 @@ impl Real {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-    }
-
-    /// The same, after the agent was started where its guest was reset.
-    async fn connect_after(&mut self, reset: bool) -> String {
-        if reset {
-            self.guest.start_agent();
-        }
-        self.connect(self.dpe.epoch).await
     }
 
     /// As many completions as are expected, and those that should not be.
