@@ -104,7 +104,8 @@ fn batch(answer: &WatchResponse) -> Option<Batch> {
     let (mut changes, mut last) = (Vec::new(), None);
     for event in answer.events() {
         let Some(pair) = event.kv() else { continue };
-        last = Some(pair.mod_revision().cast_unsigned());
+        let revision = pair.mod_revision().cast_unsigned();
+        last = Some(revision);
         let Some(key) = key(pair.key()) else { continue };
         let value = match event.event_type() {
             EventType::Put => Some(pair.value().to_vec()),
@@ -113,7 +114,7 @@ fn batch(answer: &WatchResponse) -> Option<Batch> {
         changes.push(Change {
             key,
             value,
-            revision: pair.mod_revision().cast_unsigned(),
+            revision,
             lease: lease(pair),
         });
     }

@@ -1,7 +1,6 @@
 //! Puts the parts together. Sinks work for as long as the process lives; the connection to the bus
 //! is made again whenever it is lost, and meanwhile what is under way goes on.
 
-use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
