@@ -56,7 +56,7 @@ pub const BOUND: Duration = KILL
 const LOG: Duration = Duration::from_millis(100);
 /// Pause before everything is tried again.
 const RETRY: Duration = Duration::from_secs(2);
-/// How often it is looked whether a program has ended.
+/// How often to look whether a program has ended.
 const POLL: Duration = Duration::from_millis(10);
 /// How often the deadline is looked at: a guest that was suspended notices this late at most.
 const LOOK: Duration = Duration::from_millis(250);
@@ -93,7 +93,7 @@ pub fn reset_guest(reset: &Reset, remains: &Remains) -> ! {
 struct Step {
     name: &'static str,
     bound: Duration,
-    /// Its place among those that found no thread: the less it may wait for, the earlier.
+    /// Its place among those that found no thread: what may wait for less comes earlier.
     alone: u8,
     /// Says what became of it.
     work: Box<dyn FnOnce() -> String + Send>,
@@ -125,7 +125,7 @@ impl Step {
     }
 }
 
-/// All ways, in the order in which they are gone.
+/// All steps, in their order.
 fn steps(reset: &Reset, remains: &Remains) -> Vec<Step> {
     let remains = remains.clone();
     let mut steps = vec![Step::new("killing what was left", KILL, move || {
@@ -158,7 +158,8 @@ fn steps(reset: &Reset, remains: &Remains) -> Vec<Step> {
     steps
 }
 
-/// Goes them one after the other, at last those that found no thread; says what became of each.
+/// Takes them one after the other, and those that found no thread at last. Says what became of
+/// each.
 fn take(steps: Vec<Step>, spawn: Spawn) -> String {
     let mut said = Vec::new();
     let mut alone = Vec::new();

@@ -246,9 +246,10 @@ impl Engine {
         if identity.deployment != *deployment {
             identity.epoch = 0;
         }
-        let ((process, number), (own, last)) =
-            ((settings.process, settings.number), identity.hello);
-        let is_same = *epoch == identity.epoch && identity.assembly == *assembly && process == own;
+        let (number, (last_process, last)) = (settings.number, identity.hello);
+        let is_same = *epoch == identity.epoch
+            && identity.assembly == *assembly
+            && settings.process == last_process;
         if is_same && number > 0 && number < last {
             return Err(Error::Superseded(format!(
                 "this Hello has number {number} and was on its way for longer than the one with number {last}, which is in force"
@@ -263,7 +264,7 @@ impl Engine {
         identity.deployment.clone_from(deployment);
         identity.assembly.clone_from(assembly);
         identity.epoch = *epoch;
-        identity.hello = (process, number);
+        identity.hello = (settings.process, number);
         identity.heartbeat_interval_ms =
             or_default(settings.heartbeat_interval_ms, DEFAULT_HEARTBEAT_MS);
         identity.stop_timeout_ms = or_default(settings.stop_timeout_ms, DEFAULT_STOP_TIMEOUT_MS);
