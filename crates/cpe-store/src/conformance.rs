@@ -152,14 +152,11 @@ async fn a_deployment_is_of_who_created_it_until_it_is_given_away(store: Arc<dyn
     let created = store.create(name, "u1", "<a/>".into(), MANY, &ALICE);
     assert!(matches!(created.await.unwrap(), Created::New(_)));
     assert_eq!(owner().await.owner, "user:alice");
-    assert!(matches!(
-        create(store, name, "<a/>").await,
-        Created::Same(_)
-    ));
-    assert!(matches!(
-        update(store, name, 0, "<b/>").await,
-        Updated::New(_)
-    ));
+    let bob = Details::from([("caller_principal".to_owned(), "user:bob".to_owned())]);
+    let same = store.create(name, "u1", "<a/>".into(), MANY, &bob);
+    assert!(matches!(same.await.unwrap(), Created::Same(_)));
+    let changed = store.update(name, None, 0, "<b/>".into(), KEEP, &bob);
+    assert!(matches!(changed.await.unwrap(), Updated::New(_)));
     assert_eq!(owner().await.owner, "user:alice");
     let given = Ownership {
         owner: "token:ci".to_owned(),
@@ -331,10 +328,14 @@ async fn each_run_and_each_end_of_a_dpe_is_told_once(store: Arc<dyn Store>) {
     for run in [&stopped, &began("r4", true), &began("r5", true)] {
         note(run).await;
     }
+    // One that has died is not stopped by the one that somebody starts.
+    for run in [&ended, &began("r6", true)] {
+        note(run).await;
+    }
     let stopped = "dpe.stopped";
     assert_eq!(
         kinds(store, name).await[6..],
-        [stopped, again, stopped, again]
+        [stopped, again, stopped, again, died, again]
     );
 }
 

@@ -259,54 +259,6 @@ mod tests {
     }
 
     #[test]
-    fn each_generation_says_who_stored_it_also_after_a_restart() {
-        let (directory, mut store) = store();
-        store
-            .create("shop", "u1", &"<a/>".into(), 10, &alice())
-            .unwrap();
-        change(&mut store, "<ä/>", ALL);
-        store.renumber("shop", 7, ALL).unwrap();
-        drop(store);
-        let (store, _) = Database::open(directory.path()).unwrap();
-        let all = store.generations("shop").unwrap();
-        assert_eq!(numbers(&store), [1, 2, 8]);
-        assert_eq!((&all[0].who, all[0].bytes), (&alice(), 4));
-        assert_eq!((&all[1].who, all[1].bytes), (&alice(), 5));
-        assert!(all[0].accepted > 0 && all[0].remark.is_empty());
-        assert!(all[2].who.is_empty() && all[2].remark.contains("generation 7"));
-        assert!(store.generations("none").unwrap().is_empty());
-    }
-
-    #[test]
-    fn what_is_beyond_number_or_bytes_is_dropped_and_the_current_one_never() {
-        let (_directory, mut store) = store();
-        store
-            .create("shop", "u1", &"<a/>".into(), 10, &alice())
-            .unwrap();
-        for n in 2..=6 {
-            change(&mut store, &format!("<b{n}/>"), ALL);
-        }
-        let three = Keep {
-            generations: 3,
-            ..ALL
-        };
-        change(&mut store, "<c/>", three);
-        assert_eq!(numbers(&store), [5, 6, 7]);
-        // <b6/>, <c/> and <dd/> are 14 bytes.
-        let bytes = Keep { bytes: 14, ..ALL };
-        change(&mut store, "<dd/>", bytes);
-        assert_eq!(numbers(&store), [6, 7, 8]);
-        let none = Keep {
-            generations: 0,
-            bytes: 0,
-        };
-        change(&mut store, &"<e/>".repeat(1000), none);
-        assert_eq!(numbers(&store), [9]);
-        assert_eq!(store.document("shop", 8).unwrap(), None);
-        assert_eq!(store.document("shop", 0).unwrap().unwrap().1, 9);
-    }
-
-    #[test]
     fn a_change_that_was_not_committed_leaves_the_history_as_it_was() {
         let (directory, mut store) = store();
         store

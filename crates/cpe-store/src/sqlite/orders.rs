@@ -302,66 +302,6 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_of_an_order_for_what_is_gone() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut store = store_in(directory.path());
-        replace_shop(&mut store, "u3");
-        let late = store.take_order(wanted("a", "1", "x")).unwrap();
-        assert_eq!(late, Taken::Gone);
-        assert_eq!(store.order("a", "1").unwrap(), None);
-    }
-
-    #[test]
-    fn an_order_is_new_once_and_its_id_is_its_givers() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut store = store_in(directory.path());
-        let given = taken(&mut store, wanted("token:a", "1", "x"));
-        let same = store.take_order(wanted("token:a", "1", "x")).unwrap();
-        assert_eq!(same, Taken::Known(given.clone()));
-        let other = store.take_order(wanted("token:a", "1", "y")).unwrap();
-        assert_eq!(other, Taken::Other);
-        let elsewhere = Given {
-            deployment: "mail".into(),
-            uuid: "u2".into(),
-            ..wanted("token:a", "1", "x")
-        };
-        assert_eq!(store.take_order(elsewhere).unwrap(), Taken::Other);
-        let of_other = store.take_order(wanted("token:b", "1", "y")).unwrap();
-        assert!(matches!(of_other, Taken::New(_)), "{of_other:?}");
-        assert_eq!(store.order("token:c", "1").unwrap(), None);
-        end(&mut store, &given, Ending::Done, "{}");
-        drop(store);
-        let (mut store, _) = Database::open(directory.path()).unwrap();
-        let Taken::Known(ended) = store.take_order(wanted("token:a", "1", "x")).unwrap() else {
-            panic!("it is known");
-        };
-        assert_eq!(
-            (ended.ending, ended.result.as_str()),
-            (Some(Ending::Done), "{}")
-        );
-        assert_eq!(ended.who, given.who);
-        let under_way = store.orders_under_way().unwrap();
-        assert_eq!(under_way.len(), 1, "that of token:b");
-        // What has ended ends in no other way.
-        end(&mut store, &given, Ending::Unknown, "");
-        assert_eq!(store.order("token:a", "1").unwrap(), Some(ended));
-    }
-
-    #[test]
-    fn what_was_not_done_for_now_is_new_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut store = store_in(directory.path());
-        let given = taken(&mut store, wanted("a", "1", "x"));
-        end(&mut store, &given, Ending::NotNow, "away");
-        assert_eq!(
-            store.take_order(wanted("a", "1", "y")).unwrap(),
-            Taken::Other
-        );
-        let again = store.take_order(wanted("a", "1", "x")).unwrap();
-        assert!(matches!(again, Taken::New(_)), "{again:?}");
-    }
-
-    #[test]
     fn one_that_was_given_before_the_clock_was_set_back_is_kept_for_a_week_from_then() {
         let directory = tempfile::tempdir().unwrap();
         let mut store = store_in(directory.path());
