@@ -16,7 +16,8 @@ use crate::words::{
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// What keeps everything. What a call has acknowledged is durable, and every later call sees it,
-/// at whichever host that shares the store.
+/// at whichever host that shares the store; but [`Store::query`] may see it later where events are
+/// copied from other hosts.
 ///
 /// What was begun is finished also if the caller goes away.
 pub trait Store: Send + Sync {
@@ -154,10 +155,10 @@ pub trait Store: Send + Sync {
     /// Those that this host is doing, oldest first.
     fn orders_under_way(&self) -> Answer<'_, Vec<Given>>;
 
-    /// Which log the cursors belong to: another one after the store was lost or restored.
+    /// Which log the cursors belong to. Those of another one mean nothing here.
     fn log(&self) -> &str;
 
-    /// Changes whenever events were recorded; holds the newest cursor.
+    /// Changes whenever events were recorded; holds the newest cursor that queries find.
     fn head(&self) -> watch::Receiver<u64>;
 
     /// What other hosts change, from now on. Who cannot keep up reads everything.

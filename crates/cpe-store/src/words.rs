@@ -35,7 +35,7 @@ pub struct Ownership {
 pub struct Row {
     /// Its name.
     pub name: String,
-    /// Another deployment of the same name has another.
+    /// Another deployment of the same name has another, unless both documents say the same.
     pub uuid: String,
     /// Generation of the current document.
     pub generation: u64,
@@ -233,7 +233,7 @@ pub struct Given {
     pub id: String,
     /// What it is about.
     pub deployment: String,
-    /// Of the deployment: another one of that name has another.
+    /// Of the deployment.
     pub uuid: String,
     /// The order: JSON.
     pub request: String,

@@ -42,8 +42,8 @@ pub struct Sqlite {
     head: watch::Receiver<u64>,
     log: Arc<str>,
     cursors: Cursors,
-    /// For queries, so that they wait for no change and no change waits for them. Absent while the
-    /// disk is full.
+    /// For queries, so that they wait for no change and no change waits for them. Absent if SQLite
+    /// could not share the file when it was opened.
     reader: Option<Arc<Mutex<Connection>>>,
     /// One thread is enough for each of the two connections: the others are needed elsewhere.
     writing: Arc<Semaphore>,
