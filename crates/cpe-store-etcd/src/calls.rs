@@ -29,8 +29,8 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Sends a transaction that writes, until it is answered. It has to be one that is done once
-    /// however often it is sent: what it writes breaks its own compares.
+    /// Sends a transaction that writes, until it is answered. It has to be one that may be sent
+    /// several times: what it writes breaks its own compares, or is the same when it is done twice.
     pub(crate) async fn decide(&self, txn: Txn) -> Result<Decided> {
         Self::repeat(&self.client, txn).await
     }

@@ -59,7 +59,8 @@ impl Facts {
     ///
     /// # Errors
     /// After [`Error::Unknown`] they may be written, or be written later: the same may be asked
-    /// again, as long as nothing newer was.
+    /// again, as long as nothing newer was. Also after an answer, an earlier attempt that had none
+    /// may be carried out late, over what is newer.
     pub async fn write(
         &self,
         deployment: &str,

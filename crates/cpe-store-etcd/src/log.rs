@@ -135,10 +135,8 @@ impl Log {
     pub(crate) async fn follow(self) {
         let mut last = String::new();
         loop {
-            let error = match self.follow_once().await {
-                Ok(never) => match never {},
-                Err(error) => error.to_string(),
-            };
+            let Err(error) = self.follow_once().await;
+            let error = error.to_string();
             if error != last {
                 tracing::warn!("the event log is not copied: {error}; trying again");
             }
@@ -153,10 +151,8 @@ impl Log {
             Some(at) => at,
             None => self.copy_all().await?,
         };
-        let mut watch = match self.calls.client.watch(EVENT, from + 1).await {
-            Ok(watch) => watch,
-            Err(error) => return Err(failed(error)),
-        };
+        let watch = self.calls.client.watch(EVENT, from + 1).await;
+        let mut watch = watch.map_err(failed)?;
         self.copied.send_if_modified(|copied| {
             let later = from > *copied;
             *copied = from.max(*copied);

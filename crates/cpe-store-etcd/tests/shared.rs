@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_keys::{OWN, READ, WRITE};
-use cpe_bus::{Event, EventKind};
+use cpe_bus::EventKind;
 use cpe_etcd::{Compare, Operation, Txn};
 use cpe_store::conformance::CASES;
 use cpe_store::{
@@ -312,10 +312,7 @@ async fn without_a_quorum_it_is_said_that_nothing_is_done(
     for member in [1, 2] {
         lab.freeze(member).expect("frozen");
     }
-    let event = Event {
-        details: Details::new(),
-        ..new_event(EventKind::DpeDied, "leaderless")
-    };
+    let event = new_event(EventKind::DpeDied, "leaderless");
     let read = a.deployment("leaderless");
     let write = b.record(event.clone());
     let (read, write) = tokio::join!(read, write);
