@@ -135,3 +135,84 @@ fn run(row: &Row, unit: &Unit, after_stop: bool) -> Option<Run> {
         ActiveState::Activating | ActiveState::Deactivating | ActiveState::Maintenance => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::systemd::{End, Exit, ServiceResult};
+
+    /// The event log knows of a run that goes on.
+    fn row() -> Row {
+        Row {
+            name: "shop".into(),
+            uuid: "u1".into(),
+            generation: 1,
+            created: 0,
+            destroying: None,
+            unloaded: false,
+            loaded: 1,
+            invocation: "r1".into(),
+            alive: true,
+            owned: Default::default(),
+        }
+    }
+
+    /// What becomes of it: whether somebody has stopped it; `None`: it has not ended.
+    fn end(active: ActiveState, invocation: &str, (result, exit): (&str, Exit)) -> Option<bool> {
+        let unit = Unit {
+            active,
+            invocation: invocation.into(),
+            pid: 0,
+            end: End {
+                result: ServiceResult::from_word(result),
+                exit,
+            },
+        };
+        match run(&row(), &unit, false)? {
+            Run::Ended { stopped, .. } => Some(stopped),
+            Run::Alive { .. } => None,
+        }
+    }
+
+    #[test]
+    fn a_boot_and_a_stop_are_no_death() {
+        use ActiveState::{Activating, Active, Deactivating, Failed, Inactive};
+
+        let (never, well) = (("success", Exit::Unknown), ("success", Exit::Exited(0)));
+        let killed = ("signal", Exit::Killed(9));
+        for (active, invocation, how, expected) in [
+            // systemd has not run it since the host was booted.
+            (Inactive, "", never, Some(true)),
+            (Inactive, "r1", well, Some(true)),
+            (Inactive, "r1", killed, Some(false)),
+            (Failed, "r1", killed, Some(false)),
+            // It waits for systemd's restart.
+            (Activating, "r1", killed, Some(false)),
+            (Activating, "r1", well, Some(false)),
+            (Deactivating, "r1", never, None),
+            (Active, "r1", never, None),
+        ] {
+            let found = end(active, invocation, how);
+            assert_eq!(found, expected, "{active:?} {invocation} {how:?}");
+        }
+    }
+
+    #[test]
+    fn an_end_is_told_once_and_only_of_a_run_that_goes_on() {
+        let ended = || Run::Ended {
+            cause: "ended".into(),
+            stopped: true,
+        };
+        let mut waiting = Unrecorded::default();
+        waiting.see(&row(), ended());
+        waiting.see(&row(), ended());
+        assert_eq!(waiting.0.len(), 1);
+        let over = Row {
+            alive: false,
+            ..row()
+        };
+        let mut waiting = Unrecorded::default();
+        waiting.see(&over, ended());
+        assert!(waiting.is_empty());
+    }
+}

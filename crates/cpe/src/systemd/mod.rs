@@ -22,8 +22,8 @@ use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
 use crate::sync::{lock, turn};
 use jobs::Jobs;
-pub(crate) use states::{ActiveState, JobResult};
-use states::{End, Exit, LoadState, ServiceResult};
+use states::LoadState;
+pub(crate) use states::{ActiveState, End, Exit, JobResult, ServiceResult};
 
 /// Well-known name of the service manager.
 pub(crate) const NAME: &str = "org.freedesktop.systemd1";
