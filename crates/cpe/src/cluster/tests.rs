@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use cpe_bus::proxies::systemd::UnitRow;
 use etcd_lab::{Lab, Rights};
 use membership::{Guard, Handle, May, OWN, READ, Runner, WRITE, grant_of};
 use ownership::{Answer, Change, ChangeId, DeploymentId, Grant, Needs, Session, What};
@@ -46,19 +47,6 @@ fn path(text: &str) -> OwnedObjectPath {
 
 struct Manager(Arc<Played>);
 
-type Row = (
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    OwnedObjectPath,
-    u32,
-    String,
-    OwnedObjectPath,
-);
-
 #[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
 impl Manager {
     fn start_unit(&self, name: String, _mode: String) -> OwnedObjectPath {
@@ -76,7 +64,7 @@ impl Manager {
         lock(&self.0.said).push(format!("reset {name}"));
     }
 
-    fn list_units_by_patterns(&self, states: Vec<String>, _patterns: Vec<String>) -> Vec<Row> {
+    fn list_units_by_patterns(&self, states: Vec<String>, _patterns: Vec<String>) -> Vec<UnitRow> {
         let state = *lock(&self.0.state);
         let is_one = states.iter().any(|it| it == state);
         let row = || {

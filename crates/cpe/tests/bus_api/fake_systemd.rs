@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use cpe_bus::fields::Reader;
 use cpe_bus::names::{deployment_of_unit, dpe_name, dpe_unit, escape_label};
+use cpe_bus::proxies::systemd::UnitRow;
 use cpe_bus::{BusSelection, Error, Fields};
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, OwnedObjectPath};
@@ -369,19 +370,6 @@ fn path_of_job(number: usize) -> OwnedObjectPath {
 struct FakeManager {
     world: Arc<World>,
 }
-
-type UnitRow = (
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    OwnedObjectPath,
-    u32,
-    String,
-    OwnedObjectPath,
-);
 
 #[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
 impl FakeManager {
