@@ -76,14 +76,14 @@ pub const WRITE: &[&str] = &[
 pub const OWN: &[&str] = &[ALIVE, LOG];
 
 /// Bytes of a name of a host or a deployment. Names of files have 255.
-const LONGEST: usize = 200;
+pub const LONGEST_NAME: usize = 200;
 
 /// Whether that may be the name of a host or a deployment: it is a part of keys, and of names of
 /// files.
 pub fn is_name(name: &str) -> bool {
     let may_be = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let begins_well = name.bytes().next().is_some_and(|byte| byte != b'.');
-    begins_well && name.len() <= LONGEST && name.bytes().all(may_be)
+    begins_well && name.len() <= LONGEST_NAME && name.bytes().all(may_be)
 }
 
 /// A text as one part of a key, so that no two texts are the same part, and none ends early.

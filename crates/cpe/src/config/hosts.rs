@@ -4,14 +4,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use cluster_keys::{LONGEST_NAME, is_name};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 /// Whether cpe can keep deployments in etcd. Until it can, `kind = "etcd"` is refused.
 pub(super) const ETCD_IS_BUILT: bool = false;
 
-/// Bytes of a host's name: it is a part of keys of the store, and of names of files.
-const LONGEST_NAME: usize = 200;
 /// Labels of a host, and the bytes of each.
 const MOST_LABELS: usize = 64;
 const LONGEST_LABEL: usize = 63;
@@ -175,9 +174,7 @@ fn check_etcd(store: &Store) -> Result<(), Wrong> {
 
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
-    let may_be = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let is_name = name.len() <= LONGEST_NAME && !name.starts_with('.') && name.bytes().all(may_be);
-    match is_name {
+    match name.is_empty() || is_name(&name) {
         true => Ok(name),
         false => Err(D::Error::custom(format!(
             "“{name}” is not a host's name: use up to {LONGEST_NAME} letters, digits, -, _ and ."
