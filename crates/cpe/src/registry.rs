@@ -128,6 +128,13 @@ impl Registry {
         self.deployments.borrow().get(name).cloned()
     }
 
+    /// Whether a deployment is still there, and not another one of that name, which may have the
+    /// same uuid.
+    pub(crate) fn has(&self, deployment: &Arc<Deployment>) -> bool {
+        let now = self.get(&deployment.name);
+        now.is_some_and(|now| Arc::ptr_eq(&now, deployment))
+    }
+
     pub(crate) fn all(&self) -> Vec<Arc<Deployment>> {
         self.deployments.borrow().values().cloned().collect()
     }

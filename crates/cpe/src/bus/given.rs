@@ -174,7 +174,7 @@ async fn do_it(
 ) -> (Ending, String) {
     let mut tries = 0;
     loop {
-        if !is_there(host, deployment) {
+        if !host.core.registry.has(deployment) {
             return match is_again {
                 true => (Ending::Unknown, unknown(GONE)),
                 false => (Ending::Failed, why(&Error::NotFound(GONE.to_owned()))),
@@ -213,13 +213,6 @@ async fn do_it(
     }
 }
 
-/// Whether the deployment is still there, and not another one of that name, which may have the same
-/// uuid.
-fn is_there(host: &Host, deployment: &Arc<Deployment>) -> bool {
-    let now = host.core.registry.get(&deployment.name);
-    now.is_some_and(|now| Arc::ptr_eq(&now, deployment))
-}
-
 /// Waits until a resource agent has done what it was had to do.
 async fn follow(
     host: &Host,
@@ -245,7 +238,7 @@ async fn follow(
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(FOLLOW.1);
-        if !is_there(host, deployment) {
+        if !host.core.registry.has(deployment) {
             return (Ending::Unknown, unknown(GONE));
         }
         let answer = match commands::reach(host, deployment).await {

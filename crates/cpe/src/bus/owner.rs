@@ -26,8 +26,7 @@ pub(super) async fn set(
     let owned = {
         let _changes = host.core.changes.lock().await;
         // It may have ended meanwhile, and another one of that name is somebody else's.
-        let now = host.core.registry.get(&deployment.name);
-        if !now.is_some_and(|now| Arc::ptr_eq(&now, deployment)) {
+        if !host.core.registry.has(deployment) {
             return Err(not_found(&deployment.name));
         }
         // Or it was given to somebody else.
