@@ -24,6 +24,7 @@ const MOST_PLACEMENTS: u64 = 100_000;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long is waited for that, with the reading of a large document and the turns of others.
 const LONGEST: Duration = Duration::from_secs(8);
+
 /// What is found out within the time.
 ///
 /// # Errors

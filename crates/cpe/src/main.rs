@@ -12,7 +12,6 @@
 //! cluster/       this host among hosts that share deployments ─▶ membership, systemd
 //! host, core     what everybody works with
 //! registry       what is wanted and seen of each deployment
-//! store/         documents and events on disk ─▶ events: the journal
 //! ```
 //!
 //! Each line uses only those below it; `tests/layers.rs` has the whole order.

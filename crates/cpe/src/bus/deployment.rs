@@ -165,13 +165,13 @@ impl DeploymentObject {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(String, u64)> {
         let host = self.permit(&header).await?.host;
-        let name = self.deployment.name.clone();
-        let found = stored(host.core.store.document(&name, generation)).await?;
+        let (store, name) = (&host.core.store, &self.deployment.name);
+        let found = stored(store.document(name, generation)).await?;
         if let Some(found) = found {
             return Ok(found);
         }
         Err(match generation {
-            0 => not_found(&self.deployment.name),
+            0 => not_found(name),
             _ => history::not_kept(&host, &self.deployment.row(), generation).await,
         })
     }

@@ -52,6 +52,5 @@ pub(super) async fn not_kept(host: &Host, row: &Row, generation: u64) -> Error {
 }
 
 async fn kept(host: &Host, row: &Row) -> Result<Vec<Generation>> {
-    let name = row.name.clone();
-    stored(host.core.store.generations(&name)).await
+    stored(host.core.store.generations(&row.name)).await
 }
