@@ -88,11 +88,10 @@ impl Change<'_> {
 
     /// Shows a plan for people. Fails if it would be refused; programs see it then, too.
     pub(crate) fn show(&self, plan: &Plan, output: &Output) -> Result<(), Failure> {
-        let mut shown = plan.clone();
-        if self.how.force {
-            let forced = std::mem::take(&mut shown.refused);
-            shown.warnings.splice(0..0, forced);
-        }
+        let shown = match self.how.force {
+            true => plan::forced(plan.clone()),
+            false => plan.clone(),
+        };
         if !output.json {
             plan::print(&shown, self.label, output);
         }

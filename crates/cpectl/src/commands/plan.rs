@@ -62,6 +62,13 @@ pub(crate) fn print_of(plan: &Plan, what: &str, output: &Output) {
     }
 }
 
+/// What would be refused is a warning to who forces it.
+pub(crate) fn forced(mut plan: Plan) -> Plan {
+    let refused = std::mem::take(&mut plan.refused);
+    plan.warnings.splice(0..0, refused);
+    plan
+}
+
 pub(crate) fn actions(actions: &[PlanAction], style: Style) -> Table<4> {
     let rows = actions.iter().map(|action| {
         let place = match (action.from.as_str(), action.to.as_str()) {

@@ -168,8 +168,8 @@ impl Switch<'_> {
         report(name, "done", plan.as_ref(), output)
     }
 
-    /// Shows what it would do. Fails if it would not hold; `None` if that is not known now, which
-    /// keeps nobody from emptying one assembly.
+    /// Shows what it would do. Fails if it would not hold; `None` if nobody can say that now and it
+    /// is done all the same.
     async fn show(
         &self,
         client: &Client,
@@ -189,8 +189,7 @@ impl Switch<'_> {
         };
         let mut plan: Plan = json::from_json(&told)?;
         if self.force {
-            let forced = std::mem::take(&mut plan.refused);
-            plan.warnings.splice(0..0, forced);
+            plan = plan::forced(plan);
         }
         if !output.json {
             let what = format!("{} of {name} {}", self.what(), self.word());
@@ -209,7 +208,8 @@ impl Switch<'_> {
         ))
     }
 
-    /// Whether it is done although nobody can say what it would do.
+    /// Whether it is done although nobody can say what it would do: one assembly can be emptied
+    /// while others are not known yet, and standby can be ended.
     fn goes_on_after(&self, error: &Error) -> bool {
         match error {
             Error::NotFound(_) | Error::AccessDenied(_) | Error::InvalidArgument(_) => false,
