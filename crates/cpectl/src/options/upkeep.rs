@@ -50,7 +50,8 @@ pub(crate) struct Standby {
     /// Also if what runs there has no other place
     ///
     /// Without it such standby of one assembly is refused (exit status 5). It is not asked for with
-    /// --all, after which nothing runs anyway.
+    /// --all, after which nothing runs anyway. With it standby is also done where nobody can say
+    /// what would follow.
     #[arg(long)]
     pub force: bool,
     #[command(flatten)]

@@ -65,6 +65,7 @@ impl Daemon {
             versions: Arc::new(Mutex::new(versions)),
             kept: Arc::default(),
             refuses: Arc::default(),
+            unplanned: Arc::default(),
         };
         let bus = Bus::start();
         let (ready, is_ready) = std::sync::mpsc::channel();
@@ -116,6 +117,7 @@ impl Daemon {
     /// - `change SERVICE` writes the changed document to `changed.xml`
     /// - `keep-input`: the DPE keeps what was decided on last
     /// - `refuse REASON`: no document is taken any more unless it is forced
+    /// - `unplanned busy`, `unplanned not-ready`: nobody says any more what standby would do
     pub(crate) fn direct(&self, direction: &str) {
         let words: Vec<&str> = direction.split(' ').collect();
         if let ["ban", service] = words[..] {
@@ -126,6 +128,14 @@ impl Daemon {
         }
         if let Some(reason) = direction.strip_prefix("refuse ") {
             *self.world.refuses.lock().unwrap() = Some(reason.to_owned());
+            return;
+        }
+        if let ["unplanned", why] = words[..] {
+            *self.world.unplanned.lock().unwrap() = Some(match why {
+                "busy" => Error::Busy,
+                "not-ready" => Error::NotReady,
+                other => panic!("{other}"),
+            });
             return;
         }
         let mut world = self.world.lock();
@@ -179,6 +189,8 @@ struct Shared {
     kept: Arc<Mutex<Vec<(u64, u64, String)>>>,
     /// Why no document is taken unless it is forced.
     refuses: Arc<Mutex<Option<String>>>,
+    /// How it is said that nobody can say what standby would do.
+    unplanned: Arc<Mutex<Option<fn(String) -> Error>>>,
 }
 
 impl Shared {
@@ -741,6 +753,9 @@ impl Deployment {
     }
 
     async fn plan_standby(&self, assembly: &str, on: bool) -> Result<String> {
+        if let Some(error) = *self.0.unplanned.lock().unwrap() {
+            return Err(error("nothing can be planned now".into()));
+        }
         let world = self.0.lock();
         let controller = world.controller().unwrap();
         let assembly: Option<AssemblyId> = some(assembly);
