@@ -1,5 +1,5 @@
-//! An example or two of each command, which end its `--help` and its man page. A test reads each of
-//! them as the program would.
+//! A few examples of each command, which end its `--help` and its man page. A test has the grammar
+//! read each of them.
 
 use clap::{Command, CommandFactory};
 
@@ -28,7 +28,7 @@ cpectl deploy --expect 7 shop.xml        # only if nobody has changed generation
         "status",
         "cpectl status shop                       # what runs where, and what is wrong
 cpectl status shop --watch               # as it changes
-cpectl status --check                    # of all, for a monitor: exit status 0 or 9",
+cpectl status --check                    # of all, for a monitor: 0 if all is well, 9 if not",
     ),
     (
         "top",
@@ -88,7 +88,7 @@ cpectl wait shop --for service=db:started --timeout 2m",
     ),
     (
         "chown",
-        "cpectl chown shop alice:web              # alice owns it, group web gives orders",
+        "cpectl chown shop alice --group web      # alice owns it, group web gives orders",
     ),
     (
         "events",
@@ -107,7 +107,7 @@ cpectl standby shop web1                 # empty it for work on it",
     (
         "maintenance",
         "cpectl maintenance shop on               # nothing is recovered
-cpectl maintenance shop off web1         # of one assembly, the end of it",
+cpectl maintenance shop off web1         # its end, for one assembly",
     ),
     (
         "cleanup",
@@ -176,8 +176,8 @@ cpectl fence shop web1 --off             # and it stays off",
     ),
     (
         "ticket",
-        "cpectl ticket shop list                  # who holds which
-cpectl ticket shop grant east            # this site holds it",
+        "cpectl ticket shop list                  # which this site holds, and what needs them
+cpectl ticket shop grant east --force    # you have looked: no other site holds it",
     ),
     (
         "attribute",

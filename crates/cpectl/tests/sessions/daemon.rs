@@ -179,6 +179,9 @@ fn service(world: &World, name: &str) -> usize {
     services.position(|service| service.name == name).unwrap()
 }
 
+/// Makes an error of its text.
+type ToError = fn(String) -> Error;
+
 /// The world, for the session and for the bus.
 #[derive(Clone)]
 struct Shared {
@@ -190,7 +193,7 @@ struct Shared {
     /// Why no document is taken unless it is forced.
     refuses: Arc<Mutex<Option<String>>>,
     /// How it is said that nobody can say what standby would do.
-    unplanned: Arc<Mutex<Option<fn(String) -> Error>>>,
+    unplanned: Arc<Mutex<Option<ToError>>>,
 }
 
 impl Shared {
