@@ -150,8 +150,8 @@ fn forced(force: bool) -> Fields {
 }
 
 /// What would follow from the loss of one assembly with a document. What cannot be found out is no
-/// reason to fail. It takes seconds: of what was not made from the present document nothing is
-/// simulated, and cpe says when it is to be stored whether that is a mistake or was done already.
+/// reason to fail. It takes seconds, so nothing is simulated for what was not made from the present
+/// document: cpe will refuse to store it, or has stored it already.
 async fn warnings(
     app: &App,
     who: &Principal,
