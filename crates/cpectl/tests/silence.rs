@@ -77,6 +77,11 @@ async fn dies_of(connection: Connection, member: &'static str) {
         }
         let answered = match asked.as_str() {
             "PlanService" | "PlanStandby" => connection.reply(&header, &"{}").await,
+            "GetDocument" => {
+                let generation: u64 = call.body().deserialize().unwrap();
+                let document = (format!("<generation{generation}/>"), 2_u64);
+                connection.reply(&header, &document).await
+            }
             "Query" => {
                 let none: (Vec<Fields>, u64) = (Vec::new(), 0);
                 connection.reply(&header, &none).await
@@ -112,6 +117,7 @@ async fn a_change_that_nobody_answers_may_have_been_done() {
     for (words, member) in [
         ("deploy FILE", "CreateDeployment"),
         ("deploy FILE --expect 1", "UpdateDeployment"),
+        ("rollback shop 1 --yes", "UpdateDeployment"),
         ("destroy shop", "DestroyDeployment"),
         ("destroy shop --expect 1", "DestroyDeploymentAt"),
         ("chown shop alice", "SetOwner"),

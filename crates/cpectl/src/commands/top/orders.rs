@@ -181,3 +181,19 @@ fn actions(actions: &[PlanAction]) -> Vec<String> {
     };
     actions.iter().map(line).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standby_that_would_leave_services_out_is_refused() {
+        let mut plan = Plan::default();
+        assert!(!of_plan(&plan).refused);
+        plan.refused.push("db would run nowhere".into());
+        let planned = of_plan(&plan);
+        assert!(planned.refused);
+        let told = planned.lines.last().map(String::as_str);
+        assert_eq!(told, Some("refused: db would run nowhere"));
+    }
+}
