@@ -8,20 +8,9 @@
 
 mod small_cluster;
 
-use small_cluster::{Input, history, holds, runs, several, with_meta};
-
-const STOPPED: &[(&str, &str)] = &[("target-role", "Stopped")];
+use small_cluster::{Input, STOPPED, clone, failed, holds, runs, several, with_meta};
 
 const STICKY: &[(&str, &str)] = &[("resource-stickiness", "100")];
-
-fn failed(id: &str) -> String {
-    history(id, &[("start", 0, 0, 0), ("monitor", 10_000, 7, 0)])
-}
-
-fn clone(id: &str, meta: &[(&str, &str)]) -> String {
-    let inner = with_meta(id, &[], "");
-    several("clone", &format!("{id}-clone"), meta, &inner)
-}
 
 #[test]
 fn an_agent_that_was_exchanged_is_named() {

@@ -10,24 +10,11 @@ mod small_cluster;
 
 use policy_engine::explain::{Question, Temporary, Terms};
 
-use small_cluster::{Input, answer_to, history, holds, runs, several, with_meta};
+use small_cluster::{
+    Input, STOPPED, answer_to, clone, failed, history, holds, lacks, runs, several, with_meta,
+};
 
-const STOPPED: &[(&str, &str)] = &[("target-role", "Stopped")];
 const DEVICE: &str = r#"<primitive id="f" class="stonith" type="fence_x"/>"#;
-
-#[track_caller]
-fn lacks(answer: &str, text: &str) {
-    assert!(!answer.contains(text), "{text}\n--- is in\n{answer}");
-}
-
-fn failed(id: &str) -> String {
-    history(id, &[("start", 0, 0, 0), ("monitor", 10_000, 7, 0)])
-}
-
-fn clone(id: &str, meta: &[(&str, &str)]) -> String {
-    let inner = with_meta(id, &[], "");
-    several("clone", &format!("{id}-clone"), meta, &inner)
-}
 
 #[test]
 fn a_member_of_a_cloned_group_is_not_restarted_because_of_interleave() {
@@ -225,10 +212,7 @@ fn what_blocks_is_the_failure_with_that_response_and_not_another_stop() {
     let input = Input {
         resources: a + DEVICE,
         options: &[("stonith-enabled", "true")],
-        histories: [
-            history("a", &[("stop", 0, 1, 0)]),
-            history("a", &[("start", 0, 0, 0), ("monitor", 10_000, 7, 0)]),
-        ],
+        histories: [history("a", &[("stop", 0, 1, 0)]), failed("a")],
         ..Input::default()
     };
     let answer = input.answer("a");

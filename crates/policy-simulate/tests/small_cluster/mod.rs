@@ -5,6 +5,8 @@
 use policy_engine::explain::{self, Detail, Question, Terms};
 use policy_engine::{Cib, RunOptions, schedule};
 
+pub(crate) const STOPPED: &[(&str, &str)] = &[("target-role", "Stopped")];
+
 /// Two nodes, n1 and n2, that are online.
 #[derive(Default)]
 pub(crate) struct Input<'i> {
@@ -135,6 +137,12 @@ pub(crate) fn several(kind: &str, id: &str, meta: &[(&str, &str)], inner: &str) 
     format!("<{kind} id=\"{id}\">{}{inner}</{kind}>", meta_set(id, meta))
 }
 
+/// A clone, called by the id of its resource and `-clone`.
+pub(crate) fn clone(id: &str, meta: &[(&str, &str)]) -> String {
+    let inner = with_meta(id, &[], "");
+    several("clone", &format!("{id}-clone"), meta, &inner)
+}
+
 /// The history of a resource: operations with their intervals in ms, exit codes, and the expected
 /// ones.
 pub(crate) fn history(id: &str, operations: &[(&str, u32, u8, u8)]) -> String {
@@ -157,10 +165,20 @@ pub(crate) fn runs(id: &str) -> String {
     history(id, &[("start", 0, 0, 0), ("monitor", 10_000, 0, 0)])
 }
 
+/// The history of a resource that ran, and whose monitor found it stopped.
+pub(crate) fn failed(id: &str) -> String {
+    history(id, &[("start", 0, 0, 0), ("monitor", 10_000, 7, 0)])
+}
+
 #[track_caller]
 pub(crate) fn holds(answer: &str, sentence: &str) {
     assert!(
         answer.contains(sentence),
         "{sentence}\n--- is not in\n{answer}"
     );
+}
+
+#[track_caller]
+pub(crate) fn lacks(answer: &str, text: &str) {
+    assert!(!answer.contains(text), "{text}\n--- is in\n{answer}");
 }
