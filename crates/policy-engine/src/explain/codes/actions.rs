@@ -56,7 +56,7 @@ codes! {
         "An order between stops: when the first is stopped, the other one is stopped too, and started again.";
         ""; ""
     AGENT_CHANGED "agent-changed": "its agent has changed: it was started by {was}, and {is} is configured";
-        "The class, the provider or the type of the resource is another one than when it was started. The old agent stops it, and the new one starts it.";
+        "The class, the provider or the type of the resource is another one than when it was started. It is stopped, and started with the agent that is configured.";
         ""; ""
     FAILED_INSIDE "failed-inside": "{inside}, which is inside it, has failed ({failure}), and that is recovered by a restart of the whole";
         "A guest or a container is restarted if the connection into it, or what has on-fail=restart-container, fails.";

@@ -58,7 +58,7 @@ codes! {
         "crm_resource --cleanup --resource {resource}";
         "cpectl cleanup {NAME} {resource}"
     BLOCKED_BESIDE "blocked-beside": "{other}, which is with it in {group}, is blocked: {reason}";
-        "If one part of a group or an instance is blocked, nothing is done with the others either.";
+        "With multiple-active=block, a part of a group or of a bundle that is active on several nodes blocks all other parts too.";
         ""; ""
     MULTIPLY_ACTIVE_BLOCK "multiply-active-block": "it is active on {nodes} at once, and multiple-active=block leaves it alone until an administrator has decided";
         "A resource that must run once was found active on several nodes.";

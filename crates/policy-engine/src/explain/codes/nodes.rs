@@ -56,7 +56,7 @@ codes! {
         ""; ""
     NODE_STANDBY "node-standby": "{node} is in standby";
         "Somebody put it in standby: its resources leave and none come.";
-        "end the standby: [{order}]";
+        "end the standby: {order}";
         "cpectl unstandby {NAME} {node}"
     NODE_STANDBY_ON_FAIL "node-standby-on-fail": "{node} was put in standby by a failure with on-fail=standby[: {failure}]";
         "A failed operation of a resource has on-fail=standby.";

@@ -176,7 +176,7 @@ codes! {
     NO_INSTANCES "no-instances": "clone-max=0 is set for {clone}, so it has no instances";
         "`clone-max` says how many instances a clone has.";
         "set clone-max of {clone} to 1 or more, or remove it: crm_resource --resource {clone} --meta --delete-parameter clone-max";
-        "set the instances of the {RESOURCE} in the document"
+        "set clone-max of {clone} to 1 or more in the document, or remove it"
     NO_PARTNER "no-partner": "{clone} has interleave=true, so an instance starts only beside one of {other} (order constraint {constraint}), and that is only on {places}";
         "With `interleave` an instance needs the one of the other clone on its own node, and there has to be one.";
         "let {other} run on more {NODES}";
