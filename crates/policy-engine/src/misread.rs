@@ -1,9 +1,11 @@
-//! Values of a configuration that are not read as they are written: the run takes a default for
-//! them, as Pacemaker does, and whoever wrote them should hear of it.
+//! Values of a configuration that are not read as they are written: as Pacemaker does, the run
+//! takes a default for them, or only the number that they begin with. Whoever wrote them should
+//! hear of it. The crate `deployment` has tables of its own for documents, which it refuses for
+//! such values.
 
 use crate::configuration::date_specs::is_possible_range;
 use crate::configuration::dates::{parse_clock_time, parse_interval};
-use crate::model::Zone;
+use crate::model::{QuorumPolicy, Zone};
 use crate::scalar;
 use crate::xml::{Document, Element};
 
@@ -57,10 +59,7 @@ const ON_FAIL: Kind = Words(&[
 ]);
 
 const OPTIONS: Names = &[
-    (
-        "no-quorum-policy",
-        Words(&["stop", "freeze", "ignore", "demote", "fence", "suicide"]),
-    ),
+    ("no-quorum-policy", Words(&QuorumPolicy::WORDS)),
     ("have-watchdog", Boolean),
     ("fencing-enabled", Boolean),
     ("stonith-enabled", Boolean),
@@ -152,7 +151,8 @@ const OF_OPERATIONS: Names = &[
 
 const OF_NODES: Names = &[("standby", Boolean), ("maintenance", Boolean)];
 
-/// The values of a configuration that are not read as they are written, in its order.
+/// Values of a configuration that are not read as they are written, in its order: of those options,
+/// attributes and dates that the tables here name.
 pub fn misread(document: &Document) -> Vec<Misread> {
     let configuration = document.root().child("configuration");
     let all = configuration.into_iter().flat_map(Element::descendants);
@@ -186,28 +186,22 @@ fn of_pair(pair: Element<'_>) -> Option<Misread> {
     let (name, value) = (pair.get("name")?, pair.get("value")?);
     let set = pair.parent()?;
     let owner = set.parent()?;
-    let in_rule = |names: Names| names.iter().find(|(known, _)| *known == name);
+    let known = |names: Names| names.iter().find(|(it, _)| *it == name);
     let (what, kind) = match (owner.name(), set.name()) {
-        ("crm_config", _) => (format!("option {name}"), in_rule(OPTIONS)?.1),
-        ("rsc_defaults", "meta_attributes") => (name.to_owned(), in_rule(OF_RESOURCES)?.1),
-        ("op_defaults", "meta_attributes") => (name.to_owned(), in_rule(OF_OPERATIONS)?.1),
+        ("crm_config", _) => (format!("option {name}"), known(OPTIONS)?.1),
+        ("rsc_defaults", "meta_attributes") => (name.to_owned(), known(OF_RESOURCES)?.1),
+        ("op_defaults", "meta_attributes") => (name.to_owned(), known(OF_OPERATIONS)?.1),
         ("op", _) => {
             let of = owner.get("id").unwrap_or_default();
-            (
-                format!("{name} of operation {of}"),
-                in_rule(OF_OPERATIONS)?.1,
-            )
+            (format!("{name} of operation {of}"), known(OF_OPERATIONS)?.1)
         }
         ("node", "instance_attributes") => {
             let of = owner.get("uname").unwrap_or_default();
-            (
-                format!("attribute {name} of node {of}"),
-                in_rule(OF_NODES)?.1,
-            )
+            (format!("attribute {name} of node {of}"), known(OF_NODES)?.1)
         }
         (_, "meta_attributes") => {
             let of = owner.get("id").unwrap_or_default();
-            (format!("{name} of {of}"), in_rule(OF_RESOURCES)?.1)
+            (format!("{name} of {of}"), known(OF_RESOURCES)?.1)
         }
         _ => return None,
     };
@@ -310,7 +304,7 @@ fn is_infinity(text: &str) -> bool {
     matches!(text, "INFINITY" | "+INFINITY" | "-INFINITY")
 }
 
-/// A whole number that is not clipped beyond what a score can be by far; `1.0` is 1.
+/// A whole number of 32 bits; `1.0` is 1.
 fn whole(text: &str) -> Option<i32> {
     let text = text.trim();
     let text = match text.split_once('.') {

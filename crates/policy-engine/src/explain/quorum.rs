@@ -6,9 +6,6 @@ use super::{Explainer, codes};
 use crate::model::{Action, QuorumPolicy, ResourceId};
 use crate::transition::fencing;
 
-/// The words that the option may have; the last is an older one for the one before.
-const POLICIES: [&str; 6] = ["stop", "freeze", "ignore", "demote", "fence", "suicide"];
-
 fn name_of(policy: QuorumPolicy) -> &'static str {
     match policy {
         QuorumPolicy::Stop => "stop",
@@ -27,13 +24,13 @@ impl Explainer<'_> {
         let word = options.no_quorum_policy_text.as_deref().unwrap_or(acts);
         let folded = word.to_ascii_lowercase();
         let fences = matches!(&*folded, "fence" | "suicide");
-        let is_known = POLICIES.contains(&&*folded);
+        let is_known = QuorumPolicy::WORDS.contains(&&*folded);
         let shown = if is_known { &folded } else { word };
         let mut parameters = vec![("policy", Value::from(shown))];
         if !is_known {
             let text = format!(
                 "is not one of {} and fence and so acts like stop",
-                POLICIES[..4].join(", ")
+                QuorumPolicy::WORDS[..4].join(", ")
             );
             parameters.push(("acts", text.into()));
         }

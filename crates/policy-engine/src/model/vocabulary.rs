@@ -373,6 +373,11 @@ pub enum QuorumPolicy {
     Fence,
 }
 
+impl QuorumPolicy {
+    /// The option's words. `suicide` is an older word for `fence`.
+    pub const WORDS: [&str; 6] = ["stop", "freeze", "ignore", "demote", "fence", "suicide"];
+}
+
 /// Option `placement-strategy`: whether capacities matter, and which of equally good nodes is best
 /// (scheduler-spec/03 §10, §18).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
