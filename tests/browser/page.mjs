@@ -361,7 +361,7 @@ async function a_document_is_planned_and_applied() {
   await close(page);
 }
 
-// The gateway's answers are made up: at will, this lab refuses nothing of the kind.
+// The gateway's answers are made up: the lab cannot be made to refuse such a plan at will.
 async function what_would_not_hold_can_be_forced_after_it_failed() {
   const page = await open('alice', `${SHOP}/deploy`);
   const problem = (status, more) => ({ status, contentType: 'application/problem+json', body: JSON.stringify({ title: 'Not now', ...more }) });
@@ -387,7 +387,7 @@ async function what_would_not_hold_can_be_forced_after_it_failed() {
   assert.deepEqual(asked, [false, true, true]);
   await close(page);
 
-  // Of an order: what would hold when it was planned does not any more when it is applied.
+  // The same for an order: it would hold when it is planned, and no longer when it is applied.
   const other = await open('alice', SHOP);
   await isLive(other);
   const forced = [];

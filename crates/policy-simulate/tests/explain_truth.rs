@@ -295,11 +295,11 @@ fn a_failure_whose_time_is_over_is_not_forgotten_in_the_past() {
         histories: [failed("a"), String::new()],
         ..Input::default()
     };
-    let text = input.text().replace(
+    let text = input.text().replacen(
         "</instance_attributes></transient_attributes>",
         "<nvpair id=\"last\" name=\"last-failure-a#monitor_10000\" value=\"1699999000\"/></instance_attributes></transient_attributes>",
+        1,
     );
-    let text = text.replacen("id=\"last\"", "id=\"last1\"", 1);
     let question = Question {
         resource: Some("a"),
         node: None,

@@ -1,9 +1,9 @@
-//! The change that a remedy states, done to an input, where that takes no thinking.
+//! What the remedy of a code means, done to an input: for those codes where that is one change.
 
 use policy_engine::explain::{Statement, codes};
 use policy_engine::xml::{Document, Element, ElementId};
 
-/// Does what a remedy says; whether it is of a kind that can be done so.
+/// Does what the remedy of a statement means. False: this module does not know its code.
 pub(crate) fn apply(document: &mut Document, statement: &Statement) -> bool {
     let of = |name: &str| statement.text_of(name).unwrap_or_default().to_owned();
     let code = statement.code;
