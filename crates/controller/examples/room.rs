@@ -75,9 +75,9 @@ fn only_utc(_name: &str) -> Option<Zone> {
     None
 }
 
-/// What this process has had of the processors, on Linux.
+/// What this thread, which does everything, has had of the processors, on Linux.
 fn processor_ms() -> f64 {
-    let told = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let ns = told.split(' ').next().and_then(|ns| ns.parse::<f64>().ok());
     ns.unwrap_or(f64::NAN) / 1e6
 }

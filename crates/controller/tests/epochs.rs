@@ -52,12 +52,7 @@ fn a_grant_has_its_epochs_and_no_more() {
     }
     assert_eq!(now.epoch(), last);
     let none = Controller::ruled("shop", saved(&now), at(1), granted(7)).map(|it| it.epoch());
-    let saved_epoch = last;
-    let used_up = EpochsUsedUp {
-        saved: saved_epoch,
-        last,
-    };
-    assert_eq!(none, Err(used_up));
+    assert_eq!(none, Err(EpochsUsedUp { saved: last, last }));
     // What a later one has saved is no less.
     let later = start(saved(&now), 1, granted(9));
     let none = Controller::ruled("shop", saved(&later), at(1), granted(7));
@@ -70,7 +65,6 @@ fn who_stands_alone_goes_by_the_clock_as_before() {
     assert_eq!(first.epoch(), 1_800_000_000);
     let again = Controller::new("shop", saved(&first), at(1_700_000_000));
     assert_eq!(again.epoch(), 1_800_000_001);
-    let rule = EpochRule::Standalone;
-    let same = start(saved(&first), 1_900_000_000, rule);
+    let same = start(saved(&first), 1_900_000_000, EpochRule::Standalone);
     assert_eq!(same.epoch(), 1_900_000_000);
 }

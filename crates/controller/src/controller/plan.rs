@@ -34,7 +34,7 @@ pub struct PlanInput {
     services: Vec<ServiceId>,
     /// Those of them that wait for a value, and for which.
     waiting: BTreeMap<ServiceId, Waits>,
-    /// It is refused unless it is forced if what runs there would run nowhere then.
+    /// If what runs in this assembly would run nowhere then, it is refused unless it is forced.
     keeps: Option<AssemblyId>,
     /// All but what the policy engine says.
     plan: Plan,
@@ -49,7 +49,7 @@ pub(super) struct Planned {
 }
 
 impl PlanInput {
-    /// The same, refused if what runs in an assembly would run nowhere then.
+    /// The same; refused unless it is forced, if what runs in this assembly would run nowhere then.
     pub(super) fn that_keeps_all_of(self, assembly: &AssemblyId) -> PlanInput {
         PlanInput {
             keeps: Some(assembly.clone()),
@@ -424,9 +424,10 @@ fn assumed(reference: &LiveReference) -> Given {
 /// Services that run there, and would run nowhere.
 fn left_out(actions: &[PlanAction], blocked: &[PlanAction], assembly: &AssemblyId) -> Vec<String> {
     let stops = |service: &str| {
-        let own = |it: &&PlanAction| ServiceId::of_resource(&it.service) == *service;
-        let mut own = actions.iter().filter(own);
-        own.any(|it| it.action == "stop" && it.from == assembly.as_str())
+        actions.iter().any(|it| {
+            let is_there = it.action == "stop" && it.from == assembly.as_str();
+            is_there && ServiceId::of_resource(&it.service) == *service
+        })
     };
     let left_out = blocked.iter().filter(|it| stops(&it.service));
     left_out

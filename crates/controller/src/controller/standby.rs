@@ -41,8 +41,9 @@ impl Controller {
         Ok(())
     }
 
-    /// Asks what standby of an assembly (`None`: of all), or its end, would bring. That of one is
-    /// refused if what runs there has no other place: who empties all knows that nothing runs then.
+    /// Asks what standby of an assembly (`None`: of all), or its end, would bring. Standby of one
+    /// is refused if what runs there has no other place. That of all is not: who empties all knows
+    /// that nothing runs then.
     ///
     /// # Errors
     /// [`Refusal::NotFound`]; [`Refusal::NotReady`] while there are assemblies of which nothing is

@@ -433,8 +433,8 @@ impl Durable {
     }
 
     /// Facts that were saved on this host are those of an earlier grant if their epoch is below the
-    /// first one of this grant: another host may have run the deployment since. What they call safe
-    /// is not known to be, as that of a backup.
+    /// first one of this grant: another host may have run the deployment since. An assembly that
+    /// they call safe is not known to be, as with those of a backup.
     #[must_use]
     pub fn under_grant(mut self, first_epoch: u64) -> Durable {
         // Without an epoch there was no start, and nothing was saved.

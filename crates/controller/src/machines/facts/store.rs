@@ -207,8 +207,8 @@ impl Store {
         }
     }
 
-    /// Notes that an attempt to make an assembly safe begins. The oldest are forgotten.
-    /// Gives the number of its record.
+    /// Notes that an attempt to make an assembly safe, or to let it in, begins; gives the number of
+    /// its record. The oldest are forgotten.
     pub(crate) fn fencing_begins(&mut self, facts: FencingFacts) -> u64 {
         let replaced =
             |(number, own): (&u64, &FencingFacts)| own.is_replaced_by(&facts).then_some(*number);
