@@ -5,6 +5,8 @@ use std::io::{Error, ErrorKind, Result};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::error;
+
 /// µs of CLOCK_BOOTTIME.
 pub fn now_us() -> u64 {
     let now = clock_gettime(ClockId::Boottime);
@@ -17,11 +19,12 @@ pub fn now_us() -> u64 {
 /// If the kernel does not say.
 pub fn boot() -> Result<u64> {
     let path = "/proc/sys/kernel/random/boot_id";
-    let told = |kind, text: &dyn std::fmt::Display| Error::new(kind, format!("{path}: {text}"));
-    let text = std::fs::read_to_string(path).map_err(|error| told(error.kind(), &error))?;
-    let id = uuid::Uuid::parse_str(text.trim());
-    let (high, low) = id
-        .map_err(|error| told(ErrorKind::InvalidData, &error))?
-        .as_u64_pair();
+    let read = || {
+        let text = std::fs::read_to_string(path)?;
+        let id = uuid::Uuid::parse_str(text.trim());
+        id.map_err(|error| Error::new(ErrorKind::InvalidData, error))
+    };
+    let id = read().map_err(|error| error::of(path, &error))?;
+    let (high, low) = id.as_u64_pair();
     Ok(high ^ low)
 }

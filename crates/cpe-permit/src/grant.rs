@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use ownership::{Grant, Session};
 use serde::{Deserialize, Serialize};
 
+use crate::error;
+
 #[derive(Serialize, Deserialize)]
 struct GrantText {
     session: SessionText,
@@ -46,17 +48,15 @@ pub fn grant_text(grant: Grant) -> String {
 /// # Errors
 /// If the file cannot be read, or says something else.
 pub fn grant_of(path: &Path) -> Result<Option<Grant>> {
-    let told = |kind, text: &dyn std::fmt::Display| {
-        let path = path.display();
-        Error::new(kind, format!("{path}: {text}"))
+    let read = || -> Result<GrantText> {
+        let bytes = fs::read(path)?;
+        serde_json::from_slice(&bytes).map_err(|error| Error::new(ErrorKind::InvalidData, error))
     };
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
+    let text = match read() {
+        Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(told(error.kind(), &error)),
+        Err(error) => return Err(error::of(path.display(), &error)),
     };
-    let text: GrantText =
-        serde_json::from_slice(&bytes).map_err(|error| told(ErrorKind::InvalidData, &error))?;
     let SessionText { boot, number } = text.session;
     Ok(Some(Grant {
         session: Session { boot, number },
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_grant_is_read_as_it_was_written_and_a_torn_one_is_none() {
+    fn a_grant_is_read_as_it_was_written_and_a_torn_one_is_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = grant_in(folder.path(), "shop");
         assert_eq!(grant_of(&path).expect("there is none"), None);

@@ -15,6 +15,7 @@
 #![warn(missing_docs)]
 
 mod clock;
+mod error;
 mod grant;
 mod permit;
 

@@ -4,7 +4,7 @@
 //! by its sum, and reads again; who cannot read it may not send.
 
 use std::fs::{File, Permissions};
-use std::io::{Error, Result};
+use std::io::Result;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use ownership::{Grant, Permit, Session};
 
 use crate::clock::now_us;
+use crate::error;
 
 /// Eight bytes that say what the file is, and how it is written.
 const MAGIC: u64 = u64::from_be_bytes(*b"cpePermA");
@@ -25,8 +26,8 @@ const TRIES: usize = 16;
 pub struct PermitFile(File);
 
 impl PermitFile {
-    /// Opens it, and leaves what stands in it: DPEs may go by it. They are of another user, and are
-    /// let read it.
+    /// Opens it, and leaves what stands in it: DPEs may go by it. They run as another user, so
+    /// everybody may read it.
     ///
     /// # Errors
     /// If that cannot be done.
@@ -40,10 +41,8 @@ impl PermitFile {
             file.set_permissions(Permissions::from_mode(0o644))?;
             Ok(PermitFile(file))
         };
-        opened.and_then(readable).map_err(|error| {
-            let path = path.display();
-            Error::new(error.kind(), format!("{path}: {error}"))
-        })
+        let opened = opened.and_then(readable);
+        opened.map_err(|error| error::of(path.display(), &error))
     }
 
     /// Writes it, for every DPE of the host.
@@ -52,7 +51,7 @@ impl PermitFile {
     /// If it cannot be written.
     pub fn write(&self, permit: Permit) -> Result<()> {
         let written = self.0.write_all_at(&record(permit), 0);
-        written.map_err(|error| Error::new(error.kind(), format!("the permit: {error}")))
+        written.map_err(|error| error::of("the permit", &error))
     }
 }
 
@@ -71,8 +70,8 @@ pub enum May {
 #[derive(Debug)]
 pub struct Guard {
     path: PathBuf,
-    /// Opened when it is read first, and again when it says nothing: another process may have made
-    /// another file in its place.
+    /// Opened when it is read first, and again whenever it gives no right to send: another process
+    /// may have made another file in its place.
     file: Mutex<Option<File>>,
     session: Session,
 }
@@ -148,7 +147,7 @@ fn permit(bytes: &[u8; SIZE]) -> Option<Permit> {
     Some(Permit { session, until_us })
 }
 
-/// FNV-1a over words, each mixed: two permits that differ have different sums.
+/// FNV-1a over words, each mixed: permits that differ in one word have different sums.
 fn sum(words: [u64; 4]) -> u64 {
     words.into_iter().fold(0xcbf2_9ce4_8422_2325, |sum, word| {
         let mixed = (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);

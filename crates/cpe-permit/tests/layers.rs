@@ -4,6 +4,8 @@ use std::path::Path;
 
 /// The parts, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
+    // errors that say of what they are
+    &["error"],
     // the time; a grant, and where it is
     &["clock", "grant"],
     // until when DPEs may send

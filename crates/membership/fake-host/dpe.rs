@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::thread::sleep;
 use std::time::Duration;
 
-use membership::{Guard, May, grant_of, now_us};
+use cpe_permit::{Guard, May, grant_in, grant_of, now_us, permit_in};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::config::{Config, Result};
@@ -22,9 +22,9 @@ pub(crate) fn run(config: &Config, name: &str) -> Result<()> {
     flock(&lock, FlockOperation::LockExclusive)?;
     lock.set_len(0)?;
     write!(lock, "{}", std::process::id())?;
-    let grant = grant_of(&config.folder().join("grant").join(name))?;
+    let grant = grant_of(&grant_in(&config.folder(), name))?;
     let grant = grant.ok_or("there is no grant")?;
-    let guard = Guard::new(&config.folder().join("permit"), grant);
+    let guard = Guard::new(&permit_in(&config.folder()), grant);
     let mut marks = config.marks()?;
     marks.mark("runs", name, grant.revision)?;
     while config.test_runs() {

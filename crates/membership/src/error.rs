@@ -26,4 +26,9 @@ impl Error {
     pub(crate) fn file(path: impl AsRef<Path>, error: &dyn std::fmt::Display) -> Error {
         Error::File(format!("{}: {error}", path.as_ref().display()))
     }
+
+    /// Of an error that says itself of what it is.
+    pub(crate) fn told(error: &std::io::Error) -> Error {
+        Error::File(error.to_string())
+    }
 }

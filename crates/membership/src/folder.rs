@@ -39,7 +39,7 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Folder> {
         for folder in [path, &path.join("grant"), &path.join("unit")] {
             let made = fs::create_dir_all(folder);
-            // DPEs are of another user, and read there.
+            // DPEs run as another user, and read there.
             let readable = || fs::set_permissions(folder, Permissions::from_mode(0o755));
             made.and_then(|()| readable())
                 .map_err(|error| Error::file(folder, &error))?;
@@ -49,8 +49,7 @@ impl Folder {
         flock(&file, FlockOperation::NonBlockingLockExclusive)
             .map_err(|error| not_locked(&lock, error))?;
         Ok(Folder {
-            permit: PermitFile::open(&permit_in(path))
-                .map_err(|error| Error::File(error.to_string()))?,
+            permit: PermitFile::open(&permit_in(path)).map_err(|error| Error::told(&error))?,
             path: path.to_owned(),
             _lock: file,
         })
@@ -99,7 +98,7 @@ impl Folder {
 
     pub(crate) fn publish(&self, permit: Permit) -> Result<()> {
         let written = self.permit.write(permit);
-        written.map_err(|error| Error::File(error.to_string()))
+        written.map_err(|error| Error::told(&error))
     }
 
     /// Before the unit is started.
@@ -133,7 +132,7 @@ impl Folder {
     fn write(&self, path: &Path, text: &str) -> Result<()> {
         let new = self.path.join(".new");
         let written = fs::write(&new, text);
-        // Grants are no secrets, and DPEs are of another user.
+        // Grants are no secrets, and DPEs run as another user.
         let readable = || fs::set_permissions(&new, Permissions::from_mode(0o644));
         written
             .and_then(|()| readable())
@@ -151,7 +150,7 @@ fn not_locked(lock: &Path, error: Errno) -> Error {
 }
 
 fn read_grant(path: &Path) -> Result<Option<Grant>> {
-    grant_of(path).map_err(|error| Error::File(error.to_string()))
+    grant_of(path).map_err(|error| Error::told(&error))
 }
 
 fn content<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>> {

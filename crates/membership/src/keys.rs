@@ -10,8 +10,8 @@ pub(crate) fn text(key: &Key) -> String {
         Key::Meta => cluster_keys::META.to_owned(),
         Key::Host(host) => format!("{}{host}", cluster_keys::HOST),
         Key::Alive(host) => format!("{}{host}", cluster_keys::ALIVE),
-        Key::Deployment(name) => cluster_keys::deployment(&name.to_string()),
-        Key::Owner(name) => cluster_keys::owner(&name.to_string()),
+        Key::Deployment(name) => cluster_keys::deployment(name.as_str()),
+        Key::Owner(name) => cluster_keys::owner(name.as_str()),
         Key::Change(ChangeId(id)) => format!("{CHANGE}{id:032x}"),
     }
 }

@@ -86,14 +86,12 @@ impl<R: Runner> Units<R> {
             }
         });
         let revision = grant.revision;
-        self.last.insert(
-            deployment,
-            Job {
-                task,
-                revision,
-                over,
-            },
-        );
+        let job = Job {
+            task,
+            revision,
+            over,
+        };
+        self.last.insert(deployment, job);
     }
 
     pub(crate) fn stop(&mut self, deployment: DeploymentId, revision: u64) {
@@ -109,14 +107,12 @@ impl<R: Runner> Units<R> {
             }
             let _ = events.send(Event::Ended(name, revision)).await;
         });
-        self.last.insert(
-            deployment,
-            Job {
-                task,
-                revision,
-                over,
-            },
-        );
+        let job = Job {
+            task,
+            revision,
+            over,
+        };
+        self.last.insert(deployment, job);
     }
 }
 
