@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex as SyncMutex};
+use std::sync::{Arc, Mutex as SyncMutex, OnceLock};
 
 use cpe_bus::{BusSelection, Error, Result};
 use cpe_store::sqlite::Sqlite;
 use cpe_store::{Keep, KeptAside, Ownership, Row, Store};
+use membership::Handle;
 use tokio::sync::{Mutex, watch};
 
 use crate::access::{self, Seen};
@@ -36,6 +37,9 @@ pub(crate) struct Core {
     pub config: Config,
     pub bus: BusSelection,
     pub store: Arc<dyn Store>,
+    /// This host's part among those that share deployments; not there on a host that shares none,
+    /// and while it is joining them.
+    pub cluster: OnceLock<Handle>,
     pub registry: Registry,
     pub documents: Reader,
     /// The rights that are in force.
@@ -94,6 +98,7 @@ impl Core {
             config,
             bus,
             store,
+            cluster: OnceLock::new(),
             registry,
             documents,
             rights: watch::Sender::new(Arc::new(policy)),

@@ -46,7 +46,9 @@ pub(crate) async fn run(core: &Core, systemd: Current) -> anyhow::Result<Infalli
     let units = Units::new(systemd, Path::new(FOLDER));
     tokio::spawn(units.clone().tell_ends(to_ends));
     let begun = Driver::new(cluster, units, ends).await;
-    let (driver, _handle) = begun.with_context(|| format!("host {name} cannot join the others"))?;
+    let (driver, handle) = begun.with_context(|| format!("host {name} cannot join the others"))?;
+    // Set once: this runs once in a process.
+    let _ = core.cluster.set(handle);
     let ended = driver.run().await;
     ended.with_context(|| format!("host {name} has no part among the others any more"))
 }
