@@ -42,8 +42,9 @@ struct Options {
     #[arg(long, value_name = "PATH")]
     fence_socket: Option<PathBuf>,
     /// This host shares deployments with others: the directory in which cpe writes this DPE's grant
-    /// and the host's permit. Without a grant there this ends with status 75, and without a permit
-    /// nothing is sent to anybody
+    /// and the host's permit. Without a grant there this ends with status 75. While the permit is
+    /// over or missing it says no Hello, renews no lease, changes no guest and asks no fencing
+    /// device
     #[arg(long, value_name = "DIRECTORY", env = "CPE_CLUSTER")]
     cluster: Option<PathBuf>,
     #[command(subcommand)]

@@ -18,7 +18,7 @@ use cpe_permit::{Guard, May, grant_in, grant_of, permit_in};
 const LOOK: Duration = Duration::from_millis(200);
 
 /// What stands in the way while the permit is over, for people.
-pub(crate) const SILENT: &str = "this host may not act now: the store of its cluster has not answered for some seconds (see `cpectl host list`)";
+pub(crate) const SILENT: &str = "this host may not act now: its permit is over or missing, since the store of its cluster does not answer or cpe does not run (see `journalctl -u cpe`)";
 
 /// A DPE that has no right to run its deployment here: its program ends with
 /// [`NO_RIGHT`](crate::NO_RIGHT), and is not started again before there is another grant.
@@ -61,7 +61,8 @@ impl Permit {
             return Ok(Permit::default());
         };
         let path = grant_in(folder, deployment);
-        let grant = grant_of(&path).map_err(NoRight::because)?;
+        let unreadable = |error| format!("the grant to run {deployment} cannot be read: {error}");
+        let grant = grant_of(&path).map_err(|error| NoRight(unreadable(error)))?;
         let Some(grant) = grant else {
             let path = path.display();
             return Err(NoRight(format!(
@@ -71,7 +72,9 @@ impl Permit {
         let epochs = grant.epoch(0).zip(grant.epoch(ownership::MOST_RESTARTS));
         let Some((first, last)) = epochs else {
             let path = path.display();
-            return Err(NoRight(format!("{path}: no epoch can be made of it")));
+            return Err(NoRight(format!(
+                "{path}: no epoch can be made of this grant"
+            )));
         };
         let guard = Guard::new(&permit_in(folder), grant);
         Ok(Permit(Some(Arc::new(Granted { guard, first, last }))))
@@ -172,7 +175,7 @@ impl LastEpoch {
 /// For tests: one that is as it is told.
 #[cfg(test)]
 pub(crate) mod played {
-    use cpe_permit::{PermitFile, now_us};
+    use cpe_permit::{PermitFile, grant_text, now_us};
     use ownership::{Grant, Session};
 
     use super::*;
@@ -185,41 +188,24 @@ pub(crate) mod played {
     impl Writer {
         /// It lasts, or is over.
         pub(crate) fn lasts(&self, lasts: bool) {
+            self.write(SESSION, lasts);
+        }
+
+        /// It is that of another session.
+        pub(crate) fn is_of_another(&self) {
+            let number = SESSION.number + 1;
+            self.write(Session { number, ..SESSION }, true);
+        }
+
+        fn write(&self, session: Session, lasts: bool) {
             let more_us = if lasts { 3_600_000_000 } else { 0 };
             let until_us = now_us() + more_us;
-            let session = SESSION;
             let written = self.0.write(ownership::Permit { session, until_us });
             written.unwrap();
         }
     }
 
-    /// In this folder; it lasts.
-    pub(crate) fn permit(folder: &Path) -> (Writer, Permit) {
-        let grant = Grant {
-            session: SESSION,
-            incarnation: 1,
-            revision: 7,
-        };
-        let path = permit_in(folder);
-        let writer = Writer(PermitFile::open(&path).unwrap());
-        writer.lasts(true);
-        let (first, last) = (grant.epoch(0).unwrap(), grant.epoch(4095).unwrap());
-        let guard = Guard::new(&path, grant);
-        let granted = Granted { guard, first, last };
-        (writer, Permit(Some(Arc::new(granted))))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use cpe_permit::{PermitFile, grant_text, now_us};
-    use ownership::{Grant, Session};
-
-    use super::*;
-
-    const SESSION: Session = Session { boot: 1, number: 1 };
-
-    fn grant(revision: u64) -> Grant {
+    pub(crate) fn grant(revision: u64) -> Grant {
         Grant {
             session: SESSION,
             incarnation: 1,
@@ -227,11 +213,28 @@ mod tests {
         }
     }
 
-    fn write_grant(folder: &Path, text: &str) {
+    /// Writes the grant of deployment shop.
+    pub(crate) fn write_grant(folder: &Path, text: &str) {
         let path = grant_in(folder, "shop");
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
+
+    /// In this folder; it lasts.
+    pub(crate) fn permit(folder: &Path) -> (Writer, Permit) {
+        write_grant(folder, &grant_text(grant(7)));
+        let writer = Writer(PermitFile::open(&permit_in(folder)).unwrap());
+        writer.lasts(true);
+        (writer, Permit::of(Some(folder), "shop").unwrap())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cpe_permit::grant_text;
+
+    use super::played::{grant, write_grant};
+    use super::*;
 
     #[test]
     fn without_a_grant_that_can_be_read_there_is_no_right() {
@@ -260,23 +263,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_goes_on_when_the_permit_does() {
+    async fn it_goes_on_when_the_permit_does_and_ends_when_that_is_of_another_session() {
         let folder = tempfile::tempdir().unwrap();
-        write_grant(folder.path(), &grant_text(grant(7)));
-        let permit = Permit::of(Some(folder.path()), "shop").unwrap();
-        let file = PermitFile::open(&permit_in(folder.path())).unwrap();
-        let until = |until_us| ownership::Permit {
-            session: SESSION,
-            until_us,
-        };
-        file.write(until(now_us())).unwrap();
+        let (writer, permit) = played::permit(folder.path());
+        writer.lasts(false);
         let waits = tokio::time::timeout(LOOK * 4, permit.wait());
         assert!(waits.await.is_err());
-        file.write(until(now_us() + 60_000_000)).unwrap();
+        writer.lasts(true);
         permit.wait().await;
-        let mut other = until(now_us() + 60_000_000);
-        other.session.number += 1;
-        file.write(other).unwrap();
+        writer.is_of_another();
         assert_eq!(permit.look(), May::Exit);
     }
 

@@ -14,8 +14,9 @@
 //! and renews leases. Those that waited when the trouble began are no exception. Every change is
 //! kept, and saved as soon as the disk takes it.
 //!
-//! But no agent is told a longer lease than before, or none, until that is saved: after a crash the
-//! next DPE would believe too early that its guest is safe.
+//! But until that is saved, no agent is told a longer lease or grace than this DPE has told it
+//! before, or to run without lease: after a crash the next DPE would believe too early that its
+//! guest is safe.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -385,7 +386,8 @@ impl Saving {
     }
 
     /// Whether an agent may be connected to though nothing is saved: the stream to it is not to be
-    /// given up first, and it is not told a longer lease than before, or none.
+    /// given up first, and it is told no longer lease or grace than before, nor to run without
+    /// lease.
     fn may_connect(&self, connect: &Connect) -> bool {
         let longer = self
             .told

@@ -331,14 +331,17 @@ impl Shell {
             May::Send(_) => true,
             May::Wait => false,
             May::Exit => {
-                let text = "this host has another part in its cluster since: another host may run the deployment";
+                let text = "this host has joined its cluster again since it was granted this deployment: another host may run it now";
                 return Err(NoRight::because(text));
             }
         };
         if acts != self.acts {
             self.acts = acts;
             match acts {
-                true => tracing::info!(cpe_deployment = self.name, "it acts again"),
+                true => tracing::info!(
+                    cpe_deployment = self.name,
+                    "the permit goes on: this host acts again"
+                ),
                 false => {
                     self.letting_in.end_all();
                     tracing::warn!(cpe_deployment = self.name, "{SILENT}");
@@ -638,18 +641,18 @@ impl Shell {
         });
     }
 
-    /// Whether a change must be refused, since it could not be saved. Not the document of a DPE
-    /// that has none: without it no lease is renewed.
+    /// Why a change must be refused, if so: nothing may be sent, or it could not be saved. A DPE
+    /// without a document takes one though it cannot save it: without it no lease is renewed.
     fn refuses(&self, request: &Request) -> Option<String> {
         let is_first =
             matches!(request, Request::LoadRead { .. }) && self.controller.document().is_none();
-        if !self.acts {
-            Some(SILENT.to_owned())
-        } else if is_first {
-            None
-        } else {
-            self.saving.trouble()
-        }
+        let saving = || self.saving.trouble().filter(|_| !is_first);
+        self.silence().or_else(saving)
+    }
+
+    /// Why it may not send, as of the last look.
+    fn silence(&self) -> Option<String> {
+        (!self.acts).then(|| SILENT.to_owned())
     }
 
     fn change(&mut self, request: Request, by: String, reply: saving::Reply) {
@@ -671,8 +674,7 @@ impl Shell {
     fn debug(&mut self, order: DebugOrder, by: String) -> cpe_bus::Result<DebugReport> {
         // What it starts must be found by a later DPE: that is its agent's to keep. But what is
         // looked at afterwards is noted here.
-        let silent = (!self.acts).then(|| SILENT.to_owned());
-        if let Some(trouble) = silent.or_else(|| self.saving.trouble()) {
+        if let Some(trouble) = self.silence().or_else(|| self.saving.trouble()) {
             return Err(Error::NotReady(trouble));
         }
         let order = Box::new(order);
@@ -687,8 +689,7 @@ impl Shell {
 
     fn status(&self) -> DeploymentStatus {
         let mut status = self.controller.status(now());
-        let silent = (!self.acts).then(|| SILENT.to_owned());
-        for trouble in self.saving.trouble().into_iter().chain(silent) {
+        for trouble in self.saving.trouble().into_iter().chain(self.silence()) {
             status.problems.insert(0, trouble.clone());
             status.summary = trouble;
         }

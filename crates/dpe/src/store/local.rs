@@ -65,12 +65,41 @@ impl Place for Local {
 }
 
 impl FactStore for Store {
+    /// On a full disk the ballast is given up for them.
     fn write(&mut self, changes: &[Change]) -> anyhow::Result<()> {
-        self.save(changes)
+        let place = self.path.display();
+        let there = identity(&self.path).with_context(|| format!("{place} is gone"))?;
+        if there != self.file {
+            bail!("{place} was replaced by another file");
+        }
+        let written = self.try_write(changes);
+        if written.is_ok() {
+            self.keep_ballast();
+        }
+        let full = written.as_ref().is_err_and(is_full);
+        if !full || std::fs::remove_file(self.ballast()).is_err() {
+            return written;
+        }
+        tracing::error!(
+            "the disk of {} is full: the {} KiB that were kept in reserve are given up",
+            self.path.display(),
+            BALLAST >> 10
+        );
+        self.try_write(changes)
     }
 
     fn replace(&mut self, rows: &BTreeMap<String, String>) -> anyhow::Result<()> {
-        self.put_all(rows)
+        let transaction = self.connection.transaction()?;
+        transaction.execute("DELETE FROM facts", ())?;
+        {
+            let mut put = transaction.prepare("INSERT INTO facts VALUES (?1, ?2)")?;
+            for row in rows {
+                put.execute(row)?;
+            }
+        }
+        transaction
+            .commit()
+            .with_context(|| format!("cannot save the state to {}", self.path.display()))
     }
 }
 
@@ -173,29 +202,6 @@ impl Store {
         Ok((store, durable))
     }
 
-    /// Makes changes durable, all or none. On a full disk the ballast is given up for them.
-    fn save(&mut self, changes: &[Change]) -> anyhow::Result<()> {
-        let place = self.path.display();
-        let there = identity(&self.path).with_context(|| format!("{place} is gone"))?;
-        if there != self.file {
-            bail!("{place} was replaced by another file");
-        }
-        let written = self.try_write(changes);
-        if written.is_ok() {
-            self.keep_ballast();
-        }
-        let full = written.as_ref().is_err_and(is_full);
-        if !full || std::fs::remove_file(self.ballast()).is_err() {
-            return written;
-        }
-        tracing::error!(
-            "the disk of {} is full: the {} KiB that were kept in reserve are given up",
-            self.path.display(),
-            BALLAST >> 10
-        );
-        self.try_write(changes)
-    }
-
     fn try_write(&mut self, changes: &[Change]) -> anyhow::Result<()> {
         let place = self.path.display().to_string();
         let saving = || format!("cannot save the state to {place}");
@@ -213,21 +219,6 @@ impl Store {
             }
         }
         transaction.commit().with_context(saving)
-    }
-
-    /// Puts all rows in place of those that are there.
-    fn put_all(&mut self, rows: &BTreeMap<String, String>) -> anyhow::Result<()> {
-        let transaction = self.connection.transaction()?;
-        transaction.execute("DELETE FROM facts", ())?;
-        {
-            let mut put = transaction.prepare("INSERT INTO facts VALUES (?1, ?2)")?;
-            for row in rows {
-                put.execute(row)?;
-            }
-        }
-        transaction
-            .commit()
-            .with_context(|| format!("cannot save the state to {}", self.path.display()))
     }
 
     /// Where the ballast lies.

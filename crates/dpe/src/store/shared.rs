@@ -117,18 +117,15 @@ fn marked(rows: &BTreeMap<String, String>, grant: u64) -> BTreeMap<String, Strin
 }
 
 /// What makes the second of the first.
-fn difference(
-    from: &BTreeMap<String, String>,
-    to: &BTreeMap<String, String>,
-) -> impl Iterator<Item = Change> {
+fn difference(from: &BTreeMap<String, String>, to: &BTreeMap<String, String>) -> Vec<Change> {
     let gone = from.keys().filter(|key| !to.contains_key(*key));
     let gone = gone.map(|key| (key.clone(), None));
     let new = to
         .iter()
         .filter(|(key, value)| from.get(*key) != Some(value));
     let new = new.map(|(key, value)| (key.clone(), Some(value.clone())));
-    let all: Vec<_> = gone.chain(new).collect();
-    all.into_iter().map(|(key, value)| Change { key, value })
+    let all = gone.chain(new);
+    all.map(|(key, value)| Change { key, value }).collect()
 }
 
 fn refused(refusal: Refusal) -> anyhow::Error {
@@ -148,28 +145,23 @@ struct Shared {
 }
 
 impl Shared {
-    /// Of these changes, when all are durable.
-    fn share(&mut self, changes: impl IntoIterator<Item = Change>) -> anyhow::Result<()> {
-        let mut now = Durability::Local;
-        let mut all = Vec::new();
-        for change in changes {
+    /// Has these changes sent, and waits for that if one of them must be shared first.
+    fn share(&mut self, changes: Vec<Change>) -> anyhow::Result<()> {
+        let shared_first = changes.iter().any(|change| {
             let old = self.rows.get(&change.key).map(String::as_str);
-            if durability(&change.key, old, change.value.as_deref()) == Durability::Shared {
-                now = Durability::Shared;
-            }
-            all.push(change);
-        }
-        for change in &all {
+            durability(&change.key, old, change.value.as_deref()) == Durability::Shared
+        });
+        for change in &changes {
             match &change.value {
                 Some(value) => self.rows.insert(change.key.clone(), value.clone()),
                 None => self.rows.remove(&change.key),
             };
         }
-        self.line.put(all);
-        match now {
-            Durability::Local => self.line.outcome(),
+        self.line.put(changes);
+        match shared_first {
             // Also what an earlier write could not send.
-            Durability::Shared => self.line.send(),
+            true => self.line.send(),
+            false => self.line.outcome(),
         }
     }
 }
@@ -177,12 +169,12 @@ impl Shared {
 impl FactStore for Shared {
     fn write(&mut self, changes: &[Change]) -> anyhow::Result<()> {
         self.local.write(changes)?;
-        self.share(changes.iter().cloned())
+        self.share(changes.to_vec())
     }
 
     fn replace(&mut self, rows: &BTreeMap<String, String>) -> anyhow::Result<()> {
         self.local.replace(&marked(rows, self.grant))?;
-        let changes: Vec<Change> = difference(&self.rows, rows).collect();
+        let changes = difference(&self.rows, rows);
         self.share(changes)
     }
 }
@@ -239,16 +231,15 @@ impl Line {
         self.changed.notify_all();
     }
 
-    /// What is known without asking.
+    /// Whether what was written may be relied upon, where nothing new must be shared first.
     fn outcome(&self) -> anyhow::Result<()> {
         let waiting = self.waiting();
-        match (waiting.is_over, waiting.must_be_sent) {
+        let (is_over, must_be_sent) = (waiting.is_over, waiting.must_be_sent);
+        drop(waiting);
+        match (is_over, must_be_sent) {
             (true, _) => Err(not_owner()),
-            (_, true) => {
-                drop(waiting);
-                self.send()
-            }
-            _ => Ok(()),
+            (false, true) => self.send(),
+            (false, false) => Ok(()),
         }
     }
 

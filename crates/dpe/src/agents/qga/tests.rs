@@ -206,6 +206,11 @@ impl World {
     }
 
     fn stream(&self, deployment: &str, epoch: u64) -> Stream {
+        self.allowed(Permit::default(), deployment, epoch)
+    }
+
+    /// Of a DPE with that right to send.
+    fn allowed(&self, permit: Permit, deployment: &str, epoch: u64) -> Stream {
         let (calls, waiting) = mpsc::channel(16);
         let (asks, asked) = mpsc::channel(1);
         let (sender, inputs) = mpsc::channel(64);
@@ -219,7 +224,7 @@ impl World {
             stamp: watch::channel(0).1,
             meter: cpe_bus::peer::Meter::default(),
             credentials: Credentials::new(Path::new("/nonexistent"), side),
-            permit: Permit::default(),
+            permit,
             refusals: Arc::default(),
         };
         let task = tokio::spawn(async move {
@@ -362,6 +367,27 @@ fn files_with(folder: &Path, what: &str) -> Vec<std::path::PathBuf> {
         }
     }
     found
+}
+
+#[tokio::test]
+async fn nothing_is_run_in_a_guest_without_a_permit() {
+    let world = World::new(PlayedGuestAgent::default());
+    let folder = tempfile::tempdir().unwrap();
+    let (writer, permit) = crate::permit::played::permit(folder.path());
+    let mut stream = world.allowed(permit, "shop", 1);
+    stream.connected().await;
+    writer.lasts(false);
+    stream.execute(world.start("1:1:0:u", script("true"))).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(world.asked("start"), 0);
+    let meanwhile = std::iter::from_fn(|| stream.inputs.try_recv().ok());
+    let heard: Vec<Input> = meanwhile.collect();
+    assert!(!heard.is_empty(), "that it is there is heard");
+    let is_beat = |input: &Input| matches!(input, Input::Heartbeat { .. });
+    assert!(heard.iter().all(is_beat), "{heard:?}");
+    writer.lasts(true);
+    assert_eq!(stream.completed().await.rc, 0);
+    assert_eq!(world.asked("start"), 1);
 }
 
 #[tokio::test]
