@@ -24,7 +24,7 @@ use crate::bus::{self, BusRequest, Public, Requests};
 use crate::catalogue::Catalogue;
 use crate::clock::now;
 use crate::explain::Basis;
-use crate::fencing::{self, Gate, LettingIn, SeenUnits};
+use crate::fencing::{self, Gate, LettingIn, Places, SeenUnits};
 use crate::kept_inputs::{Keeper, Kept, KeptInputs, Shelf};
 use crate::newest::Newest;
 use crate::outbox::{self, Outbox};
@@ -117,6 +117,7 @@ pub(crate) async fn run(
             socket: fence_socket.to_owned(),
             deployment: name.to_owned(),
             permit: permit.clone(),
+            places: Places::default(),
         },
         permit,
         acts: true,

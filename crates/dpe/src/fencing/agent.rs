@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::note;
+use super::places::Places;
 use crate::permit::{Permit, SILENT};
 
 /// How often the status of a device is asked that still says it is on.
@@ -43,6 +44,8 @@ pub(crate) struct Gate {
     pub deployment: String,
     /// To be looked at immediately before anything is asked of a device.
     pub permit: Permit,
+    /// For runs at a time.
+    pub places: Places,
 }
 
 impl Gate {
@@ -288,8 +291,13 @@ impl<'a> Agent<'a> {
         let agent = &self.device.agent;
         let mut pauses = CROWDED_PAUSES.into_iter();
         let reply = loop {
+            let place = tokio::select! {
+                place = self.gate.places.take() => place,
+                why = &mut over => bail!(why),
+            };
             let begun = Instant::now();
             let reply = self.ask(action, &mut over).await?;
+            drop(place);
             if !reply.is_empty() {
                 break reply;
             }

@@ -3,6 +3,7 @@
 
 mod agent;
 mod device;
+mod places;
 #[cfg(test)]
 mod tests;
 mod unfence;
@@ -21,6 +22,7 @@ use zbus::proxy::CacheProperties;
 
 pub(crate) use self::agent::{Again, Gate};
 pub(crate) use self::device::check as check_device;
+pub(crate) use self::places::Places;
 pub(crate) use self::unfence::{LettingIn, unfence};
 
 /// How often a unit that is being switched off is looked at.

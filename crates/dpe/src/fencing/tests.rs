@@ -57,6 +57,7 @@ fn gate(folder: &Path) -> Gate {
         socket,
         deployment: "shop".to_owned(),
         permit: Permit::default(),
+        places: Places::default(),
     }
 }
 
@@ -265,6 +266,7 @@ async fn an_attempt_fails_where_nobody_runs_agents() {
         socket: folder.path().join("nobody.sock"),
         deployment: "shop".to_owned(),
         permit: Permit::default(),
+        places: Places::default(),
     };
     let error = power(&gate, &[], false).await.unwrap_err();
     assert!(
@@ -396,6 +398,7 @@ async fn fence_unit_if(
         socket: PathBuf::new(),
         deployment: String::new(),
         permit,
+        places: Places::default(),
     };
     fence(&nobody, &request, Some(bus), seen).await.map(drop)
 }
