@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::OnceLock;
 
 pub use sd_notify::NotifyState as State;
 
@@ -42,9 +43,25 @@ fn send(address: &[u8], lines: &str, patience: Patience) -> io::Result<()> {
         Some(name) => SocketAddr::from_abstract_name(name)?,
         None => SocketAddr::from_pathname(OsStr::from_bytes(address))?,
     };
+    if patience == Patience::Endless {
+        let socket = UnixDatagram::unbound()?;
+        return socket.send_to_addr(lines.as_bytes(), &address).map(drop);
+    }
+    unwaiting()?
+        .send_to_addr(lines.as_bytes(), &address)
+        .map(drop)
+}
+
+/// Kept open: an idle daemon tells systemd little else but that it lives, each second.
+fn unwaiting() -> io::Result<&'static UnixDatagram> {
+    static SOCKET: OnceLock<UnixDatagram> = OnceLock::new();
+    if let Some(socket) = SOCKET.get() {
+        return Ok(socket);
+    }
     let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(patience == Patience::None)?;
-    socket.send_to_addr(lines.as_bytes(), &address).map(drop)
+    socket.set_nonblocking(true)?;
+    // Another thread may have been faster: then this one is closed.
+    Ok(SOCKET.get_or_init(|| socket))
 }
 
 #[cfg(test)]

@@ -32,9 +32,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The longer a guest has been away, the less often it is looked for: a host may have a thousand
 /// deployments, and guests that are switched off for days. Pauses are this part of the time that it
 /// has been away.
-const PART_OF_ABSENCE: u32 = 30;
+const PART_OF_ABSENCE: u32 = 20;
 /// And never longer than this many times [`LONGEST_PAUSE`].
-const LEAST_OFTEN: u32 = 10;
+const LEAST_OFTEN: u32 = 20;
 /// How long an agent that is let go has to acknowledge its release.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
