@@ -7,7 +7,7 @@
 #                                with a certificate; cpe-agent runs in it and listens on the network. Without: the QEMU guest
 #                                agent alone. libvirt keeps its usual channel; a second one is /run/cpe/guests/NAME/qga.sock
 # Each has ocf:own:web, an HTTP server on port 8080 that says the machine's name; http://…/cgi-bin/kill kills it,
-# …/reboot its machine.
+# …/reboot its machine, …/freeze stops its agent's processes. Its watchdog device is the kernel's softdog; no guard runs there.
 set -euo pipefail
 verb=${1:?verb}; shift
 prepare() {   # NAME N [AGENT]: what differs between machines
@@ -45,10 +45,10 @@ build)
   mkdir -p i/{bin,dev,proc,sys,run,tmp,mod,root,etc/cpe/agent,usr/bin,usr/sbin,lib64,lib/x86_64-linux-gnu,var/lib,www/cgi-bin,usr/lib/ocf/resource.d/own}
   ln -s /run i/var/run
   cp x/bin/busybox i/bin/; for a in $(i/bin/busybox --list | grep -vx busybox); do ln -sf busybox "i/bin/$a"; done
-  cp "$roots/guest/usr/sbin/qemu-ga" i/usr/sbin/; cp "$roots/guest/usr/bin/flock" "$layer/usr/bin/cpe-agent" i/usr/bin/
+  cp "$roots/guest/usr/sbin/qemu-ga" i/usr/sbin/; cp "$roots/guest/usr/bin/"{flock,wdctl} "$layer/usr/bin/cpe-agent" i/usr/bin/
   ! command -v strip > /dev/null || strip i/usr/bin/cpe-agent
   # libraries of the guest's Debian, for which all three were made
-  for f in usr/sbin/qemu-ga usr/bin/flock usr/bin/cpe-agent; do
+  for f in usr/sbin/qemu-ga usr/bin/{flock,wdctl,cpe-agent}; do
     cp "i/$f" "$roots/guest/tmp/looked-at"; chroot "$roots/guest" /usr/bin/ldd /tmp/looked-at; rm "$roots/guest/tmp/looked-at"
   done | awk '/=> \//{print $3}' | sort -u | while read -r l; do cp -L "$roots/guest$l" i/lib/x86_64-linux-gnu/; done
   cp -L "$roots/guest/lib64/ld-linux-x86-64.so.2" i/lib64/
@@ -56,21 +56,21 @@ build)
     [ -z "$(ls i/mod/*-"$m.ko" 2>/dev/null)" ] || return 0
     for y in $(tr '\0' '\n' < "$f" | sed -n 's/^depends=//p' | tr , ' '); do add "$y"; done      # dependencies first
     n=$((n+1)); cp "$f" "i/mod/$(printf %02d $n)-$m.ko"; }
-  for m in virtio_pci virtio_console virtio_net; do add $m; done
+  for m in virtio_pci virtio_console virtio_net softdog; do add $m; done
   cat > i/init <<'I'
 #!/bin/sh
 export PATH=/bin:/usr/sbin:/usr/bin
 mount -t devtmpfs dev /dev; mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t tmpfs run /run; mount -t tmpfs tmp /tmp
 for m in /mod/*.ko; do insmod $m; done
 . /etc/machine
-hostname $NAME; ip link set lo up; ip link set eth0 up; ip addr add $ADDRESS/24 dev eth0
+echo "$NAME has booted" > /dev/ttyS0; hostname $NAME; ip link set lo up; ip link set eth0 up; ip addr add $ADDRESS/24 dev eth0
 mkdir -p /dev/virtio-ports
 for p in /sys/class/virtio-ports/*; do read -r n < $p/name && ln -s /dev/${p##*/} /dev/virtio-ports/$n; done
 echo "<h1>$NAME</h1>" > /www/index.html
 # a second channel, where the hypervisor keeps the usual one to itself
 second=/dev/virtio-ports/org.cloudpolicy.qga.0
 [ ! -e $second ] || (mkdir -p /run/qga-cpe; while :; do qemu-ga -m virtio-serial -p $second -t /run/qga-cpe > /dev/ttyS0 2>&1; sleep 0.2; done) &
-[ -z "$AGENT" ] || (while :; do CPE_AGENT_LISTEN=tcp:0.0.0.0 cpe-agent; echo "cpe-agent ended: $?"; sleep 0.2; done) > /dev/ttyS0 2>&1 &
+[ -z "$AGENT" ] || (while :; do CPE_AGENT_LISTEN=tcp:0.0.0.0 cpe-agent --kernel-reset; echo "cpe-agent ended: $?"; sleep 0.2; done) > /dev/ttyS0 2>&1 &
 while :; do qemu-ga -m virtio-serial -p /dev/virtio-ports/org.qemu.guest_agent.0 -t /run > /dev/ttyS0 2>&1; sleep 0.2; done
 I
   cat > i/usr/lib/ocf/resource.d/own/web <<'W'
@@ -83,7 +83,7 @@ meta-data) echo '<?xml version="1.0"?><resource-agent name="web" version="1.0"><
 *) exit 3 ;;
 esac
 W
-  for c in "kill:killall -9 httpd" "reboot:reboot -f"; do
+  for c in "kill:killall -9 httpd" "reboot:reboot -f" "freeze:killall -STOP cpe-agent"; do
     printf '#!/bin/sh\nprintf "Content-Type: text/plain\\n\\n"\n%s\n' "${c#*:}" > "i/www/cgi-bin/${c%%:*}"; done
   chmod +x i/init i/usr/lib/ocf/resource.d/own/web i/www/cgi-bin/*
   (cd i && find . | ../x/bin/busybox cpio -o -H newc 2>/dev/null) > "$out/initrd"

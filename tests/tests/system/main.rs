@@ -55,4 +55,5 @@ mod tickets;
 mod time;
 mod unfencing;
 mod walker;
+mod watchdog;
 mod without_agent;
