@@ -236,8 +236,11 @@ impl Arguments {
             });
             let error = match command.try_get_matches_from(words) {
                 Ok(matches) => {
-                    return Arguments::from_arg_matches(&matches)
-                        .map(|arguments| (arguments, mistakes));
+                    let mut arguments = Arguments::from_arg_matches(&matches)?;
+                    if without.contains("allow_uid") {
+                        mistakes.extend(arguments.keep_strangers_out());
+                    }
+                    return Ok((arguments, mistakes));
                 }
                 Err(error) => error,
             };
@@ -247,6 +250,19 @@ impl Arguments {
             mistakes.push(format!("{variable} is left out: {}", plain(&error)));
             without.insert(id);
         }
+    }
+
+    /// Where the setting that says who may connect is wrong, and so left out, the socket's mode
+    /// keeps strangers out. It was chosen for a socket that the setting guards.
+    fn keep_strangers_out(&mut self) -> Option<String> {
+        let wider = self.socket_mode;
+        self.socket_mode &= 0o770;
+        (self.socket_mode != wider).then(|| {
+            format!(
+                "CPE_AGENT_SOCKET_MODE is {:04o} instead of {wider:04o}: without CPE_AGENT_ALLOW_UID everybody could connect",
+                self.socket_mode
+            )
+        })
     }
 
     /// How the guest is taken down.
@@ -369,6 +385,18 @@ mod tests {
             assert_eq!(arguments.state_dir, Path::new("/run/cpe-agent"));
             let said = "--state-dir /tmp/state is left out: with --kernel-reset, the state is in /run/cpe-agent";
             assert_eq!(mistakes, [said]);
+        }
+    }
+
+    #[test]
+    fn without_the_users_who_may_connect_the_mode_keeps_strangers_out() {
+        for (mode, narrowed) in [("0666", 0o660), ("0660", 0o660), ("0600", 0o600)] {
+            let words = ["cpe-agent", "--socket-mode", mode];
+            let mut arguments = Arguments::try_parse_from(words).unwrap();
+            let wider = arguments.socket_mode;
+            let said = arguments.keep_strangers_out();
+            assert_eq!(arguments.socket_mode, narrowed);
+            assert_eq!(said.is_some(), wider != narrowed, "{said:?}");
         }
     }
 

@@ -23,7 +23,7 @@ pub use clock::{boottime_us, now};
 pub use hidden::{Cut, Hidden};
 pub use log::start_log;
 pub use man::{man_page, variables_page};
-pub use notify::{State, notify};
+pub use notify::{State, is_service, notify};
 pub use panics::{Panicked, abort_on_panic, confine};
 pub use pauses::Pauses;
 pub use watchdog::Watchdog;

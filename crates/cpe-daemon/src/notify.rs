@@ -31,6 +31,12 @@ pub fn notify(states: &[State<'_>]) -> bool {
     }
 }
 
+/// Whether systemd has begun this process as (a part of) a service, and not a person.
+pub fn is_service() -> bool {
+    let begun = std::env::var("SYSTEMD_EXEC_PID");
+    begun.is_ok_and(|pid| pid.parse() == Ok(std::process::id()))
+}
+
 /// How long a systemd that does not read is waited for.
 #[derive(Clone, Copy, PartialEq)]
 enum Patience {

@@ -24,6 +24,13 @@ pub(crate) fn now() -> Time {
     }
 }
 
+/// CLOCK_MONOTONIC, by which systemd says when units change, in µs.
+pub(crate) fn monotonic_us() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000
+        + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000
+}
+
 /// The rules of a time zone.
 pub(crate) fn zone(name: &str) -> Option<Zone> {
     cpe_daemon::time_zone(name).map(Zone::from)

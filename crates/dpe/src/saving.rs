@@ -654,6 +654,7 @@ mod tests {
             assembly: "web1".into(),
             attempt,
             device: FenceDevice::Unit { unit: "u".into() },
+            unit_seen: false,
             reboot: true,
             timeout_ms: 1,
             delay_ms: 0,

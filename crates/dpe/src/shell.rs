@@ -40,7 +40,7 @@ use crate::{clock, convert, saving};
 /// agents behind them; the loop itself never puts anything in.
 const INPUTS: usize = 1024;
 /// systemd has not said by then whether a unit is active: it is asked again with the next stream.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a DPE that is to end has to save what is not saved yet: its successor has to be there
 /// before the shortest lease ends. A disk that takes longer loses nothing that anything follows
 /// from.
@@ -395,9 +395,11 @@ impl Shell {
             } if self.is_wanted(assembly, *number) => {
                 self.saving.forget_orders(assembly);
                 withdrawn = self.saving.withdraw_fencing(assembly);
+                self.seen_units.heard(assembly.as_str());
                 self.check_unit(assembly);
             }
             Input::AgentDisconnected { assembly, .. } => self.saving.forget_orders(assembly),
+            Input::Heartbeat { assembly, .. } => self.seen_units.heard(assembly.as_str()),
             _ => {}
         }
         let ended = withdrawn.map(|request| Input::FencingResult {
@@ -556,11 +558,20 @@ impl Shell {
         else {
             return;
         };
-        let (assembly, seen) = (assembly.clone(), self.seen_units.clone());
+        let (assembly, inputs) = (assembly.clone(), self.inputs.clone());
         tokio::spawn(async move {
-            let check = fencing::check_unit(&bus, &unit, assembly.as_str(), &seen);
-            let _ = tokio::time::timeout(CHECK_TIMEOUT, check).await;
+            let check = fencing::check_unit(&bus, &unit, assembly.as_str());
+            if let Ok(true) = tokio::time::timeout(CHECK_TIMEOUT, check).await {
+                let _ = inputs.send(Input::UnitSeen { assembly, unit }).await;
+            }
         });
+    }
+
+    /// The units of all assemblies that answer: a document may name others.
+    fn check_units(&self) {
+        for assembly in self.controller.online() {
+            self.check_unit(&assembly);
+        }
     }
 
     /// Makes an assembly safe beside the loop; the controller has one attempt at each assembly at a
@@ -661,9 +672,13 @@ impl Shell {
             let _ = reply.send(Err(Error::NotReady(trouble)));
             return;
         }
+        let is_document = matches!(request, Request::LoadRead { .. });
         match self.controller.handle(now(), Input::Order { request, by }) {
             Ok(()) => {
                 self.perform();
+                if is_document {
+                    self.check_units();
+                }
                 // What was asked for is durable, and done, by then.
                 self.saving.answer(reply);
             }

@@ -30,6 +30,8 @@ use crate::vocabulary::{
 
 /// What an attempt with devices may take beside what the devices take. Milliseconds.
 const BESIDE_DEVICES_MS: u32 = 5_000;
+/// Units that are remembered of an assembly: documents that change them often are mistaken.
+const MOST_UNITS: usize = 8;
 
 impl Controller {
     /// Makes an assembly safe. `true`: it is.
@@ -122,6 +124,7 @@ impl Controller {
                     assembly: name.clone(),
                     attempt,
                     device: device.clone(),
+                    unit_seen: is_unit_of(&facts, device),
                     reboot: fence.reboot(),
                     timeout_ms,
                     delay_ms: 0,
@@ -297,6 +300,19 @@ impl Controller {
         }
     }
 
+    /// A unit was active while the agent of an assembly answered.
+    pub(crate) fn unit_seen(&mut self, name: &AssemblyId, unit: String) {
+        let has = |facts: &AssemblyFacts| facts.units_seen.contains(&unit);
+        if !self.assemblies.contains_key(name) || has(&self.store.assembly(name)) {
+            return;
+        }
+        let seen = &mut self.store.assembly_mut(name).units_seen;
+        if seen.len() >= MOST_UNITS {
+            seen.clear();
+        }
+        seen.insert(unit);
+    }
+
     /// Asks the devices of the level whose turn it is.
     fn ask_level(&mut self, now: Time, name: &AssemblyId, levels: &[Vec<DeviceUse>]) {
         let attempt = self.effects.number_fence_attempt();
@@ -327,6 +343,7 @@ impl Controller {
             assembly: name.clone(),
             attempt,
             device: FenceDevice::Level(devices.clone()),
+            unit_seen: false,
             reboot,
             timeout_ms,
             delay_ms,
@@ -658,4 +675,9 @@ impl Controller {
             }
         }
     }
+}
+
+/// The device is a unit that was active while the agent answered.
+fn is_unit_of(facts: &AssemblyFacts, device: &FenceDevice) -> bool {
+    matches!(device, FenceDevice::Unit { unit } if facts.units_seen.contains(unit))
 }

@@ -195,6 +195,7 @@ impl Controller {
                 self.not_reached(now, refused);
             }
             Input::AgentConnected { .. } | Input::AgentOccupied { .. } => {}
+            Input::UnitSeen { assembly, unit } => self.unit_seen(&assembly, unit),
             Input::AgentDisconnected { assembly, .. } => self.agent_disconnected(&assembly),
             Input::AgentLeaving {
                 assembly,

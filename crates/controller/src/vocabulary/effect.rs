@@ -198,6 +198,8 @@ pub struct FenceRequest {
     pub attempt: u64,
     /// With what.
     pub device: FenceDevice,
+    /// If that is a unit: it was active once while the agent answered.
+    pub unit_seen: bool,
     /// Start it again afterwards (`reboot`), or leave it down (`off`).
     pub reboot: bool,
     /// After this time the controller takes the attempt as failed.

@@ -43,6 +43,14 @@ pub enum Input {
         /// Who wants it, for people.
         by: String,
     },
+    /// The unit of this host by which an assembly is fenced is active while its agent answers: it
+    /// may be its guest's.
+    UnitSeen {
+        /// Which assembly.
+        assembly: AssemblyId,
+        /// Which unit.
+        unit: String,
+    },
     /// A stream to an agent is up; it has answered Hello, and History after that. Signals that came
     /// in between follow this input.
     AgentConnected {

@@ -124,9 +124,10 @@ pub trait SystemdUnit {
     /// The file it was read from; empty if there is none.
     #[zbus(property(emits_changed_signal = "false"))]
     fn fragment_path(&self) -> zbus::Result<String>;
-    /// When it last became active, µs of the wall clock; 0: not since systemd knows the unit.
+    /// When it last ceased to be active, µs of CLOCK_MONOTONIC; 0: not since systemd knows the
+    /// unit.
     #[zbus(property)]
-    fn active_enter_timestamp(&self) -> zbus::Result<u64>;
+    fn inactive_enter_timestamp_monotonic(&self) -> zbus::Result<u64>;
     /// Id of its current or last run; empty before the first.
     #[zbus(property, name = "InvocationID")]
     fn invocation_id(&self) -> zbus::Result<Vec<u8>>;

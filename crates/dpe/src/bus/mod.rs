@@ -60,7 +60,8 @@ impl std::error::Error for Taken {}
 /// it does not need the bus for them.
 ///
 /// # Errors
-/// If another DPE has the name. Nothing else ends a DPE from here.
+/// If another DPE has the name, and this one was not begun by systemd. Nothing else ends a DPE from
+/// here.
 pub(crate) async fn serve(
     deployment: String,
     bus: BusSelection,
@@ -83,7 +84,9 @@ pub(crate) async fn serve(
                 connection.send_replace(None);
                 tracing::warn!("the connection to the {bus} bus is lost; connecting again");
             }
-            Err(error) if error.is::<Taken>() => return Err(error),
+            // A second one that a person has started would take the guests away from the first.
+            // The one of the unit is the only one: whoever has its name is none.
+            Err(error) if error.is::<Taken>() && !cpe_daemon::is_service() => return Err(error),
             Err(error) => {
                 let text = format!("{error:#}");
                 // A wrong address or a missing policy file is for a person to see.
@@ -125,7 +128,7 @@ async fn open(
     {
         Ok(RequestNameReply::PrimaryOwner | RequestNameReply::AlreadyOwner) => Ok(connection),
         Ok(_) | Err(zbus::Error::NameTaken) => Err(Taken(format!(
-            "another dpe of {deployment} owns {name} on the {bus} bus; stop it first"
+            "another process owns {name} on the {bus} bus; stop it first"
         ))
         .into()),
         Err(error) => Err(error).with_context(|| {

@@ -7,9 +7,10 @@ mod places;
 #[cfg(test)]
 mod tests;
 mod unfence;
+mod units;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -24,27 +25,20 @@ pub(crate) use self::agent::{Again, Gate};
 pub(crate) use self::device::check as check_device;
 pub(crate) use self::places::Places;
 pub(crate) use self::unfence::{LettingIn, unfence};
+use self::units::Down;
+pub(crate) use self::units::SeenUnits;
+use crate::clock::monotonic_us;
 
 /// How often a unit that is being switched off is looked at.
 const LOOK: Duration = Duration::from_millis(50);
+/// Pauses before systemd is asked again whether a unit is active.
+const CHECK_PAUSES: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+];
 /// SIGKILL.
 const KILL: i32 = 9;
-
-/// Units that were seen active: one that never was may be the name of another guest's, or of none.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SeenUnits(Arc<Mutex<BTreeSet<String>>>);
-
-impl SeenUnits {
-    fn add(&self, unit: &str) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.insert(unit.to_owned());
-    }
-
-    fn has(&self, unit: &str) -> bool {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.contains(unit)
-    }
-}
 
 /// Makes an assembly safe; `Ok` only if nothing runs there any more. Gives what is to be switched
 /// on then.
@@ -61,7 +55,13 @@ pub(crate) async fn fence(
         match &request.device {
             FenceDevice::Unit { unit } => {
                 let bus = bus.context(NO_BUS)?;
-                power_unit((&bus, gate), unit, reboot, seen, &trouble).await?;
+                let switch = Switch {
+                    assembly,
+                    unit,
+                    was_seen: request.unit_seen,
+                    reboot,
+                };
+                power_unit((&bus, gate), switch, seen, &trouble).await?;
                 Ok(Again::default())
             }
             FenceDevice::Agent {
@@ -209,19 +209,30 @@ fn note(trouble: &Mutex<String>, text: String) {
 }
 
 /// Looks whether the unit of an assembly that answers is active; says so if fencing with it would
-/// touch nothing.
-pub(crate) async fn check_unit(bus: &Connection, unit: &str, assembly: &str, seen: &SeenUnits) {
-    match is_active(bus, unit).await {
-        Ok(true) => seen.add(unit),
-        Ok(false) => tracing::warn!(
-            cpe_assembly = assembly,
-            "{assembly} answers, but {unit} is not active: fencing with it would not touch this guest; check the fencing element of the document"
-        ),
-        Err(error) => tracing::warn!(
-            cpe_assembly = assembly,
-            "systemd does not say whether {unit}, by which {assembly} is fenced, is active: {error:#}"
-        ),
-    }
+/// touch nothing. Asks again until systemd says.
+pub(crate) async fn check_unit(bus: &Connection, unit: &str, assembly: &str) -> bool {
+    let mut pauses = CHECK_PAUSES.into_iter();
+    let error = loop {
+        match is_active(bus, unit).await {
+            Ok(true) => return true,
+            Ok(false) => {
+                tracing::warn!(
+                    cpe_assembly = assembly,
+                    "{assembly} answers, but {unit} is not active: fencing with it would not touch this guest; check the fencing element of the document"
+                );
+                return false;
+            }
+            Err(error) => match pauses.next() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => break error,
+            },
+        }
+    };
+    tracing::warn!(
+        cpe_assembly = assembly,
+        "systemd does not say whether {unit}, by which {assembly} is fenced, is active: {error:#}"
+    );
+    false
 }
 
 async fn is_active(bus: &Connection, unit: &str) -> anyhow::Result<bool> {
@@ -237,15 +248,26 @@ async fn manager(bus: &Connection) -> zbus::Result<SystemdManagerProxy<'static>>
         .await
 }
 
+/// A unit that is to be switched off.
+#[derive(Clone, Copy)]
+struct Switch<'a> {
+    assembly: &'a str,
+    unit: &'a str,
+    /// It was active once while the assembly answered.
+    was_seen: bool,
+    /// It is started again then.
+    reboot: bool,
+}
+
 /// Cuts the unit's power: everything in it is killed, then it is stopped, then (`reboot`) started
 /// again.
 async fn power_unit(
     (bus, gate): (&Connection, &Gate),
-    unit: &str,
-    reboot: bool,
+    switch: Switch<'_>,
     seen: &SeenUnits,
     trouble: &Mutex<String>,
 ) -> anyhow::Result<()> {
+    let Switch { assembly, unit, .. } = switch;
     let systemd = manager(bus).await?;
     let state = unit_proxy(bus, &systemd, unit).await?;
     let load = state.load_state().await?;
@@ -255,16 +277,19 @@ async fn power_unit(
         );
     }
     if is_running(&state.active_state().await?) {
-        seen.add(unit);
+        seen.is_cut(assembly, unit);
         gate.check()?;
         // A paused or hanging guest does not stop when asked, but a kill ends it.
         if let Err(error) = systemd.kill_unit(unit, "all", KILL).await {
             note(trouble, format!("{unit} could not be killed: {error}"));
         }
-    } else if !seen.has(unit) && state.active_enter_timestamp().await? == 0 {
-        bail!(
-            "{unit} is not active and was never seen active, so it may not be this guest's unit: check the fencing element of the document; if the guest is down, say so (cpectl confirm-fenced)"
-        );
+    } else {
+        let since_us = state.inactive_enter_timestamp_monotonic().await?;
+        let down = Down {
+            seen: switch.was_seen,
+            since_us: monotonic_us().saturating_sub(since_us),
+        };
+        seen.believe(assembly, unit, down)?;
     }
     gate.check()?;
     systemd.stop_unit(unit, "replace").await.with_context(|| {
@@ -275,7 +300,7 @@ async fn power_unit(
     while is_running(&state.active_state().await?) {
         tokio::time::sleep(LOOK).await;
     }
-    if reboot {
+    if switch.reboot {
         let _ = systemd.reset_failed_unit(unit).await;
         // It is safe already; its agent shows when it is back. Without the right to, it is left to
         // whoever has it.

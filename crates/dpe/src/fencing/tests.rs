@@ -3,6 +3,7 @@
 
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use controller::UnfenceRequest;
 use cpe_fence::{Callers, Confinement, Settings};
@@ -74,6 +75,7 @@ async fn power(gate: &Gate, parameters: &[(&str, &str)], reboot: bool) -> Result
                 .collect(),
             marked: ["pin".to_owned()].into(),
         },
+        unit_seen: false,
         reboot,
         timeout_ms: 3_000,
         delay_ms: 0,
@@ -303,7 +305,7 @@ struct Systemd(Arc<FakeUnit>);
 
 struct FakeUnit {
     running: Mutex<bool>,
-    entered_us: u64,
+    down_us: u64,
     killable: bool,
     stoppable: bool,
 }
@@ -356,8 +358,8 @@ impl Unit {
     }
 
     #[zbus(property)]
-    fn active_enter_timestamp(&self) -> u64 {
-        self.0.entered_us
+    fn inactive_enter_timestamp_monotonic(&self) -> u64 {
+        self.0.down_us
     }
 }
 
@@ -374,13 +376,14 @@ async fn systemd(unit: &Arc<FakeUnit>) -> (Connection, Connection) {
     (served.unwrap(), ours.unwrap())
 }
 
-async fn fence_unit(unit: &Arc<FakeUnit>, seen: &SeenUnits) -> Result<(), String> {
-    fence_unit_if(Permit::default(), unit, seen).await
+async fn fence_unit(unit: &Arc<FakeUnit>, unit_seen: bool, seen: &SeenUnits) -> Result<(), String> {
+    fence_unit_if(Permit::default(), unit, unit_seen, seen).await
 }
 
 async fn fence_unit_if(
     permit: Permit,
     unit: &Arc<FakeUnit>,
+    unit_seen: bool,
     seen: &SeenUnits,
 ) -> Result<(), String> {
     let (_served, bus) = systemd(unit).await;
@@ -390,6 +393,7 @@ async fn fence_unit_if(
         device: FenceDevice::Unit {
             unit: "guest@web1.service".into(),
         },
+        unit_seen,
         reboot: false,
         timeout_ms: 300,
         delay_ms: 0,
@@ -427,7 +431,7 @@ async fn no_device_is_asked_for_anything_without_a_permit() {
     assert!(error.contains("may not act now"), "{error}");
     assert!(!folder.path().join("told").exists(), "it was run");
     let (guest, seen) = (unit(true, 0), SeenUnits::default());
-    let error = fence_unit_if(permit.clone(), &guest, &seen).await;
+    let error = fence_unit_if(permit.clone(), &guest, true, &seen).await;
     let error = error.unwrap_err();
     assert!(error.contains("may not act now"), "{error}");
     assert!(*guest.running.lock().unwrap());
@@ -436,10 +440,10 @@ async fn no_device_is_asked_for_anything_without_a_permit() {
     assert_eq!(told(folder.path()), ["metadata", "off", "status", "on"]);
 }
 
-fn unit(running: bool, entered_us: u64) -> Arc<FakeUnit> {
+fn unit(running: bool, down_us: u64) -> Arc<FakeUnit> {
     Arc::new(FakeUnit {
         running: Mutex::new(running),
-        entered_us,
+        down_us,
         killable: true,
         stoppable: true,
     })
@@ -448,38 +452,63 @@ fn unit(running: bool, entered_us: u64) -> Arc<FakeUnit> {
 #[tokio::test]
 async fn a_unit_that_was_never_seen_active_is_not_taken_for_down() {
     let seen = SeenUnits::default();
-    let mistyped = unit(false, 0);
-    let error = fence_unit(&mistyped, &seen).await.unwrap_err();
+    let error = fence_unit(&unit(false, 0), false, &seen).await.unwrap_err();
     assert!(error.contains("never seen active"), "{error}");
-    // systemd knows that it was.
-    fence_unit(&unit(false, 5), &seen).await.unwrap();
+    // It was active, as another guest's.
+    let since_us = monotonic_us();
+    let error = fence_unit(&unit(false, since_us), false, &seen).await;
+    let error = error.unwrap_err();
+    assert!(error.contains("never seen active"), "{error}");
+    // A DPE has seen it while the guest answered.
+    fence_unit(&unit(false, since_us), true, &seen)
+        .await
+        .unwrap();
     // It is, and then it is not.
     let running = unit(true, 0);
-    fence_unit(&running, &seen).await.unwrap();
+    fence_unit(&running, false, &seen).await.unwrap();
     assert!(!running.is_running());
-    fence_unit(&running, &seen).await.unwrap();
+    fence_unit(&running, false, &seen).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_unit_that_was_down_while_the_guest_answered_is_not_its_unit() {
+    let seen = SeenUnits::default();
+    seen.heard("web1");
+    let long_ago_us = monotonic_us() - 12_000_000;
+    let error = fence_unit(&unit(false, long_ago_us), true, &seen).await;
+    let error = error.unwrap_err();
+    assert!(error.contains("while web1 still answered"), "{error}");
+    // What was heard may have waited.
+    let lately_us = monotonic_us() - 5_000_000;
+    fence_unit(&unit(false, lately_us), true, &seen)
+        .await
+        .unwrap();
+    // Another guest is heard.
+    let seen = SeenUnits::default();
+    seen.heard("web2");
+    fence_unit(&unit(false, long_ago_us), true, &seen)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn a_unit_of_an_assembly_that_answers_is_looked_at() {
-    let (unit_name, down, seen) = ("guest@web1.service", unit(false, 0), SeenUnits::default());
+    let (unit_name, down) = ("guest@web1.service", unit(false, 0));
     let (_served, bus) = systemd(&down).await;
-    check_unit(&bus, unit_name, "web1", &seen).await;
-    assert!(!seen.has(unit_name));
+    assert!(!check_unit(&bus, unit_name, "web1").await);
     *down.running.lock().unwrap() = true;
-    check_unit(&bus, unit_name, "web1", &seen).await;
-    assert!(seen.has(unit_name));
+    assert!(check_unit(&bus, unit_name, "web1").await);
 }
 
 #[tokio::test]
 async fn a_kill_that_failed_is_told_if_the_unit_does_not_stop() {
     let stubborn = Arc::new(FakeUnit {
         running: Mutex::new(true),
-        entered_us: 1,
+        down_us: 1,
         killable: false,
         stoppable: false,
     });
-    let error = fence_unit(&stubborn, &SeenUnits::default())
+    let error = fence_unit(&stubborn, true, &SeenUnits::default())
         .await
         .unwrap_err();
     assert!(

@@ -191,6 +191,7 @@ fn fencing_between_transitions_stands_alone() {
                 parameters: vec![("password".into(), "secret".into())],
                 marked: std::collections::BTreeSet::new(),
             },
+            unit_seen: false,
             reboot: true,
             timeout_ms: 1000,
             delay_ms: 0,

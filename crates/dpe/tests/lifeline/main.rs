@@ -351,6 +351,25 @@ async fn a_second_dpe_of_a_deployment_ends_and_touches_nothing() {
 }
 
 #[tokio::test]
+async fn a_stranger_who_has_its_name_ends_no_dpe_of_a_unit() {
+    let mut world = World::new();
+    world.start_bus();
+    let address = world.bus_address();
+    let stranger = zbus::connection::Builder::address(address.as_str());
+    let stranger = stranger.build().await.unwrap();
+    let name = cpe_bus::names::dpe_name("shop");
+    stranger.request_name(name.as_str()).await.unwrap();
+    // As systemd begins it.
+    world.start_dpe_after("export SYSTEMD_EXEC_PID=$$");
+    world.web1.renewed(MANY).await;
+    assert!(world.lives());
+    stranger.release_name(name.as_str()).await.unwrap();
+    let dpe = world.proxy().await;
+    let answers = async || dpe.get_status().await.is_ok();
+    eventually("it has its name on the bus", answers).await;
+}
+
+#[tokio::test]
 async fn a_state_from_a_backup_is_found_out_and_the_document_is_asked_for() {
     let mut world = World::new();
     world.start_bus();

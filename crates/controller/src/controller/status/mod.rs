@@ -128,6 +128,13 @@ impl Controller {
         }
     }
 
+    /// The assemblies whose agents answer.
+    pub fn online(&self) -> Vec<AssemblyId> {
+        let all = self.assemblies.iter();
+        let online = all.filter(|(_, assembly)| assembly.life() == Life::Online);
+        online.map(|(name, _)| name.clone()).collect()
+    }
+
     /// The document in force and its generation.
     pub fn document(&self) -> Option<(&str, u64)> {
         self.store

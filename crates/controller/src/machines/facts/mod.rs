@@ -166,6 +166,8 @@ pub(crate) struct AssemblyFacts {
     pub restart: Option<String>,
     /// An administrator wants it to be off after that.
     pub stays_off: bool,
+    /// Units of the host, by which it is or was fenced, that were active while its agent answered.
+    pub units_seen: BTreeSet<String>,
     /// Its devices have let it in. Forgotten before it is fenced, and when its guest has booted.
     pub unfenced: Option<Unfenced>,
     /// Its devices may be letting it in.
