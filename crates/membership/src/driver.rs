@@ -18,7 +18,7 @@ use tokio::time::sleep;
 
 use crate::error::{Error, Result};
 use crate::folder::Folder;
-use crate::handle::{Asked, Handle, Status};
+use crate::handle::{Asked, Handle, Owners, Status};
 use crate::keys::is_name;
 use crate::pulse;
 use crate::runner::{Event, Runner};
@@ -64,6 +64,7 @@ pub struct Driver<R> {
     /// Each is answered once, so that there are no more than were asked.
     outcomes: Vec<(Order, oneshot::Sender<Outcome>)>,
     status: watch::Sender<Status>,
+    owners: Owners,
     pulse: AbortHandle,
 }
 
@@ -100,7 +101,9 @@ impl<R: Runner> Driver<R> {
         let status = Status {
             host: host.status(now_us()),
             trouble: None,
+            moves: 0,
         };
+        let owners = Owners::default();
         let (status, to_status) = watch::channel(status);
         let pulse = tokio::spawn(pulse::keep(store.calls().clone())).abort_handle();
         let driver = Driver {
@@ -114,12 +117,14 @@ impl<R: Runner> Driver<R> {
             answers: BTreeMap::new(),
             outcomes: Vec::new(),
             status,
+            owners: owners.clone(),
             pulse,
         };
         tokio::spawn(pass_on(events, of_units));
         let handle = Handle {
             asked: to_asked,
             status: to_status,
+            owners,
         };
         Ok((driver, handle))
     }
@@ -206,14 +211,29 @@ impl<R: Runner> Driver<R> {
                 self.answers.insert(change.id, answer);
                 Order::Change(change)
             }
+            Asked::Renew(name) => return self.renew(name),
         };
         self.host.handle(now_us(), Input::Order(order));
     }
 
-    fn tell_status(&self) {
+    fn renew(&mut self, name: DeploymentId) {
+        let granted = self.host.status(now_us()).granted;
+        if let Some(revision) = granted.get(&name) {
+            tracing::info!(deployment = %name, revision, "its DPE gets another grant");
+            let input = Input::EpochsUsedUp(name, *revision);
+            self.host.handle(now_us(), input);
+        }
+    }
+
+    fn tell_status(&mut self) {
+        let moved = self.host.take_moved();
+        let moves = self.status.borrow().moves + u64::from(!moved.is_empty());
+        // Before the status tells of it.
+        self.owners.note(moved);
         let status = Status {
             host: self.host.status(now_us()),
             trouble: self.store.trouble(),
+            moves,
         };
         self.status.send_if_modified(|known| {
             let is_new = *known != status;

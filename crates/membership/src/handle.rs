@@ -1,6 +1,9 @@
 //! What others have of a driver.
 
-use ownership::{Answer, Change, Order, Outcome};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ownership::{Answer, Change, DeploymentId, HostId, Order, Outcome};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::store::Trouble;
@@ -12,6 +15,8 @@ pub struct Status {
     pub host: ownership::Status,
     /// Why the store has not answered lately.
     pub trouble: Option<Trouble>,
+    /// How often owners have changed: [`Handle::owner`] says something else then.
+    pub moves: u64,
 }
 
 /// What somebody asks of a driver.
@@ -19,6 +24,28 @@ pub struct Status {
 pub(crate) enum Asked {
     Order(Order, oneshot::Sender<Outcome>),
     Change(Change, oneshot::Sender<Answer>),
+    Renew(DeploymentId),
+}
+
+/// Who has which deployment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Owners(Arc<Mutex<BTreeMap<DeploymentId, HostId>>>);
+
+impl Owners {
+    pub(crate) fn note(&self, moved: Vec<(DeploymentId, Option<HostId>)>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, host) in moved {
+            match host {
+                Some(host) => all.insert(name, host),
+                None => all.remove(&name),
+            };
+        }
+    }
+
+    fn get(&self, deployment: &DeploymentId) -> Option<HostId> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(deployment).cloned()
+    }
 }
 
 /// Orders go in, status comes out. Its copies are of the same driver.
@@ -26,6 +53,7 @@ pub(crate) enum Asked {
 pub struct Handle {
     pub(crate) asked: mpsc::Sender<Asked>,
     pub(crate) status: watch::Receiver<Status>,
+    pub(crate) owners: Owners,
 }
 
 impl Handle {
@@ -51,5 +79,22 @@ impl Handle {
     /// How it is now.
     pub fn status(&self) -> Status {
         self.status.borrow().clone()
+    }
+
+    /// Changes whenever the status does.
+    pub fn watch(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// The host that has a deployment, as far as this one knows. It may be gone.
+    pub fn owner(&self, deployment: &DeploymentId) -> Option<HostId> {
+        self.owners.get(deployment)
+    }
+
+    /// The DPE of a deployment that runs here is of no use: it is stopped, and started again under
+    /// another grant.
+    pub async fn renew(&self, deployment: &DeploymentId) {
+        // Without a driver this process ends.
+        let _ = self.asked.send(Asked::Renew(deployment.clone())).await;
     }
 }

@@ -2,8 +2,8 @@
 
 use ownership::{
     ChangeId, Changed, DeploymentId, DeploymentRecord, Effect, Entry, Host, HostId, HostRecord,
-    HostState, Input, Kept, Key, Needs, Order, Outcome, Reply, Request, RequestId, Session,
-    Settings, Txn, Value, WatchEvent,
+    HostState, Input, Kept, Key, Needs, Order, Origin, Outcome, OwnerRecord, Reply, Request,
+    RequestId, Session, Settings, Txn, Value, WatchEvent,
 };
 
 const SECOND: u64 = 1_000_000;
@@ -269,4 +269,28 @@ fn one_that_drains_and_is_gone_can_be_confirmed_to_be_lost() {
     let confirmed = format!("{confirmed:?}");
     let is_sent = |txn: &Txn| format!("{:?}", txn.then).contains(&confirmed);
     assert!(world.txns.iter().any(is_sent), "{:?}", world.txns);
+}
+
+#[test]
+fn it_tells_who_has_got_what_and_what_nobody_has_any_more() {
+    let name = DeploymentId::new("shop");
+    let owned = || {
+        let owner = OwnerRecord {
+            host: HostId::new("b"),
+            session: session(),
+            origin: Origin::New,
+        };
+        entry(Key::Owner(name.clone()), Value::Owner(owner.into()))
+    };
+    let mut world = World::new();
+    let id = world.lists.pop().expect("it has asked for a list");
+    world.give(Input::Answer(id, Ok(Reply::Listed(5, vec![owned()]))));
+    let moved = world.host.take_moved();
+    assert_eq!(moved, [(name.clone(), Some(HostId::new("b")))]);
+    assert_eq!(world.host.take_moved(), []);
+    assert!(world.host.status(world.now_us).granted.is_empty());
+    // A list that does not have it any more says so too.
+    world.watched(WatchEvent::Compacted);
+    world.list(9, &[]);
+    assert_eq!(world.host.take_moved(), [(name, None)]);
 }

@@ -8,7 +8,8 @@ mod orders;
 mod running;
 mod watching;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use crate::machines::candidates::Candidates;
 use crate::machines::changes::Changes;
@@ -53,8 +54,9 @@ pub struct Status {
     pub guard_holds: bool,
     /// It is too old to join.
     pub too_old: bool,
-    /// Deployments whose units it has started, and not stopped.
-    pub running: usize,
+    /// Deployments whose units it has started under records of these revisions, and does not stop:
+    /// what it is granted.
+    pub granted: Arc<BTreeMap<DeploymentId, u64>>,
     /// Deployments that it has, and is about to run.
     pub waiting: usize,
     /// Deployments whose units it stops or has stopped, while it has their records.
@@ -141,10 +143,22 @@ impl Host {
             may_act: self.membership.may_act(now_us),
             guard_holds: self.guard.holds(),
             too_old: self.is_too_old(),
-            running: count(|unit| matches!(unit, Unit::Running(_))),
+            granted: Arc::clone(self.holdings.running()),
             waiting: count(|unit| matches!(unit, Unit::Waiting { .. })),
             leaving: count(|unit| matches!(unit, Unit::Ending(_) | Unit::LetGo { .. })),
         }
+    }
+
+    /// Deployments that have another owner than when this was asked last, or none, and the host that
+    /// each of them has now.
+    pub fn take_moved(&mut self) -> Vec<(DeploymentId, Option<HostId>)> {
+        let moved = self.view.take_moved().into_iter();
+        let with_owner = moved.map(|name| {
+            let owner = self.view.owner(&name);
+            let host = owner.map(|known| known.value.host.clone());
+            (name, host)
+        });
+        with_owner.collect()
     }
 
     fn me(&self) -> &HostId {

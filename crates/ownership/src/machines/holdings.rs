@@ -1,6 +1,7 @@
 //! What this host runs, or is about to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::vocabulary::{DeploymentId, HostId};
 
@@ -50,6 +51,8 @@ pub(crate) struct Holding {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holdings {
     all: BTreeMap<DeploymentId, Holding>,
+    /// Those whose units run, with the revisions of their records. Who has a copy keeps it.
+    running: Arc<BTreeMap<DeploymentId, u64>>,
     timers: BTreeSet<(u64, DeploymentId)>,
     /// Those that go to other hosts.
     handing: BTreeSet<DeploymentId>,
@@ -72,7 +75,16 @@ impl Holdings {
         self.all.iter().filter(is_steady).map(|(name, _)| name)
     }
 
+    pub(crate) fn running(&self) -> &Arc<BTreeMap<DeploymentId, u64>> {
+        &self.running
+    }
+
     pub(crate) fn set_unit(&mut self, deployment: &DeploymentId, unit: Unit) {
+        let runs = match unit {
+            Unit::Running(revision) => Some(revision),
+            _ => None,
+        };
+        self.note_run(deployment, runs);
         if let Unit::Waiting { until_us, .. } = unit {
             self.timers.insert((until_us, deployment.clone()));
         }
@@ -84,6 +96,17 @@ impl Holdings {
                     .insert(deployment.clone(), Holding { unit, intent });
             }
         }
+    }
+
+    fn note_run(&mut self, deployment: &DeploymentId, runs: Option<u64>) {
+        if self.running.get(deployment).copied() == runs {
+            return;
+        }
+        let running = Arc::make_mut(&mut self.running);
+        match runs {
+            Some(revision) => running.insert(deployment.clone(), revision),
+            None => running.remove(deployment),
+        };
     }
 
     pub(crate) fn set_intent(&mut self, deployment: &DeploymentId, intent: Option<Intent>) {
@@ -98,6 +121,7 @@ impl Holdings {
 
     pub(crate) fn remove(&mut self, deployment: &DeploymentId) {
         self.all.remove(deployment);
+        self.note_run(deployment, None);
         self.handing.remove(deployment);
     }
 

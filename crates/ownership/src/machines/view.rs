@@ -40,6 +40,8 @@ pub(crate) struct View {
     deployments: BTreeMap<DeploymentId, Known<Arc<DeploymentRecord>>>,
     owners: BTreeMap<DeploymentId, Known<Arc<OwnerRecord>>>,
     by_owner: BTreeMap<HostId, BTreeSet<DeploymentId>>,
+    /// Those whose owners have changed since somebody took this.
+    moved: BTreeSet<DeploymentId>,
 }
 
 impl View {
@@ -88,6 +90,11 @@ impl View {
         self.by_owner.get(host).into_iter().flatten()
     }
 
+    /// Deployments that have another owner than when this was asked last.
+    pub(crate) fn take_moved(&mut self) -> BTreeSet<DeploymentId> {
+        std::mem::take(&mut self.moved)
+    }
+
     /// How many deployments a host has.
     pub(crate) fn load(&self, host: &HostId) -> u64 {
         self.by_owner.get(host).map_or(0, |all| all.len() as u64)
@@ -103,6 +110,8 @@ impl View {
     /// Takes a list of everything.
     pub(crate) fn listed(&mut self, revision: u64, entries: Vec<Entry>) {
         let old = std::mem::take(self);
+        self.moved = old.moved;
+        self.moved.extend(old.owners.keys().cloned());
         for entry in entries {
             self.set(entry.key, Some(entry.value), entry.revision);
         }
@@ -226,6 +235,7 @@ impl View {
             let of_host = self.by_owner.entry(owner.value.host.clone()).or_default();
             of_host.insert(name.clone());
         }
+        self.moved.insert(name.clone());
         let host = owner.as_ref().map(|owner| owner.value.host.clone());
         let before = match owner {
             Some(owner) => self.owners.insert(name.clone(), owner),
