@@ -45,6 +45,7 @@ kinds! {
     DeploymentFailed, "deployment.failed", "3eda522c045580628017c8c2d11627e2", "A deployment cannot be kept running.";
     DeploymentRoomMissing, "deployment.room-missing", "c710407e673a415fa27f3212e0bad46d", "Not every service would run if any one assembly were lost.";
     DeploymentRoomRegained, "deployment.room-regained", "9810ece32a574668925b6243ad20f053", "Every service would run again if any one assembly were lost.";
+    DeploymentMoved, "deployment.moved", "8f6f0b6d3c0e4f0e9d6a5e3b7c214a90", "Another host runs the DPE of a deployment; its services run on where they are.";
     DeploymentDestroyed, "deployment.destroyed", "8d2977e39c9ded62d349c7a9421b74fe", "A deployment and its document are gone.";
     DeploymentAdministered, "deployment.administered", "23bf8439be414d6895aaa15c522d3d49", "An administrator asked for something; the details say who, and what for.";
     DpeStarted, "dpe.started", "11e91effe5933b0f01d047ab36e1b172", "The DPE of a deployment began to run.";

@@ -43,6 +43,8 @@ struct Next<'a> {
 pub(crate) struct Deployments {
     pub(crate) calls: Calls,
     pub(crate) log: Log,
+    /// This host.
+    pub(crate) host: String,
 }
 
 /// It is as it was found.
@@ -493,10 +495,11 @@ impl Deployments {
             let Some((mut row, revision)) = self.find(name).await?.row else {
                 return Ok(());
             };
-            let Some(news) = runs(&row.row(name), run, time) else {
+            let Some(news) = runs(&row.row(name), &self.host, run, time) else {
                 return Ok(());
             };
             (row.invocation, row.alive) = (news.invocation, news.alive);
+            row.host.clone_from(&self.host);
             let txn = Txn {
                 compare: vec![Compare::Revision(keys::row(name), revision)],
                 then: vec![put(keys::row(name), &row)],

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cpe_bus::Event;
 use cpe_daemon::now;
+use cpe_status::DeploymentState;
 use cpe_store::{
     Destroying, Details, Ending, Error, Generation, Given, Needs, OrderKey, Ownership, Result, Row,
 };
@@ -94,6 +95,12 @@ pub(crate) struct RowText {
     pub(crate) loaded: u64,
     pub(crate) invocation: String,
     pub(crate) alive: bool,
+    /// Whose run that is.
+    #[serde(default)]
+    pub(crate) host: String,
+    /// A word of [`DeploymentState`].
+    #[serde(default)]
+    pub(crate) state: String,
     owner: String,
     group: String,
     #[serde(flatten)]
@@ -111,6 +118,8 @@ impl RowText {
             loaded: 0,
             invocation: String::new(),
             alive: false,
+            host: String::new(),
+            state: String::new(),
             owner: owner.to_owned(),
             group: String::new(),
             rest: Rest::new(),
@@ -146,6 +155,8 @@ impl RowText {
             loaded: self.loaded,
             invocation: self.invocation.clone(),
             alive: self.alive,
+            host: self.host.clone(),
+            state: DeploymentState::from_word(&self.state),
             owned: Ownership {
                 owner: self.owner.clone(),
                 group: self.group.clone(),

@@ -10,6 +10,7 @@ use cluster_keys::{self as keys, is_name};
 use cpe_bus::Event;
 use cpe_daemon::Ages;
 use cpe_etcd::{Client, Compare, Operation, Settings, Txn};
+use cpe_status::DeploymentState;
 use cpe_store::sqlite::Sqlite;
 use cpe_store::{
     Answer, Created, Destroying, Details, Document, Ending, Error, Filter, Generation, Given, Keep,
@@ -94,6 +95,7 @@ impl Etcd {
             deployments: Deployments {
                 calls: calls.clone(),
                 log: log.clone(),
+                host: host.to_owned(),
             },
             orders: Orders {
                 calls,
@@ -298,6 +300,14 @@ impl Store for Etcd {
     fn note_run<'a>(&'a self, name: &'a str, run: &'a Run, time: u64) -> Answer<'a, ()> {
         let (all, name, run) = (self.deployments.clone(), name.to_owned(), run.clone());
         whole(async move { all.note_run(&name, &run, time).await })
+    }
+
+    fn note_state<'a>(&'a self, name: &'a str, state: DeploymentState) -> Answer<'a, ()> {
+        let (all, name) = (self.deployments.clone(), name.to_owned());
+        whole(async move {
+            let row = all.edit(&name, |row| state.as_str().clone_into(&mut row.state));
+            row.await.map(drop)
+        })
     }
 
     fn document<'a>(&'a self, name: &'a str, generation: u64) -> Answer<'a, Option<(String, u64)>> {

@@ -8,9 +8,10 @@ use std::time::Duration;
 use cluster_keys::{OWN, READ, WRITE};
 use cpe_bus::EventKind;
 use cpe_etcd::{Compare, Operation, Txn};
+use cpe_status::DeploymentState;
 use cpe_store::conformance::CASES;
 use cpe_store::{
-    Created, Destroying, Details, Error, Filter, Given, Keep, News, Store, Taken, Updated,
+    Created, Destroying, Details, Error, Filter, Given, Keep, News, Run, Store, Taken, Updated,
     new_event,
 };
 use cpe_store_etcd::{Etcd, FactChange, Facts};
@@ -65,6 +66,7 @@ async fn hosts_share_one_store() {
     let b: Arc<dyn Store> = Arc::new(open(&lab, "b", folders[1].path()).await);
     what_one_host_writes_all_read(&*a, &*b).await;
     membership_is_told_in_the_same_transaction(&lab, &*a).await;
+    a_run_at_another_host_is_no_death(&*a, &*b).await;
     an_order_is_carried_out_by_the_host_that_took_it(&*a, &*b).await;
     facts_are_written_by_the_owner_alone(&lab).await;
     fields_of_a_newer_version_are_kept(&lab, &*a).await;
@@ -100,6 +102,42 @@ async fn what_one_host_writes_all_read(a: &dyn Store, b: &dyn Store) {
     let (of_a, of_b) = (texts(a).await, texts(b).await);
     assert!(of_a.len() > 20 && of_a == of_b, "{of_a:?} {of_b:?}");
     assert!(of_a.is_sorted_by(|x, y| x.0 < y.0));
+}
+
+async fn a_run_at_another_host_is_no_death(a: &dyn Store, b: &dyn Store) {
+    let name = "moves";
+    create(a, name, "<a/>").await;
+    let run = |invocation: &str| Run::Alive {
+        invocation: invocation.to_owned(),
+        pid: 7,
+        after_stop: false,
+    };
+    let ended = Run::Ended {
+        cause: "killed".to_owned(),
+        stopped: false,
+    };
+    a.note_run(name, &run("r1"), 7).await.expect("noted");
+    let state = DeploymentState::Active;
+    a.note_state(name, state).await.expect("noted");
+    // Its unit does not run there yet, and the run elsewhere is not over for that.
+    b.note_run(name, &ended, 8).await.expect("noted");
+    b.note_run(name, &run("r2"), 9).await.expect("noted");
+    let row = b.deployment(name).await.expect("an answer");
+    let row = row.expect("a deployment");
+    let found = (row.host.as_str(), row.alive, row.state);
+    assert_eq!(found, ("b", true, state));
+    b.note_run(name, &ended, 10).await.expect("noted");
+    let filter = Filter {
+        deployment: name.to_owned(),
+        ..Filter::default()
+    };
+    let events = b.query(0, 10, filter).await.expect("a page").events;
+    let kinds: Vec<&str> = events.iter().map(|it| it.kind.as_str()).collect();
+    let (started, died) = ("dpe.started", "dpe.died");
+    let moved = "deployment.moved";
+    assert_eq!(kinds[1..], [started, moved, started, died]);
+    let told = &events[2].details;
+    assert_eq!((&*told["from"], &*told["to"]), ("a", "b"));
 }
 
 async fn membership_is_told_in_the_same_transaction(lab: &Lab, a: &dyn Store) {

@@ -148,8 +148,11 @@ pub struct Runs {
     pub alive: bool,
 }
 
-/// What is new, by what the event log knows; `None`: nothing is.
-pub fn runs(known: &Row, run: &Run, time: u64) -> Option<Runs> {
+/// What is new about a run at the host `here`, by what the event log knows; `None`: nothing is.
+/// Whether the last run of another host has ended is for that one to say: that it runs here now is
+/// no death of it.
+pub fn runs(known: &Row, here: &str, run: &Run, time: u64) -> Option<Runs> {
+    let is_moved = !known.host.is_empty() && known.host != here;
     let event = |kind| Event::new(kind, &known.name, time);
     let ended = |cause: &str, stopped: bool| {
         let (kind, state) = match stopped {
@@ -173,15 +176,22 @@ pub fn runs(known: &Row, run: &Run, time: u64) -> Option<Runs> {
                 true => "its unit was restarted",
                 false => "its end was not seen; a new run was found",
             };
-            let before = known.alive.then(|| ended(cause, *after_stop));
+            let before = match is_moved {
+                true => Some(moved(known, here, time)),
+                false => known.alive.then(|| ended(cause, *after_stop)),
+            };
             let mut events: Vec<Event> = before.into_iter().collect();
-            let kind = match known.invocation.is_empty() {
+            let kind = match is_moved || known.invocation.is_empty() {
                 true => EventKind::DpeStarted,
                 false => EventKind::DpeRestarted,
             };
+            let mut details = details([("invocation", invocation), ("pid", &pid.to_string())]);
+            if !here.is_empty() {
+                details.insert("host".to_owned(), here.to_owned());
+            }
             events.push(Event {
                 state: "running".into(),
-                details: details([("invocation", invocation), ("pid", &pid.to_string())]),
+                details,
                 ..event(kind)
             });
             Some(Runs {
@@ -190,12 +200,21 @@ pub fn runs(known: &Row, run: &Run, time: u64) -> Option<Runs> {
                 alive: true,
             })
         }
-        Run::Ended { cause, stopped } if known.alive => Some(Runs {
+        Run::Ended { cause, stopped } if known.alive && !is_moved => Some(Runs {
             events: vec![ended(cause, *stopped)],
             invocation: known.invocation.clone(),
             alive: false,
         }),
         Run::Alive { .. } | Run::Ended { .. } => None,
+    }
+}
+
+fn moved(known: &Row, here: &str, time: u64) -> Event {
+    let from = &known.host;
+    Event {
+        reason: format!("host {here} runs its DPE now; before, host {from} did"),
+        details: details([("from", from), ("to", here)]),
+        ..Event::new(EventKind::DeploymentMoved, &known.name, time)
     }
 }
 

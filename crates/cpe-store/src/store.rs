@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use cpe_bus::Event;
+use cpe_status::DeploymentState;
 use tokio::sync::{broadcast, watch};
 
 use crate::error::Result;
@@ -102,6 +103,10 @@ pub trait Store: Send + Sync {
     /// each end exactly once, also those that happened while no CPE was there to see them. `time`
     /// is when it was seen, in microseconds since the Unix epoch.
     fn note_run<'a>(&'a self, name: &'a str, run: &'a Run, time: u64) -> Answer<'a, ()>;
+
+    /// Tells other hosts the state of a deployment that this one runs. A store of one host does not
+    /// keep it.
+    fn note_state<'a>(&'a self, name: &'a str, state: DeploymentState) -> Answer<'a, ()>;
 
     /// The document of a generation (0: the current one) and which generation that is.
     fn document<'a>(&'a self, name: &'a str, generation: u64) -> Answer<'a, Option<(String, u64)>>;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use cpe_bus::Event;
+use cpe_status::DeploymentState;
 
 /// Bounds of what is kept of orders.
 pub mod orders {
@@ -51,6 +52,10 @@ pub struct Row {
     pub invocation: String,
     /// Whether that run is going on as far as the event log knows.
     pub alive: bool,
+    /// The host of that run; empty in a store of one host.
+    pub host: String,
+    /// The state as the host that runs it has told last; a store of one host does not keep it.
+    pub state: DeploymentState,
     /// Whose it is: of who created it, until an administrator says otherwise.
     pub owned: Ownership,
 }

@@ -100,6 +100,7 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::DeploymentModified
         | EventKind::DeploymentAdministered
         | EventKind::DeploymentDestroyed
+        | EventKind::DeploymentMoved
         | EventKind::AssemblyLeft
         | EventKind::ServiceStopped
         | EventKind::ServiceDebugged

@@ -1,6 +1,7 @@
 //! Deployments, and what changes their documents.
 
 use cpe_bus::Event;
+use cpe_status::DeploymentState;
 use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params};
 
 use super::documents::{Origin, current, insert, is_current, replace};
@@ -276,7 +277,7 @@ impl Database {
         let Some(known) = find(&transaction, name)? else {
             return Ok(());
         };
-        let Some(news) = outcomes::runs(&known, run, time) else {
+        let Some(news) = outcomes::runs(&known, "", run, time) else {
             return Ok(());
         };
         transaction.execute(
@@ -312,6 +313,8 @@ fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
         loaded: unsigned(row.get(6)?),
         invocation: row.get(7)?,
         alive: row.get(8)?,
+        host: String::new(),
+        state: DeploymentState::Unknown,
         owned: Ownership {
             owner: row.get(9)?,
             group: row.get(10)?,

@@ -28,6 +28,9 @@ fn advice(kind: EventKind) -> &'static str {
         | Kind::DeploymentModified
         | Kind::DeploymentDestroyed
         | Kind::DeploymentAdministered => of_orders(kind),
+        Kind::DeploymentMoved => {
+            "Nothing: services run on. `cpectl status NAME` says which host runs its DPE now; if nobody wanted it, look why the host that it was on is gone"
+        }
         Kind::DeploymentStarted
         | Kind::DeploymentRecovered
         | Kind::DpeStarted
