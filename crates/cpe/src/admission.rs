@@ -77,6 +77,7 @@ async fn look(host: &Arc<Host>, accepted: &Accepted) -> Result<RoomReport> {
         let work = move || from_nothing(&accepted);
         return host.core.documents.beside(work).await?;
     };
+    deployment.must_be_here()?;
     let not_ready = |reason: String| Error::NotReady(format!("its DPE cannot say it: {reason}"));
     let pid = deployment.view().pid;
     let dpe = host.dpes.asker(&accepted.name, pid).await;

@@ -13,7 +13,7 @@ use jiff::{Span, SpanRelativeTo};
 use serde::{Deserialize, Deserializer};
 use toml::de::{DeTable, DeValue};
 
-use self::hosts::{Cluster, ETCD_IS_BUILT, Store, Wrong};
+use self::hosts::{Cluster, Store, Wrong};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -176,13 +176,8 @@ impl Config {
     }
 
     fn parse(text: &str) -> anyhow::Result<Config> {
-        Config::parse_for(text, ETCD_IS_BUILT)
-    }
-
-    fn parse_for(text: &str, etcd_is_built: bool) -> anyhow::Result<Config> {
         let config: Config = toml::from_str(text)?;
-        hosts::check(&config.cluster, &config.store, etcd_is_built)
-            .map_err(|wrong| placed(text, &wrong))?;
+        hosts::check(&config.cluster, &config.store).map_err(|wrong| placed(text, &wrong))?;
         if config.limits.generations == 0 {
             bail!("limits.generations must be at least 1: the current document is always kept");
         }
@@ -369,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_shares_deployments_through_etcd_which_is_refused_until_it_is_built() {
+    fn a_host_shares_deployments_through_etcd() {
         let text = r#"
 [cluster]
 name = "host-1"
@@ -384,17 +379,14 @@ ca = "/etc/cpe/etcd/ca.pem"
 cert = "/etc/cpe/etcd/host.pem"
 key = "/etc/cpe/etcd/host.key"
 "#;
-        let config = Config::parse_for(text, true).unwrap();
+        let config = Config::parse(text).unwrap();
         let labels: Vec<&str> = config.cluster.labels.iter().map(String::as_str).collect();
         assert_eq!(
             (labels, config.cluster.capacity),
             (vec!["ssd", "zone=a"], 200)
         );
         assert_eq!(config.store.endpoints.len(), 2);
-        let error = Config::parse_for(text, false).unwrap_err().to_string();
-        let expected = "store.kind at line 9, column 1: this version of cpe cannot keep deployments \
-                        in etcd yet: use \"sqlite\"";
-        assert_eq!(error, expected);
+        assert!(config.shares_deployments());
     }
 
     #[test]
@@ -433,7 +425,7 @@ key = "/etc/cpe/etcd/host.key"
                 "`cert`",
             ),
         ] {
-            let error = Config::parse_for(&text, true).unwrap_err().to_string();
+            let error = Config::parse(&text).unwrap_err().to_string();
             assert!(error.starts_with(place) && error.contains(word), "{error}");
         }
     }
@@ -458,7 +450,7 @@ key = "/etc/cpe/etcd/host.key"
             ),
             ("[store]\nkey = \"host.key\"\n", "whole path"),
         ] {
-            let error = format!("{:#}", Config::parse_for(line, true).unwrap_err());
+            let error = format!("{:#}", Config::parse(line).unwrap_err());
             assert!(error.contains("line 2, column "), "{error}");
             assert!(error.contains(word), "{error}");
         }

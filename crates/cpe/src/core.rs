@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as SyncMutex, OnceLock};
 
 use cpe_bus::{BusSelection, Error, Result};
-use cpe_store::sqlite::Sqlite;
 use cpe_store::{Keep, KeptAside, Ownership, Row, Store};
-use membership::Handle;
+use membership::{Handle, now_us};
+use ownership::DeploymentId;
 use tokio::sync::{Mutex, watch};
 
 use crate::access::{self, Seen};
@@ -17,6 +17,7 @@ use crate::facts::{Facts, Known};
 use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::rights::Policy;
+use crate::stores;
 use crate::sync::lock;
 
 /// MESSAGE_ID of the line that tells of a database that was kept aside.
@@ -82,15 +83,14 @@ impl Core {
                 (Policy::closed(group, recorder_group), Some(reason))
             }
         };
-        let (store, kept_aside) = Sqlite::open(directory)?;
+        let (store, kept_aside) = stores::open(&config, directory).await?;
         if let Some(kept_aside) = &kept_aside {
-            report(kept_aside);
+            report(kept_aside, config.shares_deployments());
         }
-        let store: Arc<dyn Store> = Arc::new(store);
-        let rows = store.deployments().await?;
+        let rows = stores::all(&*store).await?;
         let documents = Reader::new(&config.limits);
         let signalled = AtomicU64::new(*store.head().borrow());
-        let registry = Registry::default();
+        let registry = Registry::new(config.shares_deployments());
         for row in rows {
             registry.put(row);
         }
@@ -149,9 +149,42 @@ impl Core {
         }
     }
 
+    /// Says loudly that what is on this host's disk was damaged.
+    pub(crate) fn report(&self, kept_aside: &KeptAside) {
+        report(kept_aside, self.config.shares_deployments());
+    }
+
+    /// Refuses to change anything while the store that several hosts share does not answer: to wait
+    /// for it would take longer, and keep others waiting.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] says since when.
+    pub(crate) fn may_change(&self) -> Result<()> {
+        let Some(status) = self.cluster.get().map(Handle::status) else {
+            return Ok(());
+        };
+        let Some(trouble) = status.trouble.filter(|_| !status.host.may_act) else {
+            return Ok(());
+        };
+        let seconds = now_us().saturating_sub(trouble.since_us) / 1_000_000;
+        Err(Error::NotReady(format!(
+            "the store has not answered for {seconds} s ({}): nothing was changed, try again when it does",
+            trouble.text
+        )))
+    }
+
     /// The database cannot be used: says so loudly, once.
     pub(crate) fn store_fails(&self, error: &cpe_store::Error) {
-        if !self.failing.swap(true, Ordering::Relaxed) {
+        if self.failing.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if self.config.shares_deployments() {
+            tracing::error!(
+                message_id = DATABASE_FAILS,
+                "{error}. DPEs act for as long as this host's permit lasts, and none is stopped; the events of that are recorded when \
+                 the store answers again. Until then no deployment can be created, changed or destroyed"
+            );
+        } else {
             tracing::error!(
                 message_id = DATABASE_FAILS,
                 "{error}; is the disk full? DPEs are kept running all the same, and the events of that are recorded when it works again. \
@@ -163,7 +196,19 @@ impl Core {
     /// The database was written to.
     pub(crate) fn store_works(&self) {
         if self.failing.swap(false, Ordering::Relaxed) {
-            tracing::warn!(message_id = DATABASE_FAILS, "the database works again");
+            let what = match self.config.shares_deployments() {
+                true => "the store answers again",
+                false => "the database works again",
+            };
+            tracing::warn!(message_id = DATABASE_FAILS, "{what}");
+        }
+    }
+
+    /// The DPE of a deployment that this host is granted is of no use: it is stopped, and started
+    /// again, by who has started it.
+    pub(crate) async fn renew_grant(&self, deployment: &str) {
+        if let Some(cluster) = self.cluster.get() {
+            cluster.renew(&DeploymentId::new(deployment)).await;
         }
     }
 
@@ -223,7 +268,19 @@ impl Core {
 }
 
 /// Says loudly that the database is another one now.
-pub(crate) fn report(kept_aside: &KeptAside) {
+fn report(kept_aside: &KeptAside, is_copy: bool) {
+    if is_copy {
+        tracing::error!(
+            message_id = DATABASE_KEPT_ASIDE,
+            path = %kept_aside.path.display(),
+            reason = kept_aside.reason,
+            "this host's copy of the event log is corrupt ({}); it is kept as {}, and what the store still has is copied again. \
+             Deployments are in the store, and unharmed",
+            kept_aside.reason,
+            kept_aside.path.display()
+        );
+        return;
+    }
     tracing::error!(
         message_id = DATABASE_KEPT_ASIDE,
         path = %kept_aside.path.display(),
@@ -256,6 +313,8 @@ mod tests {
             loaded: 1,
             invocation: String::new(),
             alive: false,
+            host: String::new(),
+            state: cpe_status::DeploymentState::Unknown,
             owned: Ownership::default(),
         };
         let facts = core.facts(&row).await.unwrap();

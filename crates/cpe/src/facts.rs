@@ -62,6 +62,18 @@ impl fmt::Display for Claim {
 }
 
 impl Facts {
+    /// The addresses of the guests, and their assemblies.
+    pub(crate) fn guests(&self) -> BTreeMap<String, String> {
+        let guests = self
+            .claims
+            .iter()
+            .filter_map(|(claim, assembly)| match claim {
+                Claim::Address(address) => Some((address.clone(), assembly.clone())),
+                Claim::Unit(_) | Claim::Device(_) => None,
+            });
+        guests.collect()
+    }
+
     pub(crate) fn of(deployment: &Deployment) -> Facts {
         let claims = deployment.assemblies.iter().flat_map(|assembly| {
             let claims = address(assembly).into_iter().chain(devices(assembly));

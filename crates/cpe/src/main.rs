@@ -7,8 +7,8 @@
 //! ```text
 //! serve          puts the parts together, on one connection to the bus after another
 //! bus/           Manager, Events, Deployment: the objects, which watch what lies below
-//! supervisor/    one per deployment ─▶ systemd, dpe; beside it signals, reconciliation, conflicts,
-//!                plan, audit
+//! supervisor/    one per deployment that runs here ─▶ systemd, dpe; beside it signals, endings,
+//!                reconciliation, conflicts, plan, audit; mirror, of what other hosts change
 //! cluster/       this host among hosts that share deployments ─▶ membership, systemd
 //! host, core     what everybody works with
 //! registry       what is wanted and seen of each deployment
@@ -28,8 +28,10 @@ mod conflicts;
 mod core;
 mod documents;
 mod dpe;
+mod endings;
 mod facts;
 mod host;
+mod mirror;
 mod places;
 mod plan;
 mod readers;
@@ -42,6 +44,7 @@ mod rooms;
 mod serve;
 mod signals;
 mod sockets;
+mod stores;
 mod supervisor;
 mod sync;
 mod systemd;

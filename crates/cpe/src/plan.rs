@@ -27,6 +27,7 @@ pub(crate) async fn plan(host: &Arc<Host>, who: &str, accepted: Accepted) -> Res
             .in_turn(move || from_nothing(&accepted))
             .await?;
     };
+    deployment.must_be_here()?;
     let not_ready = |error: &dyn std::fmt::Display| {
         Error::NotReady(format!(
             "deployment `{}` exists, and its DPE, which knows its state, does not answer ({}); try again",

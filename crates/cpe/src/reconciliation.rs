@@ -6,6 +6,9 @@
 //! on that DPE: without it their leases end, and they stop. So the deployment is taken over from
 //! its DPE, which holds a copy of the document, and no DPE is ever stopped without an
 //! administrator's word (`cpectl destroy`).
+//!
+//! On a host that shares deployments there are none: without a grant no DPE acts, and membership
+//! sees to the units that have one.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -34,6 +37,12 @@ const ASKED_AT_ONCE: usize = 16;
 
 /// Looks for such units for as long as the connection lasts.
 pub(crate) async fn run(host: Arc<Host>) {
+    if host.core.config.shares_deployments() {
+        // What runs without a grant, membership stops at its start. What runs with one and is not
+        // stored any more was destroyed, and is about to end: to take it over would undo that.
+        host.nothing_left_out.store(true, Ordering::Relaxed);
+        return;
+    }
     let mut reported = HashSet::new();
     loop {
         let mut left = HashSet::new();
@@ -80,6 +89,9 @@ fn report(unit: &str, reason: &NotAdopted) {
 
 /// Running units of DPEs that belong to no deployment.
 async fn orphan_units(host: &Host) -> systemd::Result<Vec<String>> {
+    if host.core.config.shares_deployments() {
+        return Ok(Vec::new());
+    }
     let mut units = host.systemd.running("dpe@*.service").await?;
     units.retain(|unit| {
         deployment_of_unit(unit).is_none_or(|name| host.core.registry.get(name).is_none())
@@ -221,7 +233,7 @@ pub(crate) async fn before_destroy(
 /// Whether the unit of this name runs, and no deployment of the name is stored. Without an answer
 /// of systemd it does not count as running.
 async fn is_orphan(host: &Host, name: &str) -> bool {
-    if host.core.registry.get(name).is_some() {
+    if host.core.config.shares_deployments() || host.core.registry.get(name).is_some() {
         return false;
     }
     let unit = host.systemd.unit(&dpe_unit(name)).await;

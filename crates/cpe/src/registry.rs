@@ -1,4 +1,4 @@
-//! The deployments of this host in memory: what is wanted (the store's row) and what is seen (the
+//! The deployments in memory, of this host or of all that share them: what is wanted (the store's row) and what is seen (the
 //! view).
 //!
 //! The store is the truth and is written first; this mirror saves a disk read per question. It
@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cpe_bus::{Error, Result};
 use cpe_status::DeploymentState;
 use cpe_store::Row;
 use tokio::sync::{Notify, watch};
@@ -26,6 +27,37 @@ pub(crate) struct Deployment {
 pub(crate) struct Current {
     pub row: Row,
     pub view: View,
+    pub place: Place,
+}
+
+/// Where its DPE runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On this host, which sees to it.
+    Here {
+        /// Of its record, by which this host has it; 0 on a host that shares none.
+        revision: u64,
+        /// Since then, µs since the Unix epoch; 0 on a host that shares none.
+        since: u64,
+    },
+    /// This host has it, and is about to run it, or lets go of it.
+    Pending,
+    /// Another host has it.
+    There(String),
+    /// No host has it yet, or any more, as far as this one knows.
+    Nowhere,
+}
+
+impl Place {
+    /// What is seen of a deployment that does not run here.
+    fn remark(&self) -> String {
+        match self {
+            Place::Here { .. } => String::new(),
+            Place::Pending => "this host has it, and waits until it may run it".to_owned(),
+            Place::There(host) => format!("it runs on host {host}"),
+            Place::Nowhere => "no host has it yet".to_owned(),
+        }
+    }
 }
 
 /// What the supervisor saw last.
@@ -42,15 +74,17 @@ impl Current {
     /// The state as the bus says it: from the moment that a destroy is stored, the deployment is
     /// being destroyed.
     pub(crate) fn state(&self) -> DeploymentState {
-        match self.row.destroying {
-            Some(_) => DeploymentState::Destroying,
-            None => self.view.state,
+        match (self.row.destroying, &self.place) {
+            (Some(_), _) => DeploymentState::Destroying,
+            // As that host has told.
+            (None, Place::There(_)) => self.row.state,
+            (None, _) => self.view.state,
         }
     }
 }
 
 impl Deployment {
-    fn new(row: Row) -> Deployment {
+    fn new(row: Row, place: Place) -> Deployment {
         let state = match row.destroying {
             Some(_) => DeploymentState::Destroying,
             None => DeploymentState::Stored,
@@ -58,11 +92,11 @@ impl Deployment {
         let view = View {
             state,
             pid: 0,
-            remark: String::new(),
+            remark: place.remark(),
         };
         Deployment {
             name: row.name.clone(),
-            current: watch::Sender::new(Current { row, view }),
+            current: watch::Sender::new(Current { row, view, place }),
             wake: Notify::new(),
         }
     }
@@ -106,6 +140,35 @@ impl Deployment {
         });
     }
 
+    /// The revision by which this host runs it, if it does.
+    pub(crate) fn run_by(&self) -> Option<u64> {
+        match self.current.borrow().place {
+            Place::Here { revision, .. } => Some(revision),
+            _ => None,
+        }
+    }
+
+    /// Returns when this host does not run it by this revision any more.
+    pub(crate) async fn leaves(&self, revision: u64) {
+        let mut current = self.current.subscribe();
+        let is_left = |current: &Current| !matches!(current.place, Place::Here { revision: now, .. } if now == revision);
+        let _ = current.wait_for(is_left).await;
+    }
+
+    /// Refuses what takes its DPE, if that runs on another host.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] names the host.
+    pub(crate) fn must_be_here(&self) -> Result<()> {
+        match &self.current.borrow().place {
+            Place::There(host) => Err(Error::NotReady(format!(
+                "deployment `{}` runs on host {host}: ask there",
+                self.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// Something that concerns it happened: its supervisor should look again.
     pub(crate) fn wake(&self) {
         self.wake.notify_one();
@@ -118,12 +181,53 @@ impl Deployment {
 }
 
 /// All of them, by name.
-#[derive(Default)]
 pub(crate) struct Registry {
     deployments: watch::Sender<BTreeMap<String, Arc<Deployment>>>,
+    /// Changes whenever one of them runs elsewhere than before.
+    places: watch::Sender<()>,
+    /// Where those run that come.
+    place: Place,
 }
 
 impl Registry {
+    /// Whether deployments are `shared` with other hosts: then it has to be told where each runs.
+    pub(crate) fn new(shared: bool) -> Registry {
+        let place = match shared {
+            true => Place::Nowhere,
+            false => Place::Here {
+                revision: 0,
+                since: 0,
+            },
+        };
+        Registry {
+            deployments: watch::Sender::default(),
+            places: watch::Sender::default(),
+            place,
+        }
+    }
+
+    /// Changes whenever a deployment runs elsewhere than before.
+    pub(crate) fn places(&self) -> watch::Receiver<()> {
+        self.places.subscribe()
+    }
+
+    /// A deployment runs there.
+    pub(crate) fn place(&self, deployment: &Deployment, place: Place) {
+        let is_new = deployment.current.send_if_modified(|current| {
+            let is_new = current.place != place;
+            if is_new {
+                current.view.pid = 0;
+                current.view.remark = place.remark();
+                current.place = place;
+            }
+            is_new
+        });
+        if is_new {
+            deployment.wake();
+            self.places.send_replace(());
+        }
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Deployment>> {
         self.deployments.borrow().get(name).cloned()
     }
@@ -151,7 +255,8 @@ impl Registry {
                 known.set_row(row);
                 return false;
             }
-            deployments.insert(row.name.clone(), Arc::new(Deployment::new(row)));
+            let deployment = Deployment::new(row, self.place.clone());
+            deployments.insert(deployment.name.clone(), Arc::new(deployment));
             true
         });
     }
@@ -179,13 +284,15 @@ mod tests {
             loaded: 0,
             invocation: String::new(),
             alive: false,
+            host: String::new(),
+            state: DeploymentState::Unknown,
             owned: Default::default(),
         }
     }
 
     #[test]
     fn watchers_hear_of_changes_and_of_nothing_else() {
-        let registry = Registry::default();
+        let registry = Registry::new(false);
         let mut deployments = registry.watch();
         registry.put(row("shop"));
         assert!(deployments.has_changed().unwrap());
@@ -211,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_stored_destroy_is_seen_before_the_supervisor_has_looked() {
-        let registry = Registry::default();
+        let registry = Registry::new(false);
         registry.put(row("shop"));
         let shop = registry.get("shop").unwrap();
         shop.set_view(View {
@@ -228,7 +335,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_wake_up_that_comes_before_the_wait_is_not_lost() {
-        let registry = Registry::default();
+        let registry = Registry::new(false);
         registry.put(row("shop"));
         let shop = registry.get("shop").unwrap();
         shop.wake();

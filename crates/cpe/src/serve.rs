@@ -21,7 +21,7 @@ use crate::cluster;
 use crate::core::Core;
 use crate::host::Host;
 use crate::systemd::Systemd;
-use crate::{reconciliation, reload, signals, sockets, supervisor};
+use crate::{endings, mirror, reconciliation, reload, signals, sockets, supervisor};
 
 /// Pauses between attempts to connect to the bus again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -38,6 +38,7 @@ pub(crate) async fn run(core: Arc<Core>) -> anyhow::Result<()> {
     tokio::spawn(Watchdog::run());
     tokio::spawn(retention(Arc::clone(&core)));
     tokio::spawn(reload::run(Arc::clone(&core)));
+    tokio::spawn(mirror::run(Arc::clone(&core)));
     let (systemd, current) = watch::channel(None);
     let served = tokio::select! {
         result = serve(&core, &systemd) => result,
@@ -45,7 +46,7 @@ pub(crate) async fn run(core: Arc<Core>) -> anyhow::Result<()> {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         kept_aside = core.store.lost() => {
-            crate::core::report(&kept_aside);
+            core.report(&kept_aside);
             Err(anyhow!("the database is corrupt; starting again with an empty one"))
         }
     };
@@ -121,6 +122,7 @@ async fn start(host: &Arc<Host>) -> anyhow::Result<()> {
     bus::carry_on(host, left);
     host.spawn(supervisor::supervise_all(Arc::clone(host)));
     host.spawn(reconciliation::run(Arc::clone(host)));
+    host.spawn(endings::run(Arc::clone(host)));
     host.spawn(sockets::keep(Arc::clone(host)));
     Ok(())
 }

@@ -14,6 +14,7 @@ const FLOORS: layers::Floors<'_> = &[
         "readers",
         "refusals",
         "rooms",
+        "stores",
         "systemd",
         "visitors",
     ],
@@ -22,6 +23,8 @@ const FLOORS: layers::Floors<'_> = &[
     &["host"],
     &[
         "cluster",
+        "endings",
+        "mirror",
         "plan",
         "signals",
         "sockets",

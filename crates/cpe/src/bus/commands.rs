@@ -333,6 +333,7 @@ pub(super) async fn carry_out(
 
 /// The DPE; while none runs, the caller should try again.
 pub(super) async fn reach(host: &Host, deployment: &Deployment) -> Result<DpeCall> {
+    deployment.must_be_here()?;
     let pid = deployment.view().pid;
     let client = host.dpes.client(&deployment.name, pid).await;
     client.map_err(|error| away(deployment, &error))

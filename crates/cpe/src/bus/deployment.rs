@@ -52,6 +52,7 @@ impl DeploymentObject {
 
     /// The DPE, for a look that anybody may have.
     async fn reader(&self, host: &Host) -> Result<DpeCall> {
+        self.deployment.must_be_here()?;
         let pid = self.deployment.view().pid;
         if pid == 0 {
             return Err(self.away(&"it does not run"));
@@ -76,6 +77,7 @@ impl DeploymentObject {
     /// The DPE, for a question that it asks its guests, for a caller who may do this.
     async fn asked(&self, header: &Header<'_>) -> Result<DpeCall> {
         let host = self.permit(header).await?.host;
+        self.deployment.must_be_here()?;
         let pid = self.deployment.view().pid;
         let client = host.dpes.asker(&self.deployment.name, pid).await;
         client.map_err(|error| self.away(&error))

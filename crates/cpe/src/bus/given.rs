@@ -53,7 +53,10 @@ pub(super) async fn give(
     let request = order.text();
     let command = Command::of(order)?;
     permit.also(command.method(), &deployment.name).await?;
+    // Where it runs somebody gives it and follows it.
+    deployment.must_be_here()?;
     let Permit { host, caller, .. } = permit;
+    host.core.may_change()?;
     let wanted = Given {
         principal: caller.who.principal.clone(),
         id: id.to_owned(),

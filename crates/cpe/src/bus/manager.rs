@@ -62,6 +62,7 @@ impl ManagerObject {
         let by = by(host, caller, is_forced).await;
         let created = {
             let _changes = host.core.changes.lock().await;
+            host.core.may_change()?;
             // It may have been taken away, or given to somebody else, meanwhile.
             let about = About::Document(&name);
             let permit = self.link.permit(&header, about).await?;
@@ -118,6 +119,7 @@ impl ManagerObject {
         let by = by(host, caller, is_forced).await;
         let updated = {
             let _changes = host.core.changes.lock().await;
+            host.core.may_change()?;
             let about = About::Deployment(&name);
             let permit = self.link.permit(&header, about).await?;
             conflicts::check(host, &accepted, |name| permit.sees(name)).await?;
@@ -325,6 +327,7 @@ impl ManagerObject {
             return Ok(());
         }
         let _changes = host.core.changes.lock().await;
+        host.core.may_change()?;
         self.link.permit(header, About::Deployment(name)).await?;
         let marked = stored(host.core.store.destroy(name, expected, how)).await?;
         match (marked, host.core.registry.get(name)) {

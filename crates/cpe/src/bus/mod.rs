@@ -67,6 +67,9 @@ async fn stored<T>(answer: Answer<'_, T>) -> Result<T> {
 fn failed(error: &cpe_store::Error) -> Error {
     tracing::error!("{error}");
     match error.leaves_nothing_open() {
+        true if matches!(error, cpe_store::Error::Unavailable(_)) => {
+            Error::NotReady(format!("nothing was changed: {error}"))
+        }
         true => Error::Failed(format!("nothing was changed: {error}")),
         false => Error::OutcomeUnknown(error.to_string()),
     }

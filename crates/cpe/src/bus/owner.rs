@@ -25,6 +25,7 @@ pub(super) async fn set(
     let Permit { host, caller, .. } = permit;
     let owned = {
         let _changes = host.core.changes.lock().await;
+        host.core.may_change()?;
         // It may have ended meanwhile, and another one of that name is somebody else's.
         if !host.core.registry.has(deployment) {
             return Err(not_found(&deployment.name));

@@ -4,24 +4,28 @@
 //! What a process leaves is under `/run`, also its session: the next one goes on within a second,
 //! and the permit that the DPEs go by still lasts. What cannot be carried out ends this process.
 
+mod places;
 #[cfg(test)]
 mod tests;
 mod units;
 
 use std::convert::Infallible;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use membership::{Cluster, Driver, boot};
 use tokio::sync::{mpsc, watch};
 
+use self::places::Places;
 use self::units::Units;
 use crate::config::Config;
 use crate::core::Core;
+use crate::stores;
 use crate::systemd::Systemd;
 
-/// Where DPEs find their grants and the permit: `CPE_CLUSTER` of their units says the same.
+/// Where DPEs find their grants and the permit: `CPE_CLUSTER` of their units says the same. The
+/// unit of cpe has systemd make it.
 const FOLDER: &str = "/run/cpe/cluster";
 /// Of this program, as other hosts see it: a deployment may need a later one.
 const VERSION: u32 = 1;
@@ -36,45 +40,44 @@ pub(crate) type Current = watch::Receiver<Option<Arc<Systemd>>>;
 ///
 /// # Errors
 /// Says what could not be. The next process takes up what this one leaves.
-pub(crate) async fn run(core: &Core, systemd: Current) -> anyhow::Result<Infallible> {
+pub(crate) async fn run(core: &Arc<Core>, systemd: Current) -> anyhow::Result<Infallible> {
     if !core.config.shares_deployments() {
         return std::future::pending().await;
     }
     let name = &core.config.cluster.name;
-    let cluster = cluster(&core.config)?;
+    let folder = folder();
+    let cluster = cluster(&core.config, &folder)?;
     let (to_ends, ends) = mpsc::channel(ENDS);
-    let units = Units::new(systemd, Path::new(FOLDER));
+    let units = Units::new(systemd, &folder);
     tokio::spawn(units.clone().tell_ends(to_ends));
     let begun = Driver::new(cluster, units, ends).await;
     let (driver, handle) = begun.with_context(|| format!("host {name} cannot join the others"))?;
+    let places = Places {
+        handle: handle.clone(),
+        host: name.clone(),
+        folder,
+    };
+    tokio::spawn(places.follow(Arc::clone(core)));
     // Set once: this runs once in a process.
     let _ = core.cluster.set(handle);
     let ended = driver.run().await;
     ended.with_context(|| format!("host {name} has no part among the others any more"))
 }
 
-fn cluster(config: &Config) -> anyhow::Result<Cluster> {
-    let (host, store) = (&config.cluster, &config.store);
-    let read = |path: &Path| {
-        let text = std::fs::read_to_string(path);
-        text.with_context(|| format!("[store]: cannot read {}", path.display()))
-    };
-    let tls = cpe_etcd::Tls {
-        authority: read(&store.ca)?,
-        certificate: read(&store.cert)?,
-        key: read(&store.key)?,
-    };
+fn folder() -> PathBuf {
+    let folder = std::env::var_os("RUNTIME_DIRECTORY");
+    folder.map_or_else(|| FOLDER.into(), PathBuf::from)
+}
+
+fn cluster(config: &Config, folder: &Path) -> anyhow::Result<Cluster> {
+    let host = &config.cluster;
     Ok(Cluster {
         host: host.name.clone(),
         version: VERSION,
         capacity: host.capacity,
         labels: host.labels.clone(),
         boot: boot()?,
-        store: cpe_etcd::Settings {
-            endpoints: store.endpoints.clone(),
-            tls,
-            call: cpe_etcd::CALL,
-        },
-        folder: FOLDER.into(),
+        store: stores::settings(config)?,
+        folder: folder.to_owned(),
     })
 }

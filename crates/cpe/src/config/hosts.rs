@@ -8,9 +8,6 @@ use cluster_keys::{LONGEST_NAME, is_name};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-/// Whether cpe can keep deployments in etcd. Until it can, `kind = "etcd"` is refused.
-pub(super) const ETCD_IS_BUILT: bool = false;
-
 /// Labels of a host, and the bytes of each.
 const MOST_LABELS: usize = 64;
 const LONGEST_LABEL: usize = 63;
@@ -85,19 +82,15 @@ pub(super) struct Wrong {
     pub text: String,
 }
 
-/// Looks whether both go together. `etcd_is_built`: [`ETCD_IS_BUILT`].
+/// Looks whether both go together.
 ///
 /// # Errors
 /// What does not.
-pub(super) fn check(cluster: &Cluster, store: &Store, etcd_is_built: bool) -> Result<(), Wrong> {
+pub(super) fn check(cluster: &Cluster, store: &Store) -> Result<(), Wrong> {
     let wrong = |section, key, text: &str| {
         let text = text.to_owned();
         Err(Wrong { section, key, text })
     };
-    if store.kind == Kind::Etcd && !etcd_is_built {
-        let text = "this version of cpe cannot keep deployments in etcd yet: use \"sqlite\"";
-        return wrong("store", "kind", text);
-    }
     if store.kind == Kind::Etcd && cluster.name.is_empty() {
         let text = "hosts that share a store have names: set `name` in [cluster], another one on each host";
         return wrong("store", "kind", text);

@@ -95,6 +95,11 @@ impl Supervisor {
     /// Everything is done in the guests: stops the unit, deletes its state, forgets the deployment.
     pub(super) async fn finish(&mut self) -> Result<Next> {
         self.set_view(DeploymentState::Destroying, 0, "its DPE is being stopped");
+        if self.is_shared() {
+            // Membership stops it, since it is unloaded, and lets go of the deployment. Then
+            // nobody runs it, and it is forgotten.
+            return Ok(Next::Until(Instant::now() + LOOK_AGAIN));
+        }
         let systemd = &self.host.systemd;
         systemd.stop(&self.unit).await?;
         systemd.reset_failed(&self.unit).await?;

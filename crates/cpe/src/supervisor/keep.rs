@@ -12,7 +12,7 @@ use cpe_store::{Document, Row};
 use tokio::time::Instant;
 
 use super::{Failure, LOOK_AGAIN, Next, Result, Supervisor};
-use crate::facts::{Claim, Facts};
+use crate::facts::Facts;
 use crate::sync::turn;
 use crate::systemd::{ActiveState, Unit};
 
@@ -44,9 +44,11 @@ impl Supervisor {
     /// systemd does not run the unit: starts it, with a growing pause if that keeps failing.
     pub(super) async fn start(&mut self, unit: &Unit, state: DeploymentState) -> Result<Next> {
         self.nameless_since = None;
-        if self.host.core.config.shares_deployments() {
-            // It is started with its grant, by the host that has one.
-            self.set_view(state, 0, "no DPE of it runs on this host");
+        if self.is_shared() {
+            // Membership has started it with its grant, or does so now; one that has ended gets
+            // another one.
+            let remark = format!("its DPE {}; it is started with its grant", unit.end);
+            self.set_view(state, 0, &remark);
             return Ok(Next::Until(Instant::now() + LOOK_AGAIN));
         }
         let state = match state {
@@ -229,13 +231,7 @@ impl Supervisor {
 
     /// The addresses of the guests of the current document, and their assemblies.
     pub(super) async fn guests(&self, row: &Row) -> Result<BTreeMap<String, String>> {
-        let facts = self.facts(row).await?;
-        let claims = facts.claims.iter();
-        let guests = claims.filter_map(|(claim, assembly)| match claim {
-            Claim::Address(address) => Some((address.clone(), assembly.clone())),
-            Claim::Unit(_) | Claim::Device(_) => None,
-        });
-        Ok(guests.collect())
+        Ok(self.facts(row).await?.guests())
     }
 
     async fn facts(&self, row: &Row) -> Result<Arc<Facts>> {
@@ -264,6 +260,10 @@ impl Supervisor {
         self.nameless_restarts += 1;
         self.host.core.dpe_not_on_the_bus(&self.unit);
         self.note_useless(row, "it was not on the bus in time; cpe has it restarted");
+        if self.is_shared() {
+            self.host.core.renew_grant(&row.name).await;
+            return Ok(Next::Until(Instant::now() + LOOK_AGAIN));
+        }
         self.host.systemd.restart(&self.unit).await?;
         Ok(Next::Now)
     }

@@ -99,28 +99,55 @@ struct Supervisor {
     last_warning: String,
 }
 
-/// Gives every deployment of the registry a supervisor, until the connection ends.
+/// Gives every deployment that this host runs a supervisor, until the connection ends, or another
+/// host runs it.
 pub(crate) async fn supervise_all(host: Arc<Host>) {
     let mut registry = host.core.registry.watch();
-    let mut supervised = BTreeMap::new();
+    let mut places = host.core.registry.places();
+    let mut supervised: BTreeMap<String, (Arc<Deployment>, u64)> = BTreeMap::new();
     loop {
-        let wanted = registry.borrow_and_update().clone();
-        for (name, deployment) in &wanted {
+        places.mark_unchanged();
+        let all = registry.borrow_and_update().clone();
+        let runs_here = |(name, it): (String, Arc<Deployment>)| {
+            let revision = it.run_by()?;
+            Some((name, (it, revision)))
+        };
+        let wanted: BTreeMap<_, _> = all.into_iter().filter_map(runs_here).collect();
+        for (name, (deployment, revision)) in &wanted {
             // One that was destroyed and created again is another one of the same name.
             let same = supervised.get(name);
-            if !same.is_some_and(|known| Arc::ptr_eq(known, deployment)) {
-                host.spawn(run(Arc::clone(&host), Arc::clone(deployment)));
+            let is_same = |(known, by): &(Arc<Deployment>, u64)| {
+                Arc::ptr_eq(known, deployment) && by == revision
+            };
+            if !same.is_some_and(is_same) {
+                let work = run(Arc::clone(&host), Arc::clone(deployment), *revision);
+                host.spawn(work);
             }
         }
         supervised = wanted;
-        if registry.changed().await.is_err() {
+        let heard = tokio::select! {
+            heard = registry.changed() => heard,
+            heard = places.changed() => heard,
+        };
+        if heard.is_err() {
             return;
         }
     }
 }
 
-/// Runs until the deployment is gone or the connection ends.
-async fn run(host: Arc<Host>, deployment: Arc<Deployment>) {
+/// Runs until the deployment is gone, is not run here by this revision any more, or the connection
+/// ends. Who lets go of a deployment sees to its unit.
+async fn run(host: Arc<Host>, deployment: Arc<Deployment>, revision: u64) {
+    let leaves = Arc::clone(&deployment);
+    tokio::select! {
+        // First: what is seen from then on is not this host's.
+        biased;
+        () = leaves.leaves(revision) => {}
+        () = supervise(host, deployment) => {}
+    }
+}
+
+async fn supervise(host: Arc<Host>, deployment: Arc<Deployment>) {
     let dpe = &host.core.config.dpe;
     let mut supervisor = Supervisor {
         unit: dpe_unit(&deployment.name),
@@ -128,7 +155,7 @@ async fn run(host: Arc<Host>, deployment: Arc<Deployment>) {
         backoff: Backoff::new(dpe.backoff_initial, dpe.backoff_maximum),
         nameless_since: None,
         nameless_restarts: 0,
-        unrecorded: Unrecorded::default(),
+        unrecorded: Unrecorded::at(&host.core.config.cluster.name),
         destroying_since: None,
         asked_to_unload: None,
         overdue_reported: false,
@@ -177,16 +204,36 @@ impl Supervisor {
         let unit = self.host.systemd.unit(&self.unit).await?;
         self.pid = unit.pid;
         self.note_run(&row, &unit).await;
+        let told = row.state;
         let next = match row.destroying {
             Some(how) => self.destroy(row, how, unit).await,
             None => self.keep(row, unit).await,
         };
+        self.tell_state(told).await;
         match next {
             Ok(Next::News) if !self.unrecorded.is_empty() => {
                 Ok(Next::Until(Instant::now() + RECORD_AGAIN))
             }
             next => next,
         }
+    }
+
+    /// Tells the other hosts the state, unless they were told.
+    async fn tell_state(&self, told: DeploymentState) {
+        let state = self.deployment.view().state;
+        if !self.is_shared() || state == told {
+            return;
+        }
+        let noted = self.store().note_state(&self.deployment.name, state).await;
+        if let Err(error) = noted {
+            self.host.core.store_fails(&error);
+        }
+    }
+
+    /// Whether other hosts may run it too: then membership starts and stops its unit, and nobody
+    /// else.
+    fn is_shared(&self) -> bool {
+        self.host.core.config.shares_deployments()
     }
 
     /// What the DPE says about itself, if it is on the bus.

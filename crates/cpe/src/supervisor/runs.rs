@@ -17,19 +17,33 @@ const MOST: usize = 2048;
 
 /// Runs and deaths in the order in which they were seen, with the times.
 #[derive(Default)]
-pub(super) struct Unrecorded(VecDeque<(Run, u64)>);
+pub(super) struct Unrecorded {
+    waiting: VecDeque<(Run, u64)>,
+    /// This host, if it shares deployments.
+    here: String,
+}
 
 impl Unrecorded {
+    pub(super) fn at(here: &str) -> Unrecorded {
+        Unrecorded {
+            here: here.to_owned(),
+            ..Unrecorded::default()
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.waiting.is_empty()
     }
 
     /// The last run that is known, from the log or because it waits already; whether it goes on.
     fn last<'a>(&'a self, row: &'a Row) -> (&'a str, bool) {
-        match self.0.back() {
+        // How a run of another host has ended is not seen here.
+        let is_ours = row.host.is_empty() || row.host == self.here;
+        match self.waiting.back() {
             Some((Run::Alive { invocation, .. }, _)) => (invocation.as_str(), true),
             Some((Run::Ended { .. }, _)) => ("", false),
-            None => (row.invocation.as_str(), row.alive),
+            None if is_ours => (row.invocation.as_str(), row.alive),
+            None => ("", false),
         }
     }
 
@@ -45,15 +59,15 @@ impl Unrecorded {
         if !news {
             return;
         }
-        if self.0.len() == MOST {
-            self.0.pop_front();
+        if self.waiting.len() == MOST {
+            self.waiting.pop_front();
             tracing::warn!(
                 cpe_deployment = row.name,
                 "{}: more than {MOST} events wait for the disk; the oldest is dropped",
                 row.name
             );
         }
-        self.0.push_back((run, now()));
+        self.waiting.push_back((run, now()));
     }
 }
 
@@ -83,13 +97,13 @@ impl Supervisor {
         if let Some(run) = run(row, unit, after_stop) {
             self.unrecorded.see(row, run);
         }
-        while let Some((run, time)) = self.unrecorded.0.front().cloned() {
+        while let Some((run, time)) = self.unrecorded.waiting.front().cloned() {
             let noted = self.store().note_run(&row.name, &run, time).await;
             if let Err(error) = noted {
                 return self.host.core.store_fails(&error);
             }
             self.host.core.store_works();
-            self.unrecorded.0.pop_front();
+            self.unrecorded.waiting.pop_front();
         }
     }
 }
@@ -138,6 +152,8 @@ fn run(row: &Row, unit: &Unit, after_stop: bool) -> Option<Run> {
 
 #[cfg(test)]
 mod tests {
+    use cpe_status::DeploymentState;
+
     use super::*;
     use crate::systemd::{End, Exit, ServiceResult};
 
@@ -153,6 +169,8 @@ mod tests {
             loaded: 1,
             invocation: "r1".into(),
             alive: true,
+            host: String::new(),
+            state: DeploymentState::Unknown,
             owned: Default::default(),
         }
     }
@@ -206,7 +224,7 @@ mod tests {
         let mut waiting = Unrecorded::default();
         waiting.see(&row(), ended());
         waiting.see(&row(), ended());
-        assert_eq!(waiting.0.len(), 1);
+        assert_eq!(waiting.waiting.len(), 1);
         let over = Row {
             alive: false,
             ..row()

@@ -2,6 +2,7 @@
 //! just enough of both APIs for the daemon to do its work, with a record of what it asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -496,7 +497,12 @@ impl FakeUnitObject {
 
     #[zbus(property, name = "InvocationID")]
     async fn invocation_id(&self) -> Vec<u8> {
-        vec![self.world.units.lock().unwrap()[&self.unit].runs; 16]
+        // No two runs have the same, wherever they are.
+        let mut hasher = std::hash::DefaultHasher::new();
+        self.world.address.hash(&mut hasher);
+        let mut id = hasher.finish().to_be_bytes().to_vec();
+        id.resize(16, self.world.units.lock().unwrap()[&self.unit].runs);
+        id
     }
 }
 

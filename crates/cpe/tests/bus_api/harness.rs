@@ -189,6 +189,7 @@ impl Bus {
             .arg("--config")
             .arg(file)
             .env_remove("JOURNAL_STREAM")
+            .env("RUNTIME_DIRECTORY", self.directory.path().join("cluster"))
             .stderr(Stdio::piped())
             .spawn()
             .expect("the daemon")

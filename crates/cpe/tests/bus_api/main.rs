@@ -31,4 +31,5 @@ mod notifications;
 mod orders;
 mod rights;
 mod roles;
+mod shared;
 mod survival;

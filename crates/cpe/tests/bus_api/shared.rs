@@ -1,0 +1,277 @@
+//! Two hosts that share deployments: two daemons, each on a bus of its own with a pretended systemd
+//! and pretended DPEs, and one real etcd.
+
+use std::time::{Duration, Instant};
+
+use cluster_keys::{OWN, READ, WRITE};
+use cpe_bus::{Error, Event, Fields};
+use etcd_lab::{Lab, Rights};
+
+use super::fake_systemd::FakeSystemd;
+use super::harness::{Bus, Cpe, document, until};
+
+async fn lab(hosts: &[&str]) -> Lab {
+    let rights = Rights {
+        read: READ,
+        write: WRITE,
+        own: OWN,
+    };
+    Lab::start(1, hosts, rights).await.expect("etcd")
+}
+
+/// A host: its bus, and its configuration.
+struct Machine {
+    bus: Bus,
+    systemd: FakeSystemd,
+    configuration: String,
+}
+
+impl Machine {
+    async fn new(lab: &Lab, name: &str, deployments: &[&str]) -> Machine {
+        let bus = Bus::start();
+        let settings = lab.settings(name).expect("settings");
+        let folder = bus.directory.path();
+        let tls = settings.tls;
+        let mut configuration = format!("[cluster]\nname = {name:?}\n[store]\nkind = \"etcd\"\n");
+        for (key, text) in [
+            ("ca", tls.authority),
+            ("cert", tls.certificate),
+            ("key", tls.key),
+        ] {
+            let path = folder.join(format!("{key}.pem"));
+            std::fs::write(&path, text).expect("a file");
+            configuration.push_str(&format!("{key} = {path:?}\n"));
+        }
+        configuration.push_str(&format!("endpoints = {:?}\n", settings.endpoints));
+        Machine {
+            systemd: FakeSystemd::start(&bus, deployments).await,
+            bus,
+            configuration,
+        }
+    }
+
+    async fn cpe(&self) -> Cpe {
+        self.bus.cpe_with(&self.configuration).await
+    }
+}
+
+async fn state(cpe: &Cpe, name: &str) -> Option<String> {
+    cpe.deployment(name).await.state().await.ok()
+}
+
+async fn summary(cpe: &Cpe, name: &str) -> String {
+    let status = cpe.deployment(name).await.get_status().await;
+    status.unwrap_or_else(|error| error.to_string())
+}
+
+async fn loads(machine: &Machine, count: usize) {
+    until("the document is loaded", async || {
+        (machine.systemd.dpe("shop").loads.len() == count).then_some(())
+    })
+    .await;
+}
+
+async fn is_active(cpe: &Cpe) {
+    until("shop is active", async || {
+        (state(cpe, "shop").await? == "active").then_some(())
+    })
+    .await;
+}
+
+fn told<'a>(events: &'a [Event], kind: &str) -> Vec<&'a Event> {
+    events.iter().filter(|it| it.kind == kind).collect()
+}
+
+async fn events(cpe: &Cpe) -> Vec<Event> {
+    cpe.all_events().await
+}
+
+/// Calls of a daemon that start or stop the unit.
+fn asked(machine: &Machine, what: &str) -> usize {
+    let calls = machine.systemd.calls();
+    let is_it = |call: &&String| call.starts_with(what) && call.ends_with(" dpe@shop.service");
+    calls.iter().filter(is_it).count()
+}
+
+#[tokio::test]
+async fn what_one_host_is_given_another_may_run_and_both_know_of_it() {
+    let lab = lab(&["a", "b"]).await;
+    let (a, b) = (
+        Machine::new(&lab, "a", &["shop"]).await,
+        Machine::new(&lab, "b", &["shop"]).await,
+    );
+    let (mut at_a, mut at_b) = (a.cpe().await, b.cpe().await);
+
+    // Created on one, seen on the other, run by one of them.
+    at_a.create("shop").await.expect("created");
+    let since = Instant::now();
+    until("the other host knows it", async || {
+        state(&at_b, "shop").await
+    })
+    .await;
+    assert!(since.elapsed() < Duration::from_secs(2), "{since:?}");
+    until("one of them runs it", async || {
+        let loaded = |machine: &Machine| machine.systemd.dpe("shop").loads.len();
+        (loaded(&a) + loaded(&b) == 1).then_some(())
+    })
+    .await;
+    let is_a = a.systemd.dpe("shop").loads.len() == 1;
+    let (owner, other) = if is_a { (&a, &b) } else { (&b, &a) };
+    let name = if is_a { "a" } else { "b" };
+    is_active(&at_a).await;
+    is_active(&at_b).await;
+    assert_eq!(
+        (asked(owner, "StartUnit"), asked(other, "StartUnit")),
+        (1, 0)
+    );
+    let (at_owner, at_other) = if is_a {
+        (&mut at_a, &mut at_b)
+    } else {
+        (&mut at_b, &mut at_a)
+    };
+    let elsewhere = format!("it runs on host {name}");
+    let text = summary(at_other, "shop").await;
+    assert!(text.contains(&elsewhere), "{text}");
+    let order = at_other.deployment("shop").await;
+    let refused = order.set_standby("web1", true).await;
+    let expected = format!("deployment `shop` runs on host {name}: ask there");
+    assert!(
+        matches!(&refused, Err(Error::NotReady(text)) if *text == expected),
+        "{refused:?}"
+    );
+
+    // A change at either host is for whoever runs it.
+    let second = document("shop", "second");
+    let manager = at_other.manager().await;
+    let updated = manager.update_deployment("shop", 1, &second, Fields::new());
+    assert_eq!(updated.await.expect("updated"), 2);
+    loads(owner, 2).await;
+    assert_eq!(owner.systemd.dpe("shop").loads[1], (2, second.clone()));
+
+    // Its host is gone: the other one takes it, and nothing has died.
+    at_owner.kill();
+    loads(other, 1).await;
+    assert_eq!(other.systemd.dpe("shop").loads[0], (2, second));
+    is_active(at_other).await;
+    let log = events(at_other).await;
+    assert_eq!(told(&log, "dpe.died").len(), 0, "{log:?}");
+    let moved = told(&log, "deployment.moved");
+    assert_eq!(moved.len(), 1, "{log:?}");
+    assert_eq!(moved[0].details["from"], name);
+
+    // It is back: its DPE is ended by membership, and it does not take the deployment back.
+    let at_owner = owner.cpe().await;
+    until("what ran there is stopped", async || {
+        (asked(owner, "StopUnit") == 1).then_some(())
+    })
+    .await;
+    let other_name = if is_a { "b" } else { "a" };
+    let elsewhere = format!("it runs on host {other_name}");
+    until("it is known who runs it", async || {
+        summary(&at_owner, "shop")
+            .await
+            .contains(&elsewhere)
+            .then_some(())
+    })
+    .await;
+    assert_eq!(asked(owner, "RestartUnit") + asked(other, "RestartUnit"), 0);
+
+    // Destroyed at a host that does not run it: it is unloaded where it runs, and gone at both.
+    let manager = at_owner.manager().await;
+    manager
+        .destroy_deployment("shop", true)
+        .await
+        .expect("it ends");
+    until("it is gone", async || {
+        let all = [&at_owner, &*at_other];
+        for cpe in all {
+            if state(cpe, "shop").await.is_some() {
+                return None;
+            }
+        }
+        Some(())
+    })
+    .await;
+    let calls = other.systemd.calls();
+    let at = |what: &str| calls.iter().position(|call| call.starts_with(what));
+    assert!(at("StopUnit").is_some(), "{calls:?}");
+    until("what it has saved is deleted at both", async || {
+        let is_clean = |it: &Machine| {
+            it.systemd
+                .calls()
+                .iter()
+                .any(|it| it.starts_with("CleanUnit"))
+        };
+        (is_clean(owner) && is_clean(other)).then_some(())
+    })
+    .await;
+    let destroyed = at_owner.await_event("deployment.destroyed", "shop").await;
+    assert_eq!(destroyed.deployment, "shop");
+    let log = events(&at_owner).await;
+    assert_eq!(told(&log, "deployment.destroyed").len(), 1);
+    assert_eq!(told(&log, "dpe.died").len(), 0, "{log:?}");
+    // And the name is free.
+    at_owner.create("shop").await.expect("another one");
+    is_active(&at_owner).await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_waited_for_and_changes_are_refused_meanwhile() {
+    let mut lab = lab(&["a"]).await;
+    let machine = Machine::new(&lab, "a", &["shop", "wiki"]).await;
+    lab.kill(0).expect("etcd ends");
+    let mut waits = machine.bus.spawn_cpe(&machine.configuration);
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert_eq!(waits.try_wait().expect("a process"), None, "it waits");
+    lab.restart(0).expect("etcd is back");
+    let connection = machine.bus.connect().await;
+    super::harness::await_name(&connection, cpe_bus::names::CPE_NAME).await;
+    waits.kill().expect("it ends");
+    waits.wait().expect("it ends");
+
+    let cpe = machine.cpe().await;
+    cpe.create("shop").await.expect("created");
+    is_active(&cpe).await;
+    lab.kill(0).expect("etcd ends");
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let since = Instant::now();
+    let refused = cpe.create("wiki").await;
+    assert!(
+        matches!(&refused, Err(Error::NotReady(text)) if text.contains("nothing was changed")),
+        "{refused:?}"
+    );
+    assert!(since.elapsed() < Duration::from_secs(3), "{since:?}");
+    // What is known is told, and nothing is stopped.
+    assert_eq!(state(&cpe, "shop").await.as_deref(), Some("active"));
+    let list = cpe.manager().await.list_deployments().await;
+    assert_eq!(list.expect("a list").len(), 1);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(
+        asked(&machine, "StopUnit") + asked(&machine, "RestartUnit"),
+        0
+    );
+    lab.restart(0).expect("etcd is back");
+    until("changes are taken again", async || {
+        cpe.create("wiki").await.ok()
+    })
+    .await;
+    assert_eq!(told(&events(&cpe).await, "dpe.died").len(), 0);
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_refused_is_said_plainly() {
+    let (lab, other) = (lab(&["a"]).await, self::lab(&["a"]).await);
+    let machine = Machine::new(&lab, "a", &[]).await;
+    let foreign = other.settings("a").expect("settings").tls;
+    let path = machine.bus.directory.path().join("ca.pem");
+    std::fs::write(path, foreign.authority).expect("a file");
+    let mut waits = machine.bus.spawn_cpe(&machine.configuration);
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    waits.kill().expect("it ends");
+    let mut text = String::new();
+    let mut stderr = waits.stderr.take().expect("its log");
+    std::io::Read::read_to_string(&mut stderr, &mut text).expect("its log");
+    waits.wait().expect("it ends");
+    assert!(text.contains("waiting for the store: "), "{text}");
+    assert!(text.contains("`ca`, `cert` and `key` in [store]"), "{text}");
+}
