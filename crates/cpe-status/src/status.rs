@@ -32,6 +32,13 @@ pub struct DeploymentStatus {
     /// The group whose members are operators; empty: none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub group: String,
+    /// The host that runs its DPE; empty where a host shares no deployments with others, or none
+    /// has it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub host: String,
+    /// Since when it runs it. Absent: that is another host than the one that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_since: Option<u64>,
     /// Its state.
     pub state: DeploymentState,
     /// The state in a sentence: what is wrong and what is being done about it.

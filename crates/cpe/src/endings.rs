@@ -75,6 +75,7 @@ impl Known {
             match deployment.current().place {
                 Place::Here { .. } | Place::Pending => self.ours.insert(name.clone()),
                 Place::There(_) => self.ours.remove(name),
+                Place::Unknown => false,
                 Place::Nowhere => {
                     self.end(host, deployment).await;
                     continue;

@@ -44,8 +44,10 @@ pub(crate) enum Place {
     Pending,
     /// Another host has it.
     There(String),
-    /// No host has it yet, or any more, as far as this one knows.
+    /// No host has it yet, or any more.
     Nowhere,
+    /// This host has not heard yet who has it.
+    Unknown,
 }
 
 impl Place {
@@ -56,6 +58,7 @@ impl Place {
             Place::Pending => "this host has it, and waits until it may run it".to_owned(),
             Place::There(host) => format!("it runs on host {host}"),
             Place::Nowhere => "no host has it yet".to_owned(),
+            Place::Unknown => "this host has not heard yet which host runs it".to_owned(),
         }
     }
 }
@@ -77,7 +80,7 @@ impl Current {
         match (self.row.destroying, &self.place) {
             (Some(_), _) => DeploymentState::Destroying,
             // As that host has told.
-            (None, Place::There(_)) => self.row.state,
+            (None, Place::There(_) | Place::Unknown) => self.row.state,
             (None, _) => self.view.state,
         }
     }
@@ -193,7 +196,7 @@ impl Registry {
     /// Whether deployments are `shared` with other hosts: then it has to be told where each runs.
     pub(crate) fn new(shared: bool) -> Registry {
         let place = match shared {
-            true => Place::Nowhere,
+            true => Place::Unknown,
             false => Place::Here {
                 revision: 0,
                 since: 0,

@@ -283,12 +283,14 @@ fn it_tells_who_has_got_what_and_what_nobody_has_any_more() {
         entry(Key::Owner(name.clone()), Value::Owner(owner.into()))
     };
     let mut world = World::new();
+    let is_synced = |world: &World| world.host.status(world.now_us).is_synced;
+    assert!(!is_synced(&world));
     let id = world.lists.pop().expect("it has asked for a list");
     world.give(Input::Answer(id, Ok(Reply::Listed(5, vec![owned()]))));
     let moved = world.host.take_moved();
     assert_eq!(moved, [(name.clone(), Some(HostId::new("b")))]);
     assert_eq!(world.host.take_moved(), []);
-    assert!(world.host.status(world.now_us).granted.is_empty());
+    assert!(is_synced(&world) && world.host.status(world.now_us).granted.is_empty());
     // A list that does not have it any more says so too.
     world.watched(WatchEvent::Compacted);
     world.list(9, &[]);

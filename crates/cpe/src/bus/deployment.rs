@@ -20,7 +20,7 @@ use crate::audit;
 use crate::core::Core;
 use crate::dpe::DpeCall;
 use crate::host::Host;
-use crate::registry::{Current, Deployment};
+use crate::registry::{Current, Deployment, Place};
 use crate::rights::{Interface, Strangers};
 use crate::sync::turn;
 
@@ -107,30 +107,41 @@ impl DeploymentObject {
         self.link.look(header, about).await
     }
 
-    /// Says in a status whose the deployment is, which the DPE does not know.
-    fn put_owner(&self, status: &mut DeploymentStatus) {
-        let owned = self.deployment.row().owned;
-        (status.owner, status.group) = (owned.owner, owned.group);
+    /// Says in a status whose the deployment is, and which host runs its DPE, which that does not
+    /// know.
+    fn put_own(&self, host: &Host, status: &mut DeploymentStatus) {
+        let Current { row, place, .. } = self.deployment.current();
+        (status.owner, status.group) = (row.owned.owner, row.owned.group);
+        (status.host, status.host_since) = ran_by(host, place);
     }
 
     /// The same in a status that is passed on as it is: a large one is not read for that.
-    fn with_owner(&self, text: &str) -> Result<String> {
-        let owned = self.deployment.row().owned;
+    fn with_own(&self, host: &Host, text: &str) -> Result<String> {
+        let Current { row, place, .. } = self.deployment.current();
+        let place = match ran_by(host, place) {
+            (host, Some(since)) => {
+                format!("\"host\":{},\"host_since\":{since},", json::to_json(&host)?)
+            }
+            _ => String::new(),
+        };
         match text.strip_prefix('{') {
             Some(rest) if !rest.starts_with('}') => Ok(format!(
-                "{{\"owner\":{},\"group\":{},{rest}",
-                json::to_json(&owned.owner)?,
-                json::to_json(&owned.group)?
+                "{{\"owner\":{},\"group\":{},{place}{rest}",
+                json::to_json(&row.owned.owner)?,
+                json::to_json(&row.owned.group)?
             )),
             _ => Ok(text.to_owned()),
         }
     }
 
     /// What is known here, for when no DPE answers.
-    fn own_status(&self) -> DeploymentStatus {
+    fn own_status(&self, host: &Host) -> DeploymentStatus {
         let current = self.deployment.current();
+        let (host, host_since) = ran_by(host, current.place.clone());
         DeploymentStatus {
             state: current.state(),
+            host,
+            host_since,
             name: current.row.name,
             uuid: current.row.uuid,
             summary: current.view.remark,
@@ -140,6 +151,17 @@ impl DeploymentObject {
             time: cpe_daemon::now(),
             ..DeploymentStatus::default()
         }
+    }
+}
+
+/// The host that runs a DPE, and since when if it is this one; empty on a host that shares none.
+fn ran_by(host: &Host, place: Place) -> (String, Option<u64>) {
+    match place {
+        Place::Here { since, .. } if since > 0 => {
+            (host.core.config.cluster.name.clone(), Some(since))
+        }
+        Place::There(host) => (host, None),
+        _ => (String::new(), None),
     }
 }
 
@@ -190,7 +212,7 @@ impl DeploymentObject {
         let view = self.deployment.view();
         // Without a process there is nobody to ask; asking would wait for the bus.
         if view.pid == 0 {
-            return json::to_json(&self.own_status());
+            return json::to_json(&self.own_status(&host));
         }
         // Whoever asks, and however often: a DPE is asked one status at a time.
         let _turn = turn(&self.status).await;
@@ -202,7 +224,7 @@ impl DeploymentObject {
         let sees_values = host.sees_values();
         let destroying = self.deployment.row().destroying.is_some();
         match answer {
-            Ok(text) if sees_values && !destroying => self.with_owner(&text),
+            Ok(text) if sees_values && !destroying => self.with_own(&host, &text),
             Ok(text) => {
                 let mut status: DeploymentStatus = json::from_json(&text)?;
                 if destroying {
@@ -211,10 +233,10 @@ impl DeploymentObject {
                 if !sees_values {
                     withhold_values(&mut status);
                 }
-                self.put_owner(&mut status);
+                self.put_own(&host, &mut status);
                 json::to_json(&status)
             }
-            Err(error) if error.is_temporary() => json::to_json(&self.own_status()),
+            Err(error) if error.is_temporary() => json::to_json(&self.own_status(&host)),
             Err(error) => Err(error),
         }
     }

@@ -62,7 +62,8 @@ impl Places {
         match self.handle.owner(&id) {
             Some(host) if host.as_str() == self.host => Place::Pending,
             Some(host) => Place::There(host.as_str().to_owned()),
-            None => Place::Nowhere,
+            None if status.host.is_synced => Place::Nowhere,
+            None => Place::Unknown,
         }
     }
 }

@@ -54,6 +54,8 @@ pub struct Status {
     pub guard_holds: bool,
     /// It is too old to join.
     pub too_old: bool,
+    /// It has listed everything once: what it does not know of is not there.
+    pub is_synced: bool,
     /// Deployments whose units it has started under records of these revisions, and does not stop:
     /// what it is granted.
     pub granted: Arc<BTreeMap<DeploymentId, u64>>,
@@ -143,6 +145,7 @@ impl Host {
             may_act: self.membership.may_act(now_us),
             guard_holds: self.guard.holds(),
             too_old: self.is_too_old(),
+            is_synced: self.view.is_synced(),
             granted: Arc::clone(self.holdings.running()),
             waiting: count(|unit| matches!(unit, Unit::Waiting { .. })),
             leaving: count(|unit| matches!(unit, Unit::Ending(_) | Unit::LetGo { .. })),

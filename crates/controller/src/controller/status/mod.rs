@@ -160,6 +160,8 @@ impl Controller {
             // The CPE knows, and says it in the status.
             owner: String::new(),
             group: String::new(),
+            host: String::new(),
+            host_since: None,
             name: self.name.clone(),
             uuid: spec.map(|spec| spec.uuid.clone()).unwrap_or_default(),
             state: self.state().into(),

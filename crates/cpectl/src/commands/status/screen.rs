@@ -62,6 +62,13 @@ fn owner(status: &DeploymentStatus) -> Option<String> {
     }
 }
 
+/// Which host runs its DPE, where that may be another one. If it is not the one that was asked, the
+/// summary says so.
+fn host(status: &DeploymentStatus) -> Option<String> {
+    let since = time(status.host_since?);
+    Some(format!("host {}, since {since}", status.host))
+}
+
 /// Further problems that are named below the summary.
 const MOST_PROBLEMS: usize = 5;
 /// Attempts of fencing that are shown.
@@ -81,6 +88,9 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
     }
     if let Some(owner) = owner(status) {
         screen.line(format!("  {owner}"));
+    }
+    if let Some(host) = host(status) {
+        screen.line(format!("  {host}"));
     }
     if let Some(transition) = &status.transition {
         screen.line(format!("  {}", progress(transition, now)));
@@ -397,6 +407,18 @@ mod tests {
     use cpe_status::{RunningAction, TransitionState};
 
     use super::*;
+
+    #[test]
+    fn the_host_is_said_by_the_one_that_runs_its_dpe() {
+        let mut status = DeploymentStatus {
+            host: "host-1".into(),
+            ..DeploymentStatus::default()
+        };
+        assert_eq!(host(&status), None);
+        status.host_since = Some(1_790_000_000_000_000);
+        let told = host(&status).expect("a line");
+        assert!(told.starts_with("host host-1, since 2026-09-2"), "{told}");
+    }
 
     #[test]
     fn a_remark_says_what_is_set_and_the_state_does_not_say() {
