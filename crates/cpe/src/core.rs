@@ -88,7 +88,7 @@ impl Core {
             report(kept_aside, config.shares_deployments());
         }
         let rows = stores::all(&*store).await?;
-        let documents = Reader::new(&config.limits);
+        let documents = Reader::new(&config.limits, config.shares_deployments());
         let signalled = AtomicU64::new(*store.head().borrow());
         let registry = Registry::new(config.shares_deployments());
         for row in rows {

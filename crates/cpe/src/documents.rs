@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use cpe_bus::records::ProblemRecord;
 use cpe_bus::{Error, Result};
-use deployment::{Problem, Severity};
+use deployment::{Deployment, FencingMode, Problem, Severity};
 use tokio::sync::Semaphore;
 
 use crate::config::Limits;
@@ -25,6 +26,8 @@ pub(crate) struct Reader {
     /// The same of those that are being planned.
     plans: Places,
     limits: Limits,
+    /// More than one host may run what a document says.
+    is_shared: bool,
 }
 
 /// Documents that are read or wait to be read, and the same of plans. With one of 8 MiB each, which
@@ -32,6 +35,9 @@ pub(crate) struct Reader {
 const PLACES: usize = 32;
 /// The same of one principal: others find places left.
 const PLACES_OF_ONE: usize = 16;
+/// Of guests that another host takes over: it takes up to 13 s (docs/dev/scale-out.md), and a
+/// renewal may be a second old then.
+const SHORTEST_LEASE: Duration = Duration::from_secs(15);
 /// Largest documents of one principal that fit into its share, in bytes: others wait for no more.
 const LARGEST_OF_ONE: usize = 2;
 
@@ -118,7 +124,7 @@ pub(crate) struct Report {
 }
 
 impl Reader {
-    pub(crate) fn new(limits: &Limits) -> Reader {
+    pub(crate) fn new(limits: &Limits, is_shared: bool) -> Reader {
         Reader {
             turn: Semaphore::new(1),
             stored: Semaphore::new(1),
@@ -126,6 +132,7 @@ impl Reader {
             places: Places::default(),
             plans: Places::default(),
             limits: limits.clone(),
+            is_shared,
         }
     }
 
@@ -141,9 +148,17 @@ impl Reader {
             )));
         }
         let _place = self.places.enter(who, document.len(), self.share())?;
-        let most = self.limits.placements;
+        let (most, is_shared) = (self.limits.placements, self.is_shared);
         self.in_turn(move || {
-            let outcome = deployment::read_with_warnings(document.as_bytes());
+            let mut outcome = deployment::read_with_warnings(document.as_bytes());
+            if let Some(deployment) = outcome.deployment.as_ref().filter(|_| is_shared) {
+                let further = on_several_hosts(deployment, &document);
+                let is_refused = further.iter().any(|it| it.severity == Severity::Error);
+                outcome.problems.extend(further);
+                if is_refused {
+                    outcome.deployment = None;
+                }
+            }
             let accepted = outcome.deployment.map(|deployment| Accepted {
                 facts: Facts::of(&deployment),
                 name: deployment.name,
@@ -254,6 +269,53 @@ async fn run<T: Send + 'static>(
         .map_err(|error| Error::Failed(error.to_string()))
 }
 
+/// What does not go well where another host may take the deployment over.
+fn on_several_hosts(deployment: &Deployment, document: &str) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut say = |severity, near: &str, message: String, hint: &str| {
+        let (line, column) = place_of(document, near);
+        problems.push(Problem {
+            line,
+            column,
+            severity,
+            message,
+            hint: Some(hint.to_owned()),
+        });
+    };
+    for assembly in &deployment.assemblies {
+        // Another host may have such a unit too: that it is stopped says nothing of the guest.
+        if let FencingMode::Unit { unit } = &assembly.fencing.mode {
+            let message = format!(
+                "assembly '{}' is fenced by a unit of one host, {unit}, and another host may run this deployment",
+                assembly.name
+            );
+            let hint = "use a fence agent (mode 'agent'), 'lease' or 'manager'";
+            say(Severity::Error, unit, message, hint);
+        }
+    }
+    let keeps_leases = |mode: &FencingMode| matches!(mode, FencingMode::Lease);
+    let lease = deployment.heartbeat.lease;
+    let all = &deployment.assemblies;
+    if lease < SHORTEST_LEASE && all.iter().any(|it| keeps_leases(&it.fencing.mode)) {
+        let message = format!(
+            "the lease is {} s, and until another host has taken over from one that is lost, more may pass: services would stop",
+            lease.as_secs_f32()
+        );
+        let hint = "write lease='30s' on <deployable>";
+        say(Severity::Warning, "lease=", message, hint);
+    }
+    problems
+}
+
+/// Where the document has that text first; its beginning, if it does not have it.
+fn place_of(document: &str, text: &str) -> (u32, u32) {
+    let before = &document[..document.find(text).unwrap_or(0)];
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let lines = before.matches('\n').count();
+    (number(lines + 1), number(line.chars().count() + 1))
+}
+
 /// Why a document is more than a DPE can carry, if it is.
 fn excess(facts: &Facts, most: u64) -> Option<String> {
     (facts.placements > most).then(|| {
@@ -313,5 +375,59 @@ mod tests {
         assert!(held.len() < PLACES, "in all, with those of alice and bob");
         drop(of_alice);
         assert!(places.enter("user:alice", 8, 1000).is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_ties_a_deployment_to_one_host_is_refused_where_several_share_it() {
+        let document = |lease: &str, fencing: &str| {
+            format!(
+                "<deployable name='shop'{lease}><assemblies>\n  <assembly name='web1' address='tcp:10.0.0.1:7'>{fencing}</assembly>\n\
+                 </assemblies></deployable>"
+            )
+        };
+        let said = async |shared: bool, lease: &str, fencing: &str| {
+            let reader = Reader::new(&Limits::default(), shared);
+            let report = reader
+                .report("user:a", document(lease, fencing))
+                .await
+                .unwrap();
+            let further: Vec<String> = report
+                .problems
+                .iter()
+                .map(Problem::to_string)
+                .filter(|text| text.contains("host"))
+                .collect();
+            (report.accepted.is_some(), further)
+        };
+        let (by_lease, by_unit) = (
+            "<fencing mode='lease'/>",
+            "<fencing mode='unit' unit='vm@web1.service'/>",
+        );
+        for lease in ["", " lease='20s'"] {
+            assert_eq!(said(false, lease, by_lease).await, (true, Vec::new()));
+        }
+        assert_eq!(
+            said(true, " lease='20s'", by_lease).await,
+            (true, Vec::new())
+        );
+        let (taken, further) = said(true, " lease='12s'", by_lease).await;
+        assert!(
+            taken && further[0].starts_with("1:25: warning: the lease is 12 s"),
+            "{further:?}"
+        );
+        let (taken, further) = said(true, "", by_lease).await;
+        assert!(
+            taken && further[0].starts_with("1:1: warning: the lease is 10 s"),
+            "{further:?}"
+        );
+        assert!(said(false, "", by_unit).await.0);
+        let (taken, further) = said(true, " lease='20s'", by_unit).await;
+        assert!(!taken && further[0].starts_with("2:"), "{further:?}");
+        assert!(
+            further[0].contains(
+                "error: assembly 'web1' is fenced by a unit of one host, vm@web1.service"
+            ),
+            "{further:?}"
+        );
     }
 }

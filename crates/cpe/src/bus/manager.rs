@@ -7,7 +7,7 @@ use cpe_bus::fields::Reader;
 use cpe_bus::names::{check_deployment_name, deployment_path};
 use cpe_bus::records::{DeploymentEntry, ProblemRecord};
 use cpe_bus::{Error, Fields, Result};
-use cpe_store::{Created, Destroying, Document, Marked, Updated};
+use cpe_store::{Created, Destroying, Document, Marked, Needs, Updated};
 use uuid::Uuid;
 use zbus::message::Header;
 
@@ -365,7 +365,10 @@ fn as_stored(accepted: &Accepted) -> Document {
     Document {
         text: accepted.text.to_string(),
         claims: accepted.facts.claims_to_store(),
-        ..Document::default()
+        needs: Needs {
+            lease_ms: u32::try_from(accepted.facts.lease.as_millis()).unwrap_or(u32::MAX),
+            ..Needs::default()
+        },
     }
 }
 
