@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use cpe_daemon::{State, notify};
 use cpe_store::sqlite::Sqlite;
 use cpe_store::{Error, KeptAside, Row, Store};
@@ -15,6 +15,8 @@ use cpe_store_etcd::Etcd;
 
 use crate::config::Config;
 
+/// Deployments that a refusal names.
+const MOST_NAMED: usize = 5;
 /// Pause before it is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// systemd is told that the start takes so much longer, µs. An attempt takes seconds.
@@ -32,11 +34,37 @@ pub(crate) async fn open(
         let (store, kept_aside) = Sqlite::open(directory)?;
         return Ok((Arc::new(store), kept_aside));
     }
+    refuse_own(directory).await?;
     let settings = settings(config)?;
     let host = &config.cluster.name;
     let opened = patiently(async || Etcd::open(&settings, host, directory).await).await;
     let (store, kept_aside) = opened.context("the store in etcd cannot be used ([store])")?;
     Ok((Arc::new(store), kept_aside))
+}
+
+/// Refuses a host that has deployments of its own: the store of several does not have them, so that
+/// their DPEs would have no grant, and be stopped.
+async fn refuse_own(directory: &Path) -> anyhow::Result<()> {
+    if !directory.join("cpe.db").exists() {
+        return Ok(());
+    }
+    let (store, _) = Sqlite::open(directory)?;
+    let rows = store.deployments().await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = rows
+        .iter()
+        .map(|row| row.name.as_str())
+        .take(MOST_NAMED)
+        .collect();
+    bail!(
+        "{} has {} deployments of this host ({}), which the store in etcd does not have: their DPEs would be stopped. Go back to kind = \"sqlite\" in [store], \
+         and end them first; `cpectl destroy --keep-services NAME` leaves their services running",
+        directory.join("cpe.db").display(),
+        rows.len(),
+        names.join(", ")
+    )
 }
 
 /// All deployments that are stored.

@@ -70,6 +70,7 @@ impl<R: Runner> Units<R> {
         let name = deployment.clone();
         let task = tokio::spawn(async move {
             wait_for(before).await;
+            let mut told = String::new();
             while !is_over.load(Ordering::Acquire) {
                 let turn = starts.acquire().await;
                 if is_over.load(Ordering::Acquire) {
@@ -77,8 +78,10 @@ impl<R: Runner> Units<R> {
                 }
                 match runner.start(&name, grant).await {
                     Ok(()) => return,
+                    Err(error) if error == told => {}
                     Err(error) => {
                         tracing::warn!(deployment = %name, "its DPE cannot be started: {error}");
+                        told = error;
                     }
                 }
                 drop(turn);

@@ -110,15 +110,32 @@ impl Unit {
     }
 }
 
+/// What the unit sets in its environment.
+struct Service(Vec<String>);
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Service")]
+impl Service {
+    #[zbus(property)]
+    fn environment(&self) -> Vec<String> {
+        self.0.clone()
+    }
+}
+
 /// The played one, its connection, and what is said to it.
 async fn played(folder: &Path) -> (Arc<Played>, Connection, Units) {
+    let environment = format!("CPE_CLUSTER={}", folder.display());
+    played_with(folder, vec![environment]).await
+}
+
+async fn played_with(folder: &Path, environment: Vec<String>) -> (Arc<Played>, Connection, Units) {
     let played = Arc::new(Played::default());
     let (ours, its) = std::os::unix::net::UnixStream::pair().unwrap();
     let served = zbus::connection::Builder::unix_stream(its)
         .server(zbus::Guid::generate())
         .p2p()
         .serve_at("/org/freedesktop/systemd1", Manager(Arc::clone(&played)))
-        .serve_at(unit_path(UNIT), Unit(Arc::clone(&played)));
+        .serve_at(unit_path(UNIT), Unit(Arc::clone(&played)))
+        .serve_at(unit_path(UNIT), Service(environment));
     let ours = zbus::connection::Builder::unix_stream(ours).p2p();
     let (served, ours) = tokio::join!(served.build(), ours.build());
     let systemd = Arc::new(Systemd::new(&ours.unwrap()).await.unwrap());
@@ -148,6 +165,19 @@ async fn without_a_bus_nothing_is_known_and_nothing_has_ended() {
     assert_eq!(units.ended().await, []);
     let waits = tokio::time::timeout(Duration::from_millis(50), units.running());
     assert!(waits.await.is_err(), "it waits for the bus");
+}
+
+#[tokio::test]
+async fn a_unit_that_asks_for_no_grant_is_not_started() {
+    let folder = tempfile::tempdir().unwrap();
+    for set in ["", "CPE_CLUSTER=/elsewhere", "CPE_CLUSTER="] {
+        let environment = vec!["A=b".to_owned(), set.to_owned()];
+        let (played, _connection, units) = played_with(folder.path(), environment).await;
+        let shop = DeploymentId::new("shop");
+        let refused = units.start(&shop, grant(7)).await.unwrap_err();
+        assert!(refused.contains("80-cluster-dpe.conf"), "{refused}");
+        assert!(lock(&played.said).is_empty());
+    }
 }
 
 #[tokio::test]

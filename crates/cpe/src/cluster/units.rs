@@ -17,6 +17,8 @@ use super::Current;
 use crate::sync::lock;
 use crate::systemd::{ActiveState, Systemd};
 
+/// By it a DPE knows that it has to have a grant, and where.
+const FOLDER: &str = "CPE_CLUSTER";
 /// All of them.
 const PATTERN: &str = "dpe@*.service";
 /// How often it is looked which of them run.
@@ -124,6 +126,14 @@ impl Runner for Units {
         let unit = dpe_unit(deployment.as_str());
         let systemd = self.systemd()?;
         let text = |error: crate::systemd::Error| error.to_string();
+        // Without it a DPE would believe that it stands alone, and send without a permit.
+        let wanted = format!("{FOLDER}={}", self.folder.display());
+        let set = systemd.environment(&unit).await.map_err(text)?;
+        if !set.contains(&wanted) {
+            return Err(format!(
+                "{unit} does not set {wanted}, without which a DPE asks for no grant: install 80-cluster-dpe.conf of /usr/share/doc/cpe/ for dpe@.service"
+            ));
+        }
         // Its last end, without a grant, was a failure.
         systemd.reset_failed(&unit).await.map_err(text)?;
         systemd.start(&unit).await.map_err(text)?;

@@ -317,6 +317,14 @@ impl Systemd {
         self.property(&unit_path(unit), SERVICE, "NRestarts").await
     }
 
+    /// What a service's environment is set to by its unit, as `NAME=VALUE`.
+    pub(crate) async fn environment(&self, unit: &str) -> Result<Vec<String>> {
+        const SERVICE: &str = "org.freedesktop.systemd1.Service";
+        let _turn = turn(&self.looks).await;
+        self.property(&unit_path(unit), SERVICE, "Environment")
+            .await
+    }
+
     async fn property<T>(&self, path: &str, interface: &str, name: &str) -> Result<T>
     where
         T: TryFrom<OwnedVariant, Error = zbus::Error>,

@@ -536,6 +536,15 @@ impl FakeServiceObject {
         }
     }
 
+    /// As the drop-in for a host of a cluster has it.
+    #[zbus(property)]
+    async fn environment(&self) -> Vec<String> {
+        let bus = self.world.address.strip_prefix("unix:path=");
+        let folder = bus.and_then(|bus| Path::new(bus).parent());
+        let folder = folder.expect("a bus in a folder").join("cluster");
+        vec![format!("CPE_CLUSTER={}", folder.display())]
+    }
+
     #[zbus(property, name = "NRestarts")]
     async fn restarts(&self) -> u32 {
         self.world.units.lock().unwrap()[&self.unit].restarts

@@ -1,10 +1,11 @@
 //! Two hosts that share deployments: two daemons, each on a bus of its own with a pretended systemd
 //! and pretended DPEs, and one real etcd.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use cluster_keys::{OWN, READ, WRITE};
-use cpe_bus::{Error, Event, Fields};
+use cpe_bus::{Error, Event, Fields, json};
+use cpe_status::DeploymentStatus;
 use etcd_lab::{Lab, Rights};
 
 use super::fake_systemd::FakeSystemd;
@@ -132,6 +133,13 @@ async fn what_one_host_is_given_another_may_run_and_both_know_of_it() {
     let elsewhere = format!("it runs on host {name}");
     let text = summary(at_other, "shop").await;
     assert!(text.contains(&elsewhere), "{text}");
+    let status = at_owner.deployment("shop").await.get_status().await;
+    let status: DeploymentStatus = json::from_json(&status.expect("a status")).expect("a status");
+    assert_eq!(status.host, name);
+    let since = status.host_since.expect("since when");
+    let since = UNIX_EPOCH + Duration::from_micros(since);
+    let age = since.elapsed().expect("in the past");
+    assert!(age < Duration::from_secs(60), "{age:?}");
     let order = at_other.deployment("shop").await;
     let refused = order.set_standby("web1", true).await;
     let expected = format!("deployment `shop` runs on host {name}: ask there");
@@ -274,4 +282,36 @@ async fn a_certificate_that_is_refused_is_said_plainly() {
     waits.wait().expect("it ends");
     assert!(text.contains("waiting for the store: "), "{text}");
     assert!(text.contains("`ca`, `cert` and `key` in [store]"), "{text}");
+}
+
+#[tokio::test]
+async fn a_host_with_deployments_of_its_own_does_not_begin_to_share() {
+    let lab = lab(&["a"]).await;
+    let machine = Machine::new(&lab, "a", &["shop"]).await;
+    let mut alone = machine.bus.cpe().await;
+    alone.create("shop").await.expect("created");
+    is_active(&alone).await;
+    alone.kill();
+    let refused = machine.bus.spawn_cpe(&machine.configuration);
+    let ended = refused.wait_with_output().expect("it ends");
+    let text = String::from_utf8_lossy(&ended.stderr);
+    assert!(
+        !ended.status.success() && text.contains("of this host (shop)"),
+        "{text}"
+    );
+    assert_eq!(machine.systemd.active("shop"), "active");
+    assert_eq!(asked(&machine, "StopUnit"), 0);
+    // It was the store of one host that nothing is left in.
+    let alone = machine.bus.cpe().await;
+    let manager = alone.manager().await;
+    manager
+        .destroy_deployment("shop", true)
+        .await
+        .expect("it ends");
+    until("it is gone", async || {
+        state(&alone, "shop").await.is_none().then_some(())
+    })
+    .await;
+    drop(alone);
+    machine.cpe().await.create("shop").await.expect("created");
 }
