@@ -1,5 +1,5 @@
-//! The deployments in memory, of this host or of all that share them: what is wanted (the store's row) and what is seen (the
-//! view).
+//! The deployments in memory, of this host or of all that share them: what is wanted (the store's
+//! row), what is seen (the view), and where each runs (the place).
 //!
 //! The store is the truth and is written first; this mirror saves a disk read per question. It
 //! outlives connections to the bus, so that a new connection finds everything that the last one

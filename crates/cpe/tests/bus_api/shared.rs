@@ -83,15 +83,136 @@ fn told<'a>(events: &'a [Event], kind: &str) -> Vec<&'a Event> {
     events.iter().filter(|it| it.kind == kind).collect()
 }
 
-async fn events(cpe: &Cpe) -> Vec<Event> {
-    cpe.all_events().await
-}
-
 /// Calls of a daemon that start or stop the unit.
 fn asked(machine: &Machine, what: &str) -> usize {
     let calls = machine.systemd.calls();
     let is_it = |call: &&String| call.starts_with(what) && call.ends_with(" dpe@shop.service");
     calls.iter().filter(is_it).count()
+}
+
+/// Two hosts, of which one runs the deployment.
+struct Pair<'a> {
+    /// The name of the one that runs it, and the other's.
+    names: [&'static str; 2],
+    owner: &'a Machine,
+    at_owner: Cpe,
+    other: &'a Machine,
+    at_other: Cpe,
+}
+
+impl Pair<'_> {
+    fn new<'a>(a: (&'a Machine, Cpe), b: (&'a Machine, Cpe)) -> Pair<'a> {
+        let is_a = a.0.systemd.dpe("shop").loads.len() == 1;
+        let names = if is_a { ["a", "b"] } else { ["b", "a"] };
+        let ((owner, at_owner), (other, at_other)) = if is_a { (a, b) } else { (b, a) };
+        Pair {
+            names,
+            owner,
+            at_owner,
+            other,
+            at_other,
+        }
+    }
+
+    /// Each says which host runs it, and what takes its DPE is done there.
+    async fn both_know_who_runs_it(&self) {
+        let started = |it: &Machine| asked(it, "StartUnit");
+        assert_eq!((started(self.owner), started(self.other)), (1, 0));
+        let name = self.names[0];
+        let text = summary(&self.at_other, "shop").await;
+        assert!(text.contains(&format!("it runs on host {name}")), "{text}");
+        let status = self.at_owner.deployment("shop").await.get_status().await;
+        let status = json::from_json::<DeploymentStatus>(&status.expect("a status"));
+        let status = status.expect("a status");
+        assert_eq!(status.host, name);
+        let since = Duration::from_micros(status.host_since.expect("since when"));
+        let age = (UNIX_EPOCH + since).elapsed().expect("in the past");
+        assert!(age < Duration::from_secs(60), "{age:?}");
+        let order = self.at_other.deployment("shop").await;
+        let refused = order.set_standby("web1", true).await;
+        let expected = format!("deployment `shop` runs on host {name}: ask there");
+        assert!(
+            matches!(&refused, Err(Error::NotReady(text)) if *text == expected),
+            "{refused:?}"
+        );
+    }
+
+    /// A change at either host is for whoever runs it.
+    async fn a_change_at_the_other_host_reaches_it(&self, document: &str) {
+        let manager = self.at_other.manager().await;
+        let updated = manager.update_deployment("shop", 1, document, Fields::new());
+        assert_eq!(updated.await.expect("updated"), 2);
+        loads(self.owner, 2).await;
+        let loaded = self.owner.systemd.dpe("shop").loads[1].clone();
+        assert_eq!(loaded, (2, document.to_owned()));
+    }
+
+    /// Its host is gone: the other one takes it, and nothing has died.
+    async fn it_moves_without_a_death(&mut self, document: &str) {
+        self.at_owner.kill();
+        loads(self.other, 1).await;
+        let loaded = self.other.systemd.dpe("shop").loads[0].clone();
+        assert_eq!(loaded, (2, document.to_owned()));
+        is_active(&self.at_other).await;
+        let log = self.at_other.all_events().await;
+        assert_eq!(told(&log, "dpe.died").len(), 0, "{log:?}");
+        let moved = told(&log, "deployment.moved");
+        assert_eq!(moved.len(), 1, "{log:?}");
+        assert_eq!(moved[0].details["from"], self.names[0]);
+    }
+
+    /// Its former host is back: its DPE is ended by membership, and it does not take the deployment
+    /// back.
+    async fn what_ran_before_is_stopped(&mut self) {
+        self.at_owner = self.owner.cpe().await;
+        until("what ran there is stopped", async || {
+            (asked(self.owner, "StopUnit") == 1).then_some(())
+        })
+        .await;
+        let elsewhere = format!("it runs on host {}", self.names[1]);
+        until("it is known who runs it", async || {
+            let text = summary(&self.at_owner, "shop").await;
+            text.contains(&elsewhere).then_some(())
+        })
+        .await;
+        let restarts = |it: &Machine| asked(it, "RestartUnit");
+        assert_eq!(restarts(self.owner) + restarts(self.other), 0);
+    }
+
+    /// Destroyed at a host that does not run it: it is unloaded where it runs, and gone at both.
+    async fn it_ends_everywhere(&self) {
+        let manager = self.at_owner.manager().await;
+        let destroyed = manager.destroy_deployment("shop", true);
+        destroyed.await.expect("it ends");
+        for cpe in [&self.at_owner, &self.at_other] {
+            is_gone(cpe, "shop").await;
+        }
+        assert_eq!(asked(self.other, "StopUnit"), 1);
+        until("what it has saved is deleted at both", async || {
+            let is_clean = |it: &Machine| {
+                let calls = it.systemd.calls();
+                calls.iter().any(|it| it.starts_with("CleanUnit"))
+            };
+            (is_clean(self.owner) && is_clean(self.other)).then_some(())
+        })
+        .await;
+        self.at_owner
+            .await_event("deployment.destroyed", "shop")
+            .await;
+        let log = self.at_owner.all_events().await;
+        assert_eq!(told(&log, "deployment.destroyed").len(), 1);
+        assert_eq!(told(&log, "dpe.died").len(), 0, "{log:?}");
+        // And the name is free.
+        self.at_owner.create("shop").await.expect("another one");
+        is_active(&self.at_owner).await;
+    }
+}
+
+async fn is_gone(cpe: &Cpe, name: &str) {
+    until("it is gone", async || {
+        state(cpe, name).await.is_none().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -101,9 +222,7 @@ async fn what_one_host_is_given_another_may_run_and_both_know_of_it() {
         Machine::new(&lab, "a", &["shop"]).await,
         Machine::new(&lab, "b", &["shop"]).await,
     );
-    let (mut at_a, mut at_b) = (a.cpe().await, b.cpe().await);
-
-    // Created on one, seen on the other, run by one of them.
+    let (at_a, at_b) = (a.cpe().await, b.cpe().await);
     at_a.create("shop").await.expect("created");
     let since = Instant::now();
     until("the other host knows it", async || {
@@ -116,111 +235,37 @@ async fn what_one_host_is_given_another_may_run_and_both_know_of_it() {
         (loaded(&a) + loaded(&b) == 1).then_some(())
     })
     .await;
-    let is_a = a.systemd.dpe("shop").loads.len() == 1;
-    let (owner, other) = if is_a { (&a, &b) } else { (&b, &a) };
-    let name = if is_a { "a" } else { "b" };
     is_active(&at_a).await;
     is_active(&at_b).await;
-    assert_eq!(
-        (asked(owner, "StartUnit"), asked(other, "StartUnit")),
-        (1, 0)
-    );
-    let (at_owner, at_other) = if is_a {
-        (&mut at_a, &mut at_b)
-    } else {
-        (&mut at_b, &mut at_a)
-    };
-    let elsewhere = format!("it runs on host {name}");
-    let text = summary(at_other, "shop").await;
-    assert!(text.contains(&elsewhere), "{text}");
-    let status = at_owner.deployment("shop").await.get_status().await;
-    let status: DeploymentStatus = json::from_json(&status.expect("a status")).expect("a status");
-    assert_eq!(status.host, name);
-    let since = status.host_since.expect("since when");
-    let since = UNIX_EPOCH + Duration::from_micros(since);
-    let age = since.elapsed().expect("in the past");
-    assert!(age < Duration::from_secs(60), "{age:?}");
-    let order = at_other.deployment("shop").await;
-    let refused = order.set_standby("web1", true).await;
-    let expected = format!("deployment `shop` runs on host {name}: ask there");
-    assert!(
-        matches!(&refused, Err(Error::NotReady(text)) if *text == expected),
-        "{refused:?}"
-    );
-
-    // A change at either host is for whoever runs it.
+    let mut pair = Pair::new((&a, at_a), (&b, at_b));
     let second = document("shop", "second");
-    let manager = at_other.manager().await;
-    let updated = manager.update_deployment("shop", 1, &second, Fields::new());
-    assert_eq!(updated.await.expect("updated"), 2);
-    loads(owner, 2).await;
-    assert_eq!(owner.systemd.dpe("shop").loads[1], (2, second.clone()));
+    pair.both_know_who_runs_it().await;
+    pair.a_change_at_the_other_host_reaches_it(&second).await;
+    pair.it_moves_without_a_death(&second).await;
+    pair.what_ran_before_is_stopped().await;
+    pair.it_ends_everywhere().await;
+}
 
-    // Its host is gone: the other one takes it, and nothing has died.
-    at_owner.kill();
-    loads(other, 1).await;
-    assert_eq!(other.systemd.dpe("shop").loads[0], (2, second));
-    is_active(at_other).await;
-    let log = events(at_other).await;
-    assert_eq!(told(&log, "dpe.died").len(), 0, "{log:?}");
-    let moved = told(&log, "deployment.moved");
-    assert_eq!(moved.len(), 1, "{log:?}");
-    assert_eq!(moved[0].details["from"], name);
-
-    // It is back: its DPE is ended by membership, and it does not take the deployment back.
-    let at_owner = owner.cpe().await;
-    until("what ran there is stopped", async || {
-        (asked(owner, "StopUnit") == 1).then_some(())
-    })
-    .await;
-    let other_name = if is_a { "b" } else { "a" };
-    let elsewhere = format!("it runs on host {other_name}");
-    until("it is known who runs it", async || {
-        summary(&at_owner, "shop")
-            .await
-            .contains(&elsewhere)
-            .then_some(())
-    })
-    .await;
-    assert_eq!(asked(owner, "RestartUnit") + asked(other, "RestartUnit"), 0);
-
-    // Destroyed at a host that does not run it: it is unloaded where it runs, and gone at both.
-    let manager = at_owner.manager().await;
-    manager
-        .destroy_deployment("shop", true)
-        .await
-        .expect("it ends");
-    until("it is gone", async || {
-        let all = [&at_owner, &*at_other];
-        for cpe in all {
-            if state(cpe, "shop").await.is_some() {
-                return None;
-            }
-        }
-        Some(())
-    })
-    .await;
-    let calls = other.systemd.calls();
-    let at = |what: &str| calls.iter().position(|call| call.starts_with(what));
-    assert!(at("StopUnit").is_some(), "{calls:?}");
-    until("what it has saved is deleted at both", async || {
-        let is_clean = |it: &Machine| {
-            it.systemd
-                .calls()
-                .iter()
-                .any(|it| it.starts_with("CleanUnit"))
-        };
-        (is_clean(owner) && is_clean(other)).then_some(())
-    })
-    .await;
-    let destroyed = at_owner.await_event("deployment.destroyed", "shop").await;
-    assert_eq!(destroyed.deployment, "shop");
-    let log = events(&at_owner).await;
-    assert_eq!(told(&log, "deployment.destroyed").len(), 1);
-    assert_eq!(told(&log, "dpe.died").len(), 0, "{log:?}");
-    // And the name is free.
-    at_owner.create("shop").await.expect("another one");
-    is_active(&at_owner).await;
+#[tokio::test]
+async fn what_no_host_has_room_for_waits_and_can_be_destroyed() {
+    let lab = lab(&["a"]).await;
+    let mut machine = Machine::new(&lab, "a", &["shop", "wiki"]).await;
+    let room = "[cluster]\ncapacity = 1\n";
+    machine.configuration = machine.configuration.replacen("[cluster]\n", room, 1);
+    let cpe = machine.cpe().await;
+    cpe.create("shop").await.expect("created");
+    is_active(&cpe).await;
+    cpe.create("wiki").await.expect("created");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let text = summary(&cpe, "wiki").await;
+    assert!(text.contains("no host has it yet"), "{text}");
+    assert_eq!(state(&cpe, "wiki").await.as_deref(), Some("stored"));
+    let manager = cpe.manager().await;
+    let destroyed = manager.destroy_deployment("wiki", true);
+    destroyed.await.expect("it ends");
+    is_gone(&cpe, "wiki").await;
+    assert_eq!(machine.systemd.active("wiki"), "inactive");
+    assert_eq!(state(&cpe, "shop").await.as_deref(), Some("active"));
 }
 
 #[tokio::test]
@@ -263,7 +308,7 @@ async fn a_store_that_is_away_is_waited_for_and_changes_are_refused_meanwhile() 
         cpe.create("wiki").await.ok()
     })
     .await;
-    assert_eq!(told(&events(&cpe).await, "dpe.died").len(), 0);
+    assert_eq!(told(&cpe.all_events().await, "dpe.died").len(), 0);
 }
 
 #[tokio::test]
@@ -308,10 +353,7 @@ async fn a_host_with_deployments_of_its_own_does_not_begin_to_share() {
         .destroy_deployment("shop", true)
         .await
         .expect("it ends");
-    until("it is gone", async || {
-        state(&alone, "shop").await.is_none().then_some(())
-    })
-    .await;
+    is_gone(&alone, "shop").await;
     drop(alone);
     machine.cpe().await.create("shop").await.expect("created");
 }
