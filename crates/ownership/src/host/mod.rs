@@ -152,8 +152,8 @@ impl Host {
         }
     }
 
-    /// Deployments that have another owner than when this was asked last, or none, and the host that
-    /// each of them has now.
+    /// Deployments that have another owner than when this was asked last, or none, and the host
+    /// that each of them has now.
     pub fn take_moved(&mut self) -> Vec<(DeploymentId, Option<HostId>)> {
         let moved = self.view.take_moved().into_iter();
         let with_owner = moved.map(|name| {

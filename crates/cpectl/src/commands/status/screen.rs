@@ -86,11 +86,8 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
     for problem in further.take(MOST_PROBLEMS) {
         screen.line(format!("  also: {problem}"));
     }
-    if let Some(owner) = owner(status) {
-        screen.line(format!("  {owner}"));
-    }
-    if let Some(host) = host(status) {
-        screen.line(format!("  {host}"));
+    for whose in [owner(status), host(status)].into_iter().flatten() {
+        screen.line(format!("  {whose}"));
     }
     if let Some(transition) = &status.transition {
         screen.line(format!("  {}", progress(transition, now)));
