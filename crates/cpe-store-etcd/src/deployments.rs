@@ -10,7 +10,7 @@ use cpe_store::{
 use crate::calls::Calls;
 use crate::documents::{Upload, download, hash, upload};
 use crate::log::Log;
-use crate::records::{GenerationText, RecordText, RowText, bytes, change, read};
+use crate::records::{GenerationText, OwnerText, RecordText, RowText, bytes, change, read};
 
 /// How often somebody looks again who finds that somebody else was faster.
 const ATTEMPTS: usize = 100;
@@ -24,8 +24,21 @@ const AT_ONCE: usize = 60;
 struct Found {
     row: Option<(RowText, u64)>,
     record: Option<(RecordText, u64)>,
-    /// Revision of who runs it.
-    owner: Option<u64>,
+    /// Who runs it, and the revision of that.
+    owner: Option<(OwnerText, u64)>,
+}
+
+impl Found {
+    /// The record of who runs it is as it was found.
+    fn owner_as_found(&self, name: &str) -> Compare {
+        let revision = self.owner.as_ref().map(|it| it.1);
+        as_found(keys::owner(name), revision)
+    }
+
+    /// Whether this host may tell what becomes of it: another one does not run it.
+    fn is_for(&self, host: &str) -> bool {
+        self.owner.as_ref().is_none_or(|it| it.0.host == host)
+    }
 }
 
 /// A document that is to become the current one.
@@ -96,7 +109,11 @@ impl Deployments {
                 Some(entry) => Some((read(&entry.key, &entry.value)?, entry.revision)),
                 None => None,
             },
-            owner: owner.map(|entry| entry.revision),
+            // What cannot be read is nobody's who tells something.
+            owner: owner.map(|entry| {
+                let text = serde_json::from_slice(&entry.value).unwrap_or_default();
+                (text, entry.revision)
+            }),
         })
     }
 
@@ -455,32 +472,57 @@ impl Deployments {
         name: &str,
         edit: impl Fn(&mut RowText),
     ) -> Result<Option<RowText>> {
+        self.edit_if(name, |_| true, edit).await
+    }
+
+    /// The same, by what the host sees that runs it. One that has stood still, and whose deployment
+    /// another host has taken since, changes nothing.
+    pub(crate) async fn edit_here(
+        &self,
+        name: &str,
+        edit: impl Fn(&mut RowText),
+    ) -> Result<Option<RowText>> {
+        let is_ours = |found: &Found| found.is_for(&self.host);
+        self.edit_if(name, is_ours, edit).await
+    }
+
+    async fn edit_if(
+        &self,
+        name: &str,
+        may: impl Fn(&Found) -> bool,
+        edit: impl Fn(&mut RowText),
+    ) -> Result<Option<RowText>> {
         for _ in 0..ATTEMPTS {
             let found = self.find(name).await?;
-            let Some((existing, revision)) = found.row else {
+            let Some((existing, revision)) = &found.row else {
                 return Ok(None);
             };
             let mut row = existing.clone();
-            edit(&mut row);
-            if row == existing {
+            if may(&found) {
+                edit(&mut row);
+            }
+            if row == *existing {
                 return Ok(Some(row));
             }
             let mut txn = Txn {
-                compare: vec![Compare::Revision(keys::row(name), revision)],
+                compare: vec![
+                    Compare::Revision(keys::row(name), *revision),
+                    found.owner_as_found(name),
+                ],
                 then: vec![put(keys::row(name), &row)],
                 otherwise: Vec::new(),
             };
             // From then on nothing needs its DPE.
-            if let (true, Some((record, at))) = (row.unloaded, found.record)
+            if let (true, Some((record, at))) = (row.unloaded, &found.record)
                 && !record.destroying
             {
                 let key = keys::deployment(name);
                 let record = RecordText {
                     change: change(),
                     destroying: true,
-                    ..record
+                    ..record.clone()
                 };
-                txn.compare.push(Compare::Revision(key.clone(), at));
+                txn.compare.push(Compare::Revision(key.clone(), *at));
                 txn.then.push(put(key, &record));
             }
             if self.log.commit(txn, Vec::new()).await?.is_some() {
@@ -492,16 +534,24 @@ impl Deployments {
 
     pub(crate) async fn note_run(&self, name: &str, run: &Run, time: u64) -> Result<()> {
         for _ in 0..ATTEMPTS {
-            let Some((mut row, revision)) = self.find(name).await?.row else {
+            let found = self.find(name).await?;
+            let Some((row, revision)) = &found.row else {
                 return Ok(());
             };
+            if !found.is_for(&self.host) {
+                return Ok(());
+            }
             let Some(news) = runs(&row.row(name), &self.host, run, time) else {
                 return Ok(());
             };
+            let mut row = row.clone();
             (row.invocation, row.alive) = (news.invocation, news.alive);
             row.host.clone_from(&self.host);
             let txn = Txn {
-                compare: vec![Compare::Revision(keys::row(name), revision)],
+                compare: vec![
+                    Compare::Revision(keys::row(name), *revision),
+                    found.owner_as_found(name),
+                ],
                 then: vec![put(keys::row(name), &row)],
                 otherwise: Vec::new(),
             };
@@ -606,7 +656,7 @@ fn insert(name: &str, found: &Found, row: &RowText, upload: &Upload, document: &
 /// its record.
 fn delete(name: &str, found: &Found, as_read: Compare) -> Txn {
     let record = keys::deployment(name);
-    let end = match (&found.record, found.owner) {
+    let end = match (&found.record, &found.owner) {
         (Some((text, _)), Some(_)) => put(
             record.clone(),
             &RecordText {
@@ -621,7 +671,7 @@ fn delete(name: &str, found: &Found, as_read: Compare) -> Txn {
         compare: vec![
             as_read,
             as_found(record, found.record.as_ref().map(|it| it.1)),
-            as_found(keys::owner(name), found.owner),
+            found.owner_as_found(name),
         ],
         then: vec![
             Operation::Delete(keys::row(name)),

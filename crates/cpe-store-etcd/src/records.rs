@@ -78,6 +78,13 @@ impl RecordText {
     }
 }
 
+/// Who runs a deployment, as membership writes it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct OwnerText {
+    pub(crate) host: String,
+}
+
 /// An id of a change.
 pub(crate) fn change() -> String {
     uuid::Uuid::new_v4().simple().to_string()

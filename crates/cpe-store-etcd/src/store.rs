@@ -274,7 +274,7 @@ impl Store for Etcd {
     fn unloaded<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Row>> {
         let (all, name) = (self.deployments.clone(), name.to_owned());
         whole(async move {
-            let row = all.edit(&name, |row| row.unloaded |= row.destroying != 0);
+            let row = all.edit_here(&name, |row| row.unloaded |= row.destroying != 0);
             Ok(row.await?.map(|row| row.row(&name)))
         })
     }
@@ -282,7 +282,7 @@ impl Store for Etcd {
     fn loaded<'a>(&'a self, name: &'a str, generation: u64) -> Answer<'a, ()> {
         let (all, name) = (self.deployments.clone(), name.to_owned());
         whole(async move {
-            let row = all.edit(&name, |row| row.loaded = generation);
+            let row = all.edit_here(&name, |row| row.loaded = generation);
             row.await.map(drop)
         })
     }
@@ -305,7 +305,7 @@ impl Store for Etcd {
     fn note_state<'a>(&'a self, name: &'a str, state: DeploymentState) -> Answer<'a, ()> {
         let (all, name) = (self.deployments.clone(), name.to_owned());
         whole(async move {
-            let row = all.edit(&name, |row| state.as_str().clone_into(&mut row.state));
+            let row = all.edit_here(&name, |row| state.as_str().clone_into(&mut row.state));
             row.await.map(drop)
         })
     }

@@ -11,8 +11,8 @@ use cpe_etcd::{Compare, Operation, Txn};
 use cpe_status::DeploymentState;
 use cpe_store::conformance::CASES;
 use cpe_store::{
-    Created, Destroying, Details, Error, Filter, Given, Keep, News, Run, Store, Taken, Updated,
-    new_event,
+    Created, Destroying, Details, Error, Filter, Given, Keep, Marked, News, Run, Store, Taken,
+    Updated, new_event,
 };
 use cpe_store_etcd::{Etcd, FactChange, Facts};
 use etcd_lab::{Lab, Rights};
@@ -67,6 +67,7 @@ async fn hosts_share_one_store() {
     what_one_host_writes_all_read(&*a, &*b).await;
     membership_is_told_in_the_same_transaction(&lab, &*a).await;
     a_run_at_another_host_is_no_death(&*a, &*b).await;
+    of_what_another_host_has_this_one_tells_nothing(&lab, &*a, &*b).await;
     an_order_is_carried_out_by_the_host_that_took_it(&*a, &*b).await;
     facts_are_written_by_the_owner_alone(&lab).await;
     fields_of_a_newer_version_are_kept(&lab, &*a).await;
@@ -138,6 +139,49 @@ async fn a_run_at_another_host_is_no_death(a: &dyn Store, b: &dyn Store) {
     assert_eq!(kinds[1..], [started, moved, started, died]);
     let told = &events[2].details;
     assert_eq!((&*told["from"], &*told["to"]), ("a", "b"));
+}
+
+/// As a host that has stood still, and goes on where it was.
+async fn of_what_another_host_has_this_one_tells_nothing(lab: &Lab, a: &dyn Store, b: &dyn Store) {
+    let name = "late";
+    create(a, name, "<a/>").await;
+    let own = Operation::Put(
+        cluster_keys::owner(name),
+        br#"{"host":"b","session":{"boot":1,"number":1},"origin":"new"}"#.to_vec(),
+        None,
+    );
+    let txn = Txn {
+        then: vec![own],
+        ..Txn::default()
+    };
+    let client = lab.client("b").await.expect("a client");
+    client.txn(txn).await.expect("owned");
+    let run = |invocation: &str| Run::Alive {
+        invocation: invocation.to_owned(),
+        pid: 7,
+        after_stop: false,
+    };
+    b.loaded(name, 1).await.expect("noted");
+    b.note_run(name, &run("r2"), 7).await.expect("noted");
+    b.note_state(name, DeploymentState::Active)
+        .await
+        .expect("noted");
+    let destroyed = b.destroy(name, 0, Destroying::StopServices).await;
+    assert!(matches!(destroyed, Ok(Marked::Now(_))), "{destroyed:?}");
+    let row = async || {
+        let found = a.deployment(name).await.expect("an answer");
+        found.expect("a deployment")
+    };
+    let before = row().await;
+    assert_eq!((before.loaded, before.unloaded), (1, false));
+    a.loaded(name, 7).await.expect("an answer");
+    a.note_run(name, &run("r1"), 8).await.expect("an answer");
+    let state = DeploymentState::Failed;
+    a.note_state(name, state).await.expect("an answer");
+    a.unloaded(name).await.expect("an answer");
+    assert_eq!(row().await, before);
+    b.unloaded(name).await.expect("an answer");
+    assert!(row().await.unloaded);
 }
 
 async fn membership_is_told_in_the_same_transaction(lab: &Lab, a: &dyn Store) {
