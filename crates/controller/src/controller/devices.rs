@@ -34,10 +34,9 @@ impl Controller {
     ) {
         let resource = operation.resource.clone();
         let started = self.execution.devices().is_started(name, &resource);
-        let call_id = self
-            .execution
-            .devices_mut()
-            .number_call(self.store.epoch(), now);
+        let noted = self.store.failure(name, &resource).highest_number();
+        let epoch = self.store.epoch();
+        let call_id = self.execution.devices_mut().number_call(epoch, noted);
         let rc = match operation.action {
             Task::Start | Task::MigrateFrom => {
                 self.ask_device(now, name, operation, call_id);

@@ -145,6 +145,14 @@ impl FailureFacts {
         self.disbelieved
     }
 
+    /// The highest number of a result that these facts compare others with.
+    pub(crate) fn highest_number(&self) -> u32 {
+        let seen = self.seen.map(|(number, ..)| number);
+        let last = self.last.as_ref().map(|record| record.call_id);
+        let all = [seen, last, self.disbelieved].into_iter().flatten();
+        all.max().unwrap_or(0)
+    }
+
     /// Notes that a result is unknown. `false`: too often in a row.
     pub(crate) fn note_unknown(&mut self) -> bool {
         self.unknown = self.unknown.saturating_add(1);
