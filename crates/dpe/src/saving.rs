@@ -344,8 +344,10 @@ impl Saving {
                 self.take_written(written.context("the thread that saves the state failed")?)
             }
             () = moment => {
-                if self.begun.is_some() {
-                    self.failed("the disk does not answer".to_owned());
+                match self.begun {
+                    Some(_) => self.failed("the disk does not answer".to_owned()),
+                    // Whether anybody begins now or later: it is told once.
+                    None => self.retry = None,
                 }
                 Ok(())
             }
@@ -702,6 +704,18 @@ mod tests {
             assembly: assembly.into(),
             number,
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_moment_to_write_that_nobody_takes_is_told_once() {
+        let mut saving = in_trouble();
+        saving.retry = Some(Instant::now());
+        saving.turn().await.unwrap();
+        // While the permit is over nothing is begun: the loop must not turn for this meanwhile.
+        let again = tokio::time::timeout(LONGEST_PAUSE * 2, saving.turn());
+        assert!(again.await.is_err());
+        saving.begin(BTreeMap::new);
+        assert!(saving.begun.is_some(), "it is written when somebody begins");
     }
 
     #[test]

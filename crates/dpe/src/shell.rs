@@ -239,6 +239,24 @@ fn decide(input: EngineInput) -> Decision {
         .unwrap_or_else(|panicked| Decision::failed(input, panicked.to_string()))
 }
 
+/// Whether it may act. Else whatever is about to let a guest in is ended at once.
+///
+/// # Errors
+/// If this DPE has lost its right for ever.
+fn may_act(may: May, letting_in: &LettingIn) -> Result<bool, NoRight> {
+    if !matches!(may, May::Send(_)) {
+        letting_in.end_all();
+    }
+    match may {
+        May::Send(_) => Ok(true),
+        May::Wait => Ok(false),
+        May::Exit => {
+            let text = "this host has joined its cluster again since it was granted this deployment: another host may run it now";
+            Err(NoRight::because(text))
+        }
+    }
+}
+
 struct Shell {
     name: String,
     controller: Controller,
@@ -283,6 +301,8 @@ impl Shell {
             if acts {
                 // What the last run left undone is begun before anybody can ask for more.
                 self.perform();
+            } else {
+                self.save();
             }
             if let Some(watchdog) = &mut watchdog {
                 if let Some(limit) = watchdog_limit(self.controller.leases_held()) {
@@ -328,14 +348,7 @@ impl Shell {
     /// If this DPE has lost its right for ever.
     fn look(&mut self) -> Result<May, NoRight> {
         let may = self.permit.look();
-        let acts = match may {
-            May::Send(_) => true,
-            May::Wait => false,
-            May::Exit => {
-                let text = "this host has joined its cluster again since it was granted this deployment: another host may run it now";
-                return Err(NoRight::because(text));
-            }
-        };
+        let acts = may_act(may, &self.letting_in)?;
         if acts != self.acts {
             self.acts = acts;
             match acts {
@@ -343,10 +356,7 @@ impl Shell {
                     cpe_deployment = self.name,
                     "the permit goes on: this host acts again"
                 ),
-                false => {
-                    self.letting_in.end_all();
-                    tracing::warn!(cpe_deployment = self.name, "{SILENT}");
-                }
+                false => tracing::warn!(cpe_deployment = self.name, "{SILENT}"),
             }
         }
         Ok(may)
@@ -354,6 +364,7 @@ impl Shell {
 
     /// Saves what is unsaved, and does what follows from it, if the disk is in order.
     async fn finish(&mut self) {
+        self.letting_in.end_all();
         let controller = &self.controller;
         let saved = self.saving.finish(|| controller.facts().rows());
         if tokio::time::timeout(LAST_WRITE, saved).await.is_err() {
@@ -434,12 +445,17 @@ impl Shell {
                 Step::Reply(reply) => drop(reply.send(Ok(()))),
             }
         }
-        let controller = &self.controller;
-        self.saving.begin(|| controller.facts().rows());
+        self.save();
         while let Some(news) = self.saving.next_news() {
             self.report(&news);
         }
         self.publish();
+    }
+
+    /// Begins to save what is unsaved.
+    fn save(&mut self) {
+        let controller = &self.controller;
+        self.saving.begin(|| controller.facts().rows());
     }
 
     /// Tells the event log what the disk does. This event is not durable: how could it be.
@@ -794,5 +810,15 @@ mod tests {
         let longest = Some(Duration::from_secs(30));
         assert_eq!(watchdog_limit(LeasesHeld::None), longest);
         assert_eq!(watchdog_limit(LeasesHeld::Unknown), None);
+    }
+
+    #[test]
+    fn who_may_not_act_ends_what_is_about_to_let_a_guest_in() {
+        for (may, ends) in [(May::Send(9), false), (May::Wait, true), (May::Exit, true)] {
+            let mut letting_in = LettingIn::default();
+            let told = letting_in.begin(1);
+            let acts = may_act(may, &letting_in).is_ok_and(|acts| acts);
+            assert_eq!((acts, *told.borrow()), (!ends, ends), "{may:?}");
+        }
     }
 }
