@@ -17,7 +17,8 @@
 //! | `ev/E` | an event; its revision is its place in the log | the store |
 //! | `order/P/I`, `order-of/N/P/I` | an order, and the deployment that it goes with | the store |
 //! | `left/A` | services of a destroyed deployment may still run there | the store |
-//! | `fact/N/KEY` | a fact of N's DPE; each write compares `cluster/own/N` | the owner |
+//! | `fact/N/KEY` | a fact of N's DPE; each write compares `cluster/own/N`, and | the owner |
+//! | `fact/N/.writer` | who has written last: each write changes it | the owner |
 //! | `log/H` | how far H has copied the log | H |
 
 #![warn(missing_docs)]
@@ -171,6 +172,11 @@ pub fn fact(name: &str, key: &str) -> String {
     format!("{}{key}", facts(name))
 }
 
+/// Who has written facts of that DPE last. It is none of them: their names begin with a letter.
+pub fn fact_writer(name: &str) -> String {
+    fact(name, ".writer")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +195,7 @@ mod tests {
             order_of("n", "p", "i"),
             left("unix:/a"),
             fact("n", "safe/a"),
+            fact_writer("n"),
         ];
         for key in keys {
             assert!(may(&key) && key.starts_with(ALL), "{key}");

@@ -1,13 +1,14 @@
 //! Facts of DPEs, which only a deployment's owner writes.
+//!
+//! Each write changes the row that says who has written last, and compares it with what it was when
+//! the writer looked. So writes of a deployment form a line: one that is carried out late, or
+//! twice, fails when anything was written since.
 
 use cluster_keys as keys;
-use cpe_etcd::{Client, Compare, Operation, Settings, Txn};
+use cpe_etcd::{Client, Compare, Entry, Operation, Settings, Txn};
 use cpe_store::{Error, Result};
 
 use crate::calls::{Calls, failed};
-
-/// Rows that one transaction writes.
-const AT_ONCE: usize = 120;
 
 /// A change of one fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,10 +19,41 @@ pub struct FactChange {
     pub value: Option<String>,
 }
 
+/// All facts of a DPE at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactRows {
+    /// By key.
+    pub rows: Vec<(String, String)>,
+    /// The last write; 0: there was none.
+    pub at: u64,
+}
+
+/// What came of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FactWrite {
+    /// It is done: the last write is this one.
+    Done(u64),
+    /// Somebody else owns the deployment: what is not written will never be.
+    NotOwner,
+    /// Something was written since, and this is not, unless it was an earlier attempt of this call
+    /// that was not answered.
+    Overtaken {
+        /// The last write.
+        at: u64,
+        /// Who wrote it.
+        writer: String,
+    },
+}
+
 /// The facts of all DPEs.
 #[derive(Debug, Clone)]
 pub struct Facts {
     calls: Calls,
+}
+
+fn text(entry: &Entry) -> Result<String> {
+    let text = String::from_utf8(entry.value.clone());
+    text.map_err(|_| Error::Refused(format!("{} in the store is no text", entry.key)))
 }
 
 impl Facts {
@@ -37,53 +69,79 @@ impl Facts {
         })
     }
 
-    /// All facts of a DPE, by key.
+    /// All facts of a DPE.
     ///
     /// # Errors
     /// If the store cannot be reached.
-    pub async fn all(&self, deployment: &str) -> Result<Vec<(String, String)>> {
+    pub async fn all(&self, deployment: &str) -> Result<FactRows> {
         let prefix = keys::facts(deployment);
-        let mut all = Vec::new();
+        let writer = keys::fact_writer(deployment);
+        let mut all = FactRows {
+            rows: Vec::new(),
+            at: 0,
+        };
         for entry in self.calls.list(&prefix).await?.entries {
+            if entry.key == writer {
+                all.at = entry.revision;
+                continue;
+            }
             let key = entry.key[prefix.len()..].to_owned();
-            let value = String::from_utf8(entry.value)
-                .map_err(|_| Error::Refused(format!("{} in the store is no text", entry.key)))?;
-            all.push((key, value));
+            all.rows.push((key, text(&entry)?));
         }
         Ok(all)
     }
 
-    /// Writes facts, in order, while the record of who owns the deployment is the one of this
-    /// revision. Up to 120 are written at once, or not at all. False: somebody else owns it, and
-    /// what was not written will never be.
+    /// Writes facts, all or none, while the record of who owns the deployment is the one of
+    /// revision `owner`, and the last write is `after`. Also without any fact it is a write.
+    /// `writer` is noted as who has written.
     ///
     /// # Errors
-    /// After [`Error::Unknown`] they may be written, or be written later: the same may be asked
-    /// again, as long as nothing newer was. Also after an answer, an earlier attempt that had none
-    /// may be carried out late, over what is newer.
+    /// After [`Error::Unknown`] it may be done, or be done later, but not after another write.
     pub async fn write(
         &self,
         deployment: &str,
-        owner: u64,
+        (owner, after): (u64, u64),
+        writer: &str,
         changes: &[FactChange],
-    ) -> Result<bool> {
-        for some in changes.chunks(AT_ONCE) {
-            let write = |change: &FactChange| {
-                let key = keys::fact(deployment, &change.key);
-                match &change.value {
-                    Some(value) => Operation::Put(key, value.as_bytes().to_vec(), None),
-                    None => Operation::Delete(key),
-                }
-            };
-            let txn = Txn {
-                compare: vec![Compare::Revision(keys::owner(deployment), owner)],
-                then: some.iter().map(write).collect(),
-                otherwise: Vec::new(),
-            };
-            if !self.calls.decide(txn).await?.reply.succeeded {
-                return Ok(false);
+    ) -> Result<FactWrite> {
+        let last = keys::fact_writer(deployment);
+        let own = keys::owner(deployment);
+        let write = |change: &FactChange| {
+            let key = keys::fact(deployment, &change.key);
+            match &change.value {
+                Some(value) => Operation::Put(key, value.as_bytes().to_vec(), None),
+                None => Operation::Delete(key),
             }
+        };
+        let mut then: Vec<Operation> = changes.iter().map(write).collect();
+        then.push(Operation::Put(
+            last.clone(),
+            writer.as_bytes().to_vec(),
+            None,
+        ));
+        let txn = Txn {
+            compare: vec![
+                Compare::Revision(own.clone(), owner),
+                match after {
+                    0 => Compare::Absent(last.clone()),
+                    after => Compare::Revision(last.clone(), after),
+                },
+            ],
+            then,
+            otherwise: vec![Operation::Get(own.clone()), Operation::Get(last.clone())],
+        };
+        let reply = self.calls.decide(txn).await?.reply;
+        if reply.succeeded {
+            return Ok(FactWrite::Done(reply.revision));
         }
-        Ok(true)
+        let found = |key: &str| reply.found.iter().find(|entry| entry.key == key);
+        if found(&own).is_none_or(|entry| entry.revision != owner) {
+            return Ok(FactWrite::NotOwner);
+        }
+        let last = found(&last);
+        Ok(FactWrite::Overtaken {
+            at: last.map_or(0, |entry| entry.revision),
+            writer: last.map(text).transpose()?.unwrap_or_default(),
+        })
     }
 }

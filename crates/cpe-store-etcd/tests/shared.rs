@@ -14,7 +14,7 @@ use cpe_store::{
     Created, Destroying, Details, Error, Filter, Given, Keep, Marked, News, Run, Store, Taken,
     Updated, new_event,
 };
-use cpe_store_etcd::{Etcd, FactChange, Facts};
+use cpe_store_etcd::{Etcd, FactChange, FactRows, FactWrite, Facts};
 use etcd_lab::{Lab, Rights};
 
 static NONE: Details = Details::new();
@@ -70,6 +70,7 @@ async fn hosts_share_one_store() {
     of_what_another_host_has_this_one_tells_nothing(&lab, &*a, &*b).await;
     an_order_is_carried_out_by_the_host_that_took_it(&*a, &*b).await;
     facts_are_written_by_the_owner_alone(&lab).await;
+    a_late_duplicate_of_a_write_does_nothing(&lab).await;
     fields_of_a_newer_version_are_kept(&lab, &*a).await;
     a_damaged_document_is_said_and_what_it_claims_is_there(&lab, &*a).await;
     an_answer_that_is_lost_is_asked_for_again(&lab, folders[0].path()).await;
@@ -277,30 +278,88 @@ async fn facts_are_written_by_the_owner_alone(lab: &Lab) {
         ..Txn::default()
     };
     let first = client.txn(own.clone()).await.expect("owned").revision;
-    let fact = |key: &str, value: Option<&str>| FactChange {
-        key: key.to_owned(),
-        value: value.map(str::to_owned),
+    let write = async |line: (u64, u64), changes: &[FactChange]| {
+        facts
+            .write("f", line, "w", changes)
+            .await
+            .expect("an answer")
+    };
+    let done = async |line, changes: &[FactChange]| match write(line, changes).await {
+        FactWrite::Done(at) => at,
+        other => panic!("not written: {other:?}"),
     };
     let changes = [fact("safe/web1", Some("true")), fact("count", Some("1"))];
-    assert!(facts.write("f", first, &changes).await.expect("written"));
-    assert!(
-        facts
-            .write("f", first, &[fact("count", None)])
-            .await
-            .expect("written")
-    );
-    let safe = [("safe/web1".to_owned(), "true".to_owned())];
+    let at = done((first, 0), &changes).await;
+    let at = done((first, at), &[fact("count", None)]).await;
+    let safe = FactRows {
+        rows: vec![("safe/web1".to_owned(), "true".to_owned())],
+        at,
+    };
     assert_eq!(facts.all("f").await.expect("facts"), safe);
     // Another host has taken it.
     let second = client.txn(own).await.expect("owned").revision;
     let late = [fact("safe/web1", Some("false"))];
-    assert!(!facts.write("f", first, &late).await.expect("an answer"));
+    assert_eq!(write((first, at), &late).await, FactWrite::NotOwner);
     assert_eq!(facts.all("f").await.expect("facts"), safe);
-    let many: Vec<_> = (0..300)
+    let many: Vec<_> = (0..100)
         .map(|n| fact(&format!("n/{n}"), Some("1")))
         .collect();
-    assert!(facts.write("f", second, &many).await.expect("written"));
-    assert_eq!(facts.all("f").await.expect("facts").len(), 301);
+    done((second, at), &many).await;
+    assert_eq!(facts.all("f").await.expect("facts").rows.len(), 101);
+}
+
+fn fact(key: &str, value: Option<&str>) -> FactChange {
+    FactChange {
+        key: key.to_owned(),
+        value: value.map(str::to_owned),
+    }
+}
+
+/// What was not answered is carried out at another moment, or once more: not over what is newer.
+async fn a_late_duplicate_of_a_write_does_nothing(lab: &Lab) {
+    let facts = Facts::new(&lab.settings("a").expect("settings")).await;
+    let facts = facts.expect("facts");
+    let client = lab.client("a").await.expect("a client");
+    let own = Txn {
+        then: vec![Operation::Put(
+            cluster_keys::owner("late"),
+            b"{}".to_vec(),
+            None,
+        )],
+        ..Txn::default()
+    };
+    let own = client.txn(own).await.expect("owned").revision;
+    let write = async |after, writer: &str, value| {
+        let change = [fact("safe/web1", Some(value))];
+        let written = facts.write("late", (own, after), writer, &change);
+        written.await.expect("an answer")
+    };
+    let FactWrite::Done(first) = write(0, "one", "true").await else {
+        panic!("nothing was there");
+    };
+    let FactWrite::Done(second) = write(first, "one", "false").await else {
+        panic!("it was the last one");
+    };
+    let overtaken = FactWrite::Overtaken {
+        at: second,
+        writer: "one".to_owned(),
+    };
+    // The duplicates of both.
+    assert_eq!(write(0, "one", "true").await, overtaken);
+    assert_eq!(write(first, "one", "false").await, overtaken);
+    // The next process begins: what the one before has sent is over.
+    let begun = facts.write("late", (own, second), "two", &[]).await;
+    let Ok(FactWrite::Done(third)) = begun else {
+        panic!("not begun: {begun:?}");
+    };
+    let overtaken = FactWrite::Overtaken {
+        at: third,
+        writer: "two".to_owned(),
+    };
+    assert_eq!(write(second, "one", "true").await, overtaken);
+    let all = facts.all("late").await.expect("facts");
+    assert_eq!(all.rows, [("safe/web1".to_owned(), "false".to_owned())]);
+    assert_eq!(all.at, third);
 }
 
 async fn fields_of_a_newer_version_are_kept(lab: &Lab, a: &dyn Store) {
