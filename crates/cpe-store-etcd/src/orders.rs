@@ -1,10 +1,14 @@
 //! Orders with an id.
 
+use std::time::Duration;
+
 use cluster_keys as keys;
+use cpe_bus::orders::OrderError;
 use cpe_daemon::now;
 use cpe_etcd::{Compare, Entry, Operation, Txn};
 use cpe_store::orders::{LIFE, MOST, MOST_EACH};
 use cpe_store::{Ending, Error, Given, OrderKey, Result, Taken, look_for};
+use tokio::time::sleep;
 
 use crate::calls::Calls;
 use crate::cursor::cursor;
@@ -15,6 +19,8 @@ use crate::records::{OrderText, RowText, bytes, read};
 const ATTEMPTS: usize = 100;
 /// Keys that one transaction deletes.
 const AT_ONCE: usize = 60;
+/// Pause before an order that nobody carries out is looked for again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// As it is written: [`Ending::NotNow`].
 const NOT_NOW: u8 = 3;
 
@@ -29,6 +35,13 @@ pub(crate) struct Orders {
 
 fn text(entry: &Entry) -> Result<OrderText> {
     read(&entry.key, &entry.value)
+}
+
+/// As others write why an order was not done.
+fn not_taken() -> String {
+    let text = "the shared store did not answer when it was given; nothing was done: give it again";
+    let error = OrderError::of(&cpe_bus::Error::NotReady(text.to_owned()));
+    serde_json::json!({ "error": error }).to_string()
 }
 
 fn busy() -> Error {
@@ -110,8 +123,62 @@ impl Orders {
                 ],
                 otherwise: Vec::new(),
             };
+            match self.calls.decide(txn).await {
+                Ok(decided) if decided.reply.succeeded => return Ok(Taken::New(order.given())),
+                Ok(_) => {}
+                Err(error @ Error::Unknown(_)) => {
+                    tokio::spawn(self.clone().give_back(order));
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(busy())
+    }
+
+    /// Whether an order was taken, or will be, is not known, and who has given it was told so:
+    /// nobody carries it out. So it is written that nothing was done, as soon as the store answers.
+    pub(crate) async fn give_back(self, order: OrderText) {
+        let id = order.id.clone();
+        while let Err(error) = self.try_to_give_back(&order).await {
+            tracing::warn!("order {id} is under way by mistake: {error}");
+            if matches!(error, Error::Refused(_)) {
+                return;
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    async fn try_to_give_back(&self, order: &OrderText) -> Result<()> {
+        let key = keys::order(&order.principal, &order.id);
+        let index = keys::order_of(&order.deployment, &order.principal, &order.id);
+        for _ in 0..ATTEMPTS {
+            // What an attempt that is still under way compares.
+            let Some(row) = self.row_of(&order.clone().given()).await? else {
+                return Ok(());
+            };
+            let found = self.find(&order.principal, &order.id).await?;
+            let (as_found, mut now) = match found {
+                Some((now, revision)) => (Compare::Revision(key.clone(), revision), now),
+                None => (Compare::Absent(key.clone()), order.clone()),
+            };
+            // Another one of that id is written as it is: that the key is not as it was is enough.
+            if now.token == order.token && now.state == 0 {
+                now.end(Ending::NotNow, &not_taken());
+            }
+            let txn = Txn {
+                compare: vec![
+                    Compare::Revision(keys::row(&order.deployment), row),
+                    as_found,
+                ],
+                then: vec![
+                    Operation::Put(key.clone(), bytes(&now), None),
+                    Operation::Put(index.clone(), Vec::new(), None),
+                ],
+                otherwise: Vec::new(),
+            };
             if self.calls.decide(txn).await?.reply.succeeded {
-                return Ok(Taken::New(order.given()));
+                return Ok(());
             }
         }
         Err(busy())

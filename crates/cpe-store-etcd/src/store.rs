@@ -398,3 +398,131 @@ impl Store for Etcd {
         self.log.copy.lost()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cluster_keys::{OWN, READ, WRITE};
+    use cpe_daemon::now;
+    use etcd_lab::{Lab, Rights};
+
+    use super::*;
+    use crate::documents;
+    use crate::records::OrderText;
+
+    async fn open(directory: &Path) -> (Lab, Etcd) {
+        let rights = Rights {
+            read: READ,
+            write: WRITE,
+            own: OWN,
+        };
+        let lab = Lab::start(1, &["a"], rights).await.expect("a lab");
+        let settings = lab.settings("a").expect("settings");
+        let opened = Etcd::open(&settings, "a", directory).await;
+        let etcd = opened.expect("a store").0;
+        let (document, nobody) = (Document::from("<a/>"), Details::new());
+        let created = etcd.create("shop", "u1", document, 10, &nobody);
+        created.await.expect("created");
+        (lab, etcd)
+    }
+
+    /// One lab for all, since it takes seconds.
+    #[tokio::test]
+    async fn what_comes_between_is_seen() {
+        let directory = tempfile::tempdir().expect("a folder");
+        let (_lab, etcd) = open(directory.path()).await;
+        a_sweep_leaves_what_was_turned_to_meanwhile(&etcd).await;
+        an_order_that_nobody_knows_of_is_given_back(&etcd).await;
+    }
+
+    async fn a_sweep_leaves_what_was_turned_to_meanwhile(etcd: &Etcd) {
+        let all = &etcd.deployments;
+        let (document, nobody) = (Document::from("<b/>"), Details::new());
+        let upload = documents::upload(&all.calls, "shop", &document, (&nobody, "")).await;
+        let upload = upload.expect("uploaded");
+        let swept = sweep::unnamed(all, u64::MAX).await.expect("an answer");
+        // Somebody turns to it.
+        let row = all.calls.get(&keys::row("shop")).await.expect("an answer");
+        let row = row.expect("a row");
+        let turn = Txn {
+            compare: upload.chunks.clone(),
+            then: vec![
+                Operation::Put(row.key, row.value, None),
+                Operation::Put(keys::generation("shop", 2), bytes(&upload.record), None),
+            ],
+            otherwise: Vec::new(),
+        };
+        let turned = all.calls.decide(turn).await.expect("an answer");
+        assert!(turned.reply.succeeded);
+        for unnamed in &swept {
+            let deleted = sweep::delete_uploads(&all.calls, unnamed).await;
+            assert_eq!(deleted.expect("an answer"), 0, "{unnamed:?}");
+        }
+        let found = etcd.document("shop", 2).await.expect("an answer");
+        assert_eq!(found, Some(("<b/>".to_owned(), 2)));
+        // What nothing names goes.
+        let upload = documents::upload(&all.calls, "shop", &document, (&nobody, "")).await;
+        upload.expect("uploaded");
+        let swept = sweep::unnamed(all, u64::MAX).await.expect("an answer");
+        let mut count = 0;
+        for unnamed in &swept {
+            let deleted = sweep::delete_uploads(&all.calls, unnamed).await;
+            count += deleted.expect("an answer");
+        }
+        assert_eq!(count, 1);
+    }
+
+    async fn an_order_that_nobody_knows_of_is_given_back(etcd: &Etcd) {
+        let given = |id: &str| Given {
+            principal: "user:a".into(),
+            id: id.into(),
+            deployment: "shop".into(),
+            uuid: "u1".into(),
+            request: "x".into(),
+            who: Details::new(),
+            cursor: 0,
+            begun: now(),
+            ended: 0,
+            ending: None,
+            result: String::new(),
+        };
+        // It was taken, and this was not answered.
+        let taken = etcd.take_order(given("1")).await;
+        assert!(matches!(taken, Ok(Taken::New(_))), "{taken:?}");
+        let found = etcd
+            .deployments
+            .calls
+            .get(&keys::order("user:a", "1"))
+            .await;
+        let found = found.expect("an answer").expect("it is there");
+        let lost: OrderText = read(&found.key, &found.value).expect("an order");
+        etcd.orders.clone().give_back(lost.clone()).await;
+        let order = etcd.order("user:a", "1").await.expect("an answer");
+        let order = order.expect("it is there");
+        assert_eq!(order.ending, Some(Ending::NotNow));
+        assert!(order.result.contains("give it again"), "{}", order.result);
+        // It is given again, and that is left alone.
+        let taken = etcd.take_order(given("1")).await;
+        assert!(matches!(taken, Ok(Taken::New(_))), "{taken:?}");
+        etcd.orders.clone().give_back(lost).await;
+        let under_way = etcd.orders_under_way().await.expect("an answer");
+        assert_eq!(under_way.len(), 1);
+        // It is about to be taken: that does not happen any more.
+        let row = etcd.deployments.calls.get(&keys::row("shop")).await;
+        let row = row.expect("an answer").expect("a row").revision;
+        let late = OrderText::new(&given("2"), "a");
+        let key = keys::order("user:a", "2");
+        let txn = Txn {
+            compare: vec![
+                Compare::Revision(keys::row("shop"), row),
+                Compare::Absent(key.clone()),
+            ],
+            then: vec![Operation::Put(key, bytes(&late), None)],
+            otherwise: Vec::new(),
+        };
+        etcd.orders.clone().give_back(late).await;
+        let decided = etcd.deployments.calls.decide(txn).await.expect("an answer");
+        assert!(!decided.reply.succeeded);
+        let under_way = etcd.orders_under_way().await.expect("an answer");
+        assert_eq!(under_way.len(), 1);
+    }
+}
