@@ -47,12 +47,15 @@ mod spans;
 mod store;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use cpe_bus::BusSelection;
 
 pub use crate::apart::keep_signals_in;
 pub use crate::permit::NoRight;
-pub use crate::store::{Durability, FactStore, Place, Refusal, Remote, SharedPlace, durability};
+pub use crate::store::{
+    Durability, FactStore, Known, Place, Refusal, Remote, SharedPlace, durability,
+};
 
 /// The exit status of a DPE without the right to run its deployment ([`NoRight`]). Its unit says
 /// `RestartPreventExitStatus=75`: cpe starts it again when there is another grant.
@@ -63,7 +66,8 @@ pub const NO_RIGHT: u8 = 75;
 /// which a state from a backup is found out. `certificates` is a directory with what is shown to
 /// agents on networks ([`cpe_bus::identity`]); it is read when a document names such an address.
 /// Fence agents are run by who listens at `fence_socket`. `cluster` is the folder with the grants
-/// and the permit of a host that shares deployments with others.
+/// and the permit of a host that shares deployments with others, and with the socket by which their
+/// DPEs share facts.
 ///
 /// # Errors
 /// If another DPE has the saved state or the name on the bus, or a newer version wrote that state;
@@ -79,11 +83,19 @@ pub async fn run(
     cluster: Option<&Path>,
 ) -> anyhow::Result<()> {
     let right = permit::Permit::of(cluster, deployment)?;
+    let grant = right.revision();
+    let place: Arc<dyn Place> = match cluster.zip(grant) {
+        None => Arc::new(store::Local::at(directory)),
+        Some((folder, grant)) => {
+            let remote = Arc::new(store::Socket::new(folder, grant));
+            Arc::new(SharedPlace::new(directory, remote, grant))
+        }
+    };
     let right = (right, permit::LastEpoch::in_directory(runtime));
     let kept = kept_inputs::KeptInputs::new(directory, keep_inputs);
     let shelf = kept.shelf();
-    let newest = newest::Newest::in_directory(runtime);
+    let state = (place, newest::Newest::in_directory(runtime, grant));
     let paths = (certificates, fence_socket);
     let kept = (kept, shelf);
-    shell::run(deployment, bus, directory, newest, kept, paths, right).await
+    shell::run(deployment, bus, state, kept, paths, right).await
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use controller::{Durable, EpochRule};
+use controller::EpochRule;
 use cpe_permit::{Guard, May, grant_in, grant_of, permit_in};
 
 /// How often it is looked whether the permit goes on, once it is over. A host may have a thousand
@@ -46,6 +46,7 @@ pub(crate) struct Permit(Option<Arc<Granted>>);
 #[derive(Debug)]
 struct Granted {
     guard: Guard,
+    revision: u64,
     first: u64,
     last: u64,
 }
@@ -77,7 +78,17 @@ impl Permit {
             )));
         };
         let guard = Guard::new(&permit_in(folder), grant);
-        Ok(Permit(Some(Arc::new(Granted { guard, first, last }))))
+        Ok(Permit(Some(Arc::new(Granted {
+            guard,
+            revision: grant.revision,
+            first,
+            last,
+        }))))
+    }
+
+    /// The revision of its grant. `None`: the host is in no cluster.
+    pub(crate) fn revision(&self) -> Option<u64> {
+        self.0.as_ref().map(|it| it.revision)
     }
 
     /// Where epochs come from.
@@ -94,14 +105,6 @@ impl Permit {
     /// The highest epoch that is this DPE's to take.
     pub(crate) fn last_epoch(&self) -> u64 {
         self.0.as_ref().map_or(u64::MAX, |it| it.last)
-    }
-
-    /// What is to be believed of what was saved on this host.
-    pub(crate) fn judged(&self, saved: Durable) -> Durable {
-        match &self.0 {
-            None => saved,
-            Some(it) => saved.under_grant(it.first),
-        }
     }
 
     /// What it may do now.
@@ -250,6 +253,7 @@ mod tests {
         let first = (1 << 56) + (7 << 12);
         let last = first + 0xfff;
         assert_eq!(permit.rule(), EpochRule::Granted { first, last });
+        assert_eq!(permit.revision(), Some(7));
         // There is no permit yet: as if it were over.
         assert!(!permit.may_send());
     }

@@ -345,7 +345,7 @@ impl Saving {
             }
             () = moment => {
                 match self.begun {
-                    Some(_) => self.failed("the disk does not answer".to_owned()),
+                    Some(_) => self.failed(format!("{} does not answer", self.place.waits_for())),
                     // Whether anybody begins now or later: it is told once.
                     None => self.retry = None,
                 }
@@ -360,6 +360,12 @@ impl Saving {
             self.begin(&all);
             if self.turn().await.is_err() {
                 return;
+            }
+        }
+        if let Some(mut store) = self.store.take() {
+            let finished = tokio::task::spawn_blocking(move || store.finish());
+            if let Ok(Err(error)) = finished.await {
+                tracing::warn!("the last facts are not shared with other hosts: {error:#}");
             }
         }
     }
@@ -387,9 +393,9 @@ impl Saving {
         }
     }
 
-    /// Whether an agent may be connected to though nothing is saved: the stream to it is not to be
-    /// given up first, and it is told no longer lease or grace than before, nor to run without
-    /// lease.
+    /// Whether an agent may be connected to though nothing is saved: what was saved is known, the
+    /// stream to it is not to be given up first, and it is told no longer lease or grace than
+    /// before, nor to run without lease.
     fn may_connect(&self, connect: &Connect) -> bool {
         let longer = self
             .told
@@ -399,7 +405,8 @@ impl Saving {
                 let later = connect.lease_ms == 0 || connect.lease_ms > *lease_ms;
                 (ends && later) || connect.grace_ms > *grace_ms
             });
-        !longer && !self.is_being_left(&connect.assembly)
+        let is_read = self.complete || self.place.connects_unread();
+        is_read && !longer && !self.is_being_left(&connect.assembly)
     }
 
     /// Drops an order to connect to an agent, and earlier ones: one that came out after a later one
@@ -553,10 +560,11 @@ fn write(place: &dyn Place, complete: bool, work: Work) -> Written {
                     left: BTreeMap::new(),
                     outcome: Ok(()),
                 },
-                // Of a full disk nothing else is wrong. Whatever else it is, the file may be gone,
-                // damaged or on a disk that was mounted again.
+                // Of a full disk nothing else is wrong, nor if only other hosts do not know it yet.
+                // Whatever else it is, the file may be gone, damaged or on a disk that was mounted
+                // again.
                 Err(error) => Written {
-                    store: store::is_full(&error).then_some(store),
+                    store: (store::is_full(&error) || store::is_away(&error)).then_some(store),
                     left: changes,
                     outcome: Err(error),
                 },

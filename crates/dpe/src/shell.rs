@@ -32,7 +32,7 @@ use crate::permit::{LastEpoch, NoRight, Permit, SILENT};
 use crate::room::Answers;
 use crate::saving::{News, Saving, Step};
 use crate::spans::Spans;
-use crate::store::Local;
+use crate::store::Place;
 use crate::{clock, convert, saving};
 
 /// Inputs that may wait for the loop: heartbeats of a thousand assemblies in a second. The loop
@@ -84,14 +84,13 @@ fn report_stall(name: &str, deadline: Option<u64>) {
 pub(crate) async fn run(
     name: &str,
     bus: BusSelection,
-    directory: &Path,
-    newest: Newest,
+    (place, newest): (Arc<dyn Place>, Newest),
     (kept, shelf): (KeptInputs, Shelf),
     (certificates, fence_socket): (&Path, &Path),
     (permit, last_epoch): (Permit, LastEpoch),
 ) -> anyhow::Result<()> {
     let end = Termination::listen()?;
-    let (saving, durable) = Saving::open(Arc::new(Local::at(directory)), newest)?;
+    let (saving, durable) = Saving::open(place, newest)?;
     let controller = begin(name, durable, &permit, &last_epoch)?;
 
     let credentials = credentials_in(certificates, name);
@@ -155,11 +154,11 @@ pub(crate) async fn run(
 /// [`NoRight`] if the grant has none left.
 fn begin(
     name: &str,
-    saved: Durable,
+    durable: Durable,
     permit: &Permit,
     last_epoch: &LastEpoch,
 ) -> anyhow::Result<Controller> {
-    let (durable, rule) = (permit.judged(saved), last_epoch.above(permit.rule()));
+    let rule = last_epoch.above(permit.rule());
     let begun = Controller::ruled(name, durable, now(), rule);
     let mut controller = begun.map_err(NoRight::because)?;
     last_epoch.note(controller.epoch());

@@ -10,6 +10,7 @@ use controller::{Change, Damaged, Durable};
 use rusqlite::{Connection, ErrorCode};
 
 use super::{FactStore, Place};
+use crate::permit::NoRight;
 
 /// Version of the schema, in `user_version`.
 const SCHEMA: i64 = 1;
@@ -47,6 +48,11 @@ impl Local {
         let rows = rows(&store.connection)?.into_iter().collect();
         Ok((store, rows))
     }
+
+    /// Its rows, where it cannot be opened.
+    pub(super) fn read_rows(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        read_copy(&self.directory.join("state.sqlite"))
+    }
 }
 
 impl Place for Local {
@@ -56,7 +62,7 @@ impl Place for Local {
     }
 
     fn read(&self) -> anyhow::Result<Durable> {
-        read_copy(&self.directory.join("state.sqlite"))
+        Ok(Durable::from_rows(self.read_rows()?)?)
     }
 
     fn read_late(&self) -> anyhow::Error {
@@ -105,7 +111,8 @@ impl FactStore for Store {
 
 /// That another host runs this deployment now.
 pub(super) fn not_owner() -> anyhow::Error {
-    Mistake::NotOwner.into()
+    NoRight::because("another host runs this deployment now, or this one under a later grant")
+        .into()
 }
 
 /// The file is sound, but this process must not write to it.
@@ -114,7 +121,6 @@ enum Mistake {
     InUse(PathBuf),
     NewerVersion(PathBuf, i64),
     ReadLate(PathBuf),
-    NotOwner,
 }
 
 impl std::fmt::Display for Mistake {
@@ -133,7 +139,6 @@ impl std::fmt::Display for Mistake {
                 "{} could not be read at the start and can be now: starting again from it",
                 path.display()
             ),
-            Mistake::NotOwner => f.write_str("another host runs this deployment now: ending"),
         }
     }
 }
@@ -143,7 +148,7 @@ impl std::error::Error for Mistake {}
 /// Whether an error is about whose file it is, rather than about the disk: then this process has to
 /// end.
 pub(crate) fn ends_process(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<Mistake>().is_some()
+    error.is::<Mistake>() || error.is::<NoRight>()
 }
 
 /// Whether an error says that there is no room on the disk, and nothing else.
@@ -279,9 +284,9 @@ fn check(connection: &Connection) -> anyhow::Result<()> {
 
 /// Reads a file that cannot be opened for changes: from a copy elsewhere, since SQLite locks and
 /// recovers what it reads.
-fn read_copy(path: &Path) -> anyhow::Result<Durable> {
+fn read_copy(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     if !path.try_exists()? {
-        return Ok(Durable::default());
+        return Ok(BTreeMap::new());
     }
     let mut outcome = read_copy_in(&std::env::temp_dir(), path);
     if outcome.is_err() {
@@ -290,7 +295,7 @@ fn read_copy(path: &Path) -> anyhow::Result<Durable> {
     outcome
 }
 
-fn read_copy_in(place: &Path, path: &Path) -> anyhow::Result<Durable> {
+fn read_copy_in(place: &Path, path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     let folder = tempfile::tempdir_in(place)?;
     let copy = folder.path().join("state.sqlite");
     std::fs::copy(path, &copy)?;
@@ -298,7 +303,7 @@ fn read_copy_in(place: &Path, path: &Path) -> anyhow::Result<Durable> {
     if journal.try_exists()? {
         std::fs::copy(journal, with_suffix(&copy, "-wal"))?;
     }
-    Ok(Durable::from_rows(rows(&Connection::open(&copy)?)?)?)
+    Ok(rows(&Connection::open(&copy)?)?.into_iter().collect())
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -455,7 +460,7 @@ mod tests {
         store.write(&[change("epoch", Some("7"))]).unwrap();
         // As a process that was killed leaves it: all of it is in the journal still.
         std::mem::forget(store);
-        let durable = read_copy(&directory.path().join("state.sqlite")).unwrap();
+        let durable = Local::at(directory.path()).read().unwrap();
         assert_eq!(durable.epoch(), 7);
     }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! saving ──▶ Place ─opens─▶ FactStore ◀── Local: SQLite of this host
 //!                                     ◀── Shared: the same in front, and a Remote behind it
+//!                                                 Remote ◀── Socket: the cpe of this host
 //! ```
 //!
 //! A disk that is full, read-only or failing must not keep a DPE from its agents. So a start reads
@@ -11,7 +12,9 @@
 
 mod classes;
 mod local;
+mod packed;
 mod shared;
+mod socket;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +23,9 @@ use controller::{Change, Durable};
 
 pub use self::classes::{Durability, durability};
 pub(crate) use self::local::{Local, ends_process, is_full};
-pub use self::shared::{Refusal, Remote, SharedPlace};
+pub(crate) use self::shared::is_away;
+pub use self::shared::{Known, Refusal, Remote, SharedPlace};
+pub(crate) use self::socket::Socket;
 
 /// Where facts are kept; open.
 pub trait FactStore: fmt::Debug + Send {
@@ -35,6 +40,14 @@ pub trait FactStore: fmt::Debug + Send {
     /// # Errors
     /// As [`FactStore::write`].
     fn replace(&mut self, rows: &BTreeMap<String, String>) -> anyhow::Result<()>;
+
+    /// Sees to it that nothing is left to be done later: this process ends.
+    ///
+    /// # Errors
+    /// What is left is lost to other hosts, if this host's disk is.
+    fn finish(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
 }
 
 /// Where facts are kept, whether it can be used now or not.
@@ -53,6 +66,16 @@ pub trait Place: fmt::Debug + Send + Sync {
 
     /// That it can be read now, and could not be when this process started.
     fn read_late(&self) -> anyhow::Error;
+
+    /// What a write waits for, for people.
+    fn waits_for(&self) -> &'static str {
+        "the disk"
+    }
+
+    /// Whether guests may be connected to before it was read.
+    fn connects_unread(&self) -> bool {
+        true
+    }
 }
 
 /// The saved state as a start finds it.

@@ -180,7 +180,11 @@ pub(crate) struct World {
     pub web1: Arc<Fake>,
     pub web2: Arc<Fake>,
     pub dpe: Option<Child>,
-    bus: Option<Child>,
+    /// Those of hosts that it has left, which run on.
+    pub former: Vec<Child>,
+    buses: Vec<Child>,
+    /// What is on the disk and under `/run` of the host.
+    home: PathBuf,
     /// Of the DPE's environment.
     pub variables: Vec<(&'static str, String)>,
     /// `<fencing>` of web1.
@@ -189,7 +193,9 @@ pub(crate) struct World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        for mut child in self.dpe.take().into_iter().chain(self.bus.take()) {
+        let own = self.dpe.take().into_iter();
+        let others = self.former.drain(..).chain(self.buses.drain(..));
+        for mut child in own.chain(others) {
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -209,7 +215,9 @@ impl World {
             web1: Arc::default(),
             web2: Arc::default(),
             dpe: None,
-            bus: None,
+            former: Vec::new(),
+            buses: Vec::new(),
+            home: folder.path().to_owned(),
             variables: Vec::new(),
             fencing,
             folder,
@@ -227,7 +235,15 @@ impl World {
     }
 
     pub(crate) fn state(&self) -> PathBuf {
-        self.path("state")
+        self.home.join("state")
+    }
+
+    /// From now on it is about a DPE on another host, which has nothing. The one on the host before
+    /// runs on.
+    pub(crate) fn go_to(&mut self, host: &str) {
+        self.home = self.path(host);
+        std::fs::create_dir(&self.home).unwrap();
+        self.former.extend(self.dpe.take());
     }
 
     pub(crate) fn document(&self) -> String {
@@ -279,7 +295,7 @@ impl World {
     }
 
     pub(crate) fn bus_address(&self) -> String {
-        format!("unix:path={}", self.path("bus").display())
+        format!("unix:path={}", self.home.join("bus").display())
     }
 
     /// Starts a bus that lets everybody do everything.
@@ -293,7 +309,7 @@ impl World {
                  </policy></busconfig>"#,
             self.bus_address()
         );
-        let file = self.path("bus.conf");
+        let file = self.home.join("bus.conf");
         std::fs::write(&file, configuration).unwrap();
         let bus = Command::new("dbus-daemon")
             .arg(format!("--config-file={}", file.display()))
@@ -301,9 +317,9 @@ impl World {
             .stderr(Stdio::null())
             .spawn()
             .expect("dbus-daemon (package dbus-daemon or dbus)");
-        self.bus = Some(bus);
+        self.buses.push(bus);
         let since = Instant::now();
-        while std::os::unix::net::UnixStream::connect(self.path("bus")).is_err() {
+        while std::os::unix::net::UnixStream::connect(self.home.join("bus")).is_err() {
             assert!(since.elapsed() < PATIENCE, "the bus did not come up");
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -325,7 +341,7 @@ impl World {
             .arg(self.state())
             .arg("--fence-socket")
             .arg(self.path("fence.sock"))
-            .env("RUNTIME_DIRECTORY", self.folder.path())
+            .env("RUNTIME_DIRECTORY", &self.home)
             .env_remove("NOTIFY_SOCKET")
             .envs(self.variables.iter().cloned())
             .spawn();

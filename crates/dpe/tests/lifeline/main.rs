@@ -10,6 +10,7 @@
 
 mod harness;
 mod permit;
+mod shared;
 #[cfg(feature = "otlp")]
 mod spans;
 

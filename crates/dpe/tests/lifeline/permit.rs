@@ -11,9 +11,10 @@ use cpe_permit::{PermitFile, grant_in, grant_text, now_us, permit_in};
 use ownership::{Grant, MOST_RESTARTS, Permit, Session};
 
 use crate::harness::{World, eventually};
+use crate::shared::Store;
 
 const SESSION: Session = Session { boot: 1, number: 1 };
-const GRANT: Grant = Grant {
+pub(crate) const GRANT: Grant = Grant {
     session: SESSION,
     incarnation: 1,
     revision: 7,
@@ -23,26 +24,40 @@ const HOUR_US: u64 = 3_600_000_000;
 const UNDER_WAY: Duration = Duration::from_millis(300);
 
 /// The folder of the host's part in its cluster.
-struct Cluster {
+pub(crate) struct Cluster {
     folder: PathBuf,
     permit: PermitFile,
+    /// What it shares with others.
+    pub(crate) store: Store,
 }
 
 impl Cluster {
     /// With a grant, and a permit that lasts. The DPE is to look there.
     fn of(world: &mut World) -> Cluster {
-        let folder = world.path("cluster");
+        Cluster::new(world, "cluster", &Store::default(), GRANT)
+    }
+
+    /// The same, of a host that shares that with others.
+    pub(crate) fn new(world: &mut World, name: &str, store: &Store, grant: Grant) -> Cluster {
+        let folder = world.path(name);
         std::fs::create_dir_all(folder.join("grant")).unwrap();
         let permit = PermitFile::open(&permit_in(&folder)).unwrap();
-        let cluster = Cluster { folder, permit };
-        cluster.grant(GRANT);
+        let store = store.serve(&folder);
+        let cluster = Cluster {
+            folder,
+            permit,
+            store,
+        };
+        cluster.grant(grant);
         cluster.allow();
         let folder = cluster.folder.display().to_string();
+        world.variables.retain(|(name, _)| *name != "CPE_CLUSTER");
         world.variables.push(("CPE_CLUSTER", folder));
         cluster
     }
 
     fn grant(&self, grant: Grant) {
+        self.store.own(grant.revision);
         std::fs::write(grant_in(&self.folder, "shop"), grant_text(grant)).unwrap();
     }
 
@@ -50,17 +65,17 @@ impl Cluster {
         self.permit.write(Permit { session, until_us }).unwrap();
     }
 
-    fn allow(&self) {
+    pub(crate) fn allow(&self) {
         self.publish(SESSION, now_us() + HOUR_US);
     }
 
-    fn end(&self) {
+    pub(crate) fn end(&self) {
         self.publish(SESSION, now_us());
     }
 }
 
 /// A DPE of such a host, which renews leases. It was given the document, as by cpe: what was saved
-/// before this grant is not believed.
+/// before this grant is dropped.
 async fn begun() -> (World, Cluster, DpeProxy<'static>) {
     let mut world = World::new();
     let cluster = Cluster::of(&mut world);
@@ -82,7 +97,7 @@ fn silences(world: &World) -> usize {
     of("assembly.heartbeat-missed") + of("assembly.lost")
 }
 
-async fn has_name(dpe: &DpeProxy<'_>) {
+pub(crate) async fn has_name(dpe: &DpeProxy<'_>) {
     let answers = async || dpe.get_status().await.is_ok();
     eventually("it has its name on the bus", answers).await;
 }
@@ -92,7 +107,7 @@ fn first() -> u64 {
 }
 
 /// Waits for the DPE to end, and gives its exit status.
-async fn exit_status(world: &mut World) -> Option<i32> {
+pub(crate) async fn exit_status(world: &mut World) -> Option<i32> {
     eventually("it ends", async || !world.lives()).await;
     let mut dpe = world.dpe.take().unwrap();
     dpe.wait().unwrap().code()
@@ -221,12 +236,10 @@ async fn epochs_come_from_the_grant_whatever_guests_and_clocks_say() {
     assert!(epoch(&world.web1) <= last, "{}", epoch(&world.web1));
     world.stop_dpe();
     world.web1.highest.store(0, Ordering::Relaxed);
-    // The next grant is above all that.
+    // The next grant is above all that. The document is known from the shared store.
     let revision = GRANT.revision + 1;
     cluster.grant(Grant { revision, ..GRANT });
     world.start_dpe();
-    let loaded = async || dpe.load(&world.document(), 1, Fields::new()).await.is_ok();
-    eventually("it takes the document", loaded).await;
     world.web1.renewed(1).await;
     assert!(epoch(&world.web1) > last);
 }

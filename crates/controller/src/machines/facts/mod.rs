@@ -434,16 +434,6 @@ impl Durable {
         self
     }
 
-    /// Facts that were saved on this host are those of an earlier grant if their epoch is below the
-    /// first one of this grant: another host may have run the deployment since. An assembly that
-    /// they call safe is not known to be, as with those of a backup.
-    #[must_use]
-    pub fn under_grant(mut self, first_epoch: u64) -> Durable {
-        // Without an epoch there was no start, and nothing was saved.
-        self.outdated |= self.epoch > 0 && self.epoch < first_epoch;
-        self
-    }
-
     fn set(&mut self, key: &str, value: &str) -> Result<(), Damaged> {
         fn read<T: DeserializeOwned>(key: &str, value: &str) -> Result<T, Damaged> {
             serde_json::from_str(value).map_err(|error| Damaged {

@@ -122,18 +122,6 @@ fn an_epoch_of_another_grant_is_not_taken_whatever_a_guest_says() {
 }
 
 #[test]
-fn facts_of_an_earlier_grant_are_outdated() {
-    let saved = |epoch| Durable {
-        epoch,
-        ..Durable::default()
-    };
-    assert!(!saved(0).under_grant(100).outdated, "nothing was saved");
-    assert!(saved(99).under_grant(100).outdated);
-    assert!(!saved(100).under_grant(100).outdated);
-    assert!(!saved(103).under_grant(100).outdated);
-}
-
-#[test]
 fn a_damaged_row_is_named_and_an_unknown_one_ignored() {
     let error = Durable::from_rows([("assembly/web1", "{")]).unwrap_err();
     assert!(error.to_string().contains("assembly/web1"), "{error}");
