@@ -4,6 +4,7 @@
 //! What a process leaves is under `/run`, also its session: the next one goes on within a second,
 //! and the permit that the DPEs go by still lasts. What cannot be carried out ends this process.
 
+mod facts;
 mod places;
 #[cfg(test)]
 mod tests;
@@ -47,11 +48,13 @@ pub(crate) async fn run(core: &Arc<Core>, systemd: Current) -> anyhow::Result<In
     let name = &core.config.cluster.name;
     let folder = folder();
     let cluster = cluster(&core.config, &folder)?;
+    let store = cluster.store.clone();
     let (to_ends, ends) = mpsc::channel(ENDS);
     let units = Units::new(systemd, &folder);
     tokio::spawn(units.clone().tell_ends(to_ends));
     let begun = Driver::new(cluster, units, ends).await;
     let (driver, handle) = begun.with_context(|| format!("host {name} cannot join the others"))?;
+    facts::serve(&store, &folder).await?;
     let places = Places {
         handle: handle.clone(),
         host: name.clone(),
