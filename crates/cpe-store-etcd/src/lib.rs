@@ -18,9 +18,10 @@
 //! - **What a host sees of the run of a DPE** is written only while no other host has the deployment:
 //!   one that has stood still tells nothing of what was taken from it.
 //! - **A call that is not answered** may have been carried out, or be carried out later. It is sent
-//!   again as it was: its compares let it be done once. If they fail, the event that was written with the change tells whether it was this one; if that is not
-//!   there, it is made impossible before anything else is said. [`cpe_store::Error::Unknown`]
-//!   remains if there is no answer for long.
+//!   again as it was: its compares let it be done once. If they fail, the event that was written
+//!   with the change tells whether it was this one; if that is not there, it is made impossible
+//!   before anything else is said. [`cpe_store::Error::Unknown`] remains if there is no answer for
+//!   long. Of facts it is said who has written last ([`Facts::write`]).
 //! - **Documents** are compressed (zlib) and written in chunks of at most 512 KiB, each once, under
 //!   an id of their own. The transaction that turns to them compares every chunk, so that what a
 //!   sweep has taken meanwhile is not turned to. Uploads that no generation names are swept after

@@ -1,8 +1,8 @@
 //! The socket by which DPEs of this host read and write the facts that hosts share. A hundred
 //! thousand connections are none of etcd's job.
 //!
-//! Who asks is known by the kernel's word: the process at the other end, and by its control group
-//! the unit of it. A DPE gets the facts of its own deployment, and no others. All DPEs are one
+//! Who asks is known from the kernel: the process at the other end (SO_PEERCRED), and by its control
+//! group the unit of it. A DPE gets the facts of its own deployment, and no others. All DPEs are one
 //! user, and this daemon does not even see which (`PrivateUsers=`).
 //!
 //! One connection is one exchange. What is asked for is carried out beside all others; its place
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_fact_is_not_written() {
+    fn keys_that_are_not_facts_are_refused() {
         assert!(changes(vec![row(".writer", "1")]).is_err());
         assert!(changes(vec![row("", "1")]).is_err());
         let many: Vec<_> = (0..=MOST_CHANGES).map(|_| row("a", "1")).collect();

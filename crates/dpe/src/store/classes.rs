@@ -24,6 +24,10 @@ const LATER: &[&str] = &[
     "epoch", "saves", "failures", "service", "known", "fencing", "event",
 ];
 
+/// The row of the deployment as a whole, by field: what may come later.
+const DEPLOYMENT: &str = "deployment";
+const TOLD_OF_DEPLOYMENT: &[&str] = &["announced", "room"];
+
 /// Rows of assemblies, by field.
 const ASSEMBLY: &str = "assembly";
 
@@ -46,7 +50,10 @@ const SAFER_IF_LESS: &[&str] = &["lease_ms", "grace_ms"];
 pub fn durability(key: &str, old: Option<&str>, new: Option<&str>) -> Durability {
     let kind = key.split('/').next().unwrap_or_default();
     let is_later = match kind {
-        ASSEMBLY => is_safer(old, new),
+        ASSEMBLY => is_every_field(old, new, is_safer_field),
+        DEPLOYMENT => is_every_field(old, new, |name, old, new| {
+            old == new || TOLD_OF_DEPLOYMENT.contains(&name)
+        }),
         _ => LATER.contains(&kind),
     };
     match is_later {
@@ -55,8 +62,12 @@ pub fn durability(key: &str, old: Option<&str>, new: Option<&str>) -> Durability
     }
 }
 
-/// Whether a guest is as certainly stopped as before, by all that is known of it.
-fn is_safer(old: Option<&str>, new: Option<&str>) -> bool {
+/// Whether all that has changed of a row may come later.
+fn is_every_field(
+    old: Option<&str>,
+    new: Option<&str>,
+    may_be_later: impl Fn(&str, Option<&Value>, Option<&Value>) -> bool,
+) -> bool {
     // Whoever forgets a guest does not wait for its lease.
     let Some(new) = new.and_then(fields) else {
         return false;
@@ -67,7 +78,7 @@ fn is_safer(old: Option<&str>, new: Option<&str>) -> bool {
     let names = new.as_object().into_iter().flatten();
     let gone = old.as_object().into_iter().flatten();
     let mut names = names.chain(gone).map(|(name, _)| name);
-    names.all(|name| is_safer_field(name, old.get(name), new.get(name)))
+    names.all(|name| may_be_later(name, old.get(name), new.get(name)))
 }
 
 fn fields(text: &str) -> Option<Value> {
@@ -75,6 +86,7 @@ fn fields(text: &str) -> Option<Value> {
     value.is_object().then_some(value)
 }
 
+/// Whether a guest is as certainly stopped as before, by this field of what is known of it.
 fn is_safer_field(name: &str, old: Option<&Value>, new: Option<&Value>) -> bool {
     if old == new || TOLD.contains(&name) || (old.is_none() && new.is_some_and(says_nothing)) {
         return true;
@@ -164,6 +176,25 @@ mod tests {
             assert_eq!(change(old, new), Local, "{old} {new}");
         }
         assert_eq!(durability("assembly/web1", None, Some(&row("{}"))), Local);
+    }
+
+    #[test]
+    fn of_the_deployment_what_was_said_may_come_later_and_what_was_set_may_not() {
+        let row = |fields: &str| {
+            let durable = Durable::from_rows([(DEPLOYMENT, fields)]).expect("a row");
+            durable.rows()[DEPLOYMENT].clone()
+        };
+        let change = |new: &str| durability(DEPLOYMENT, Some(&row("{}")), Some(&row(new)));
+        let fields = fields(&row("{}")).expect("an object");
+        for name in TOLD_OF_DEPLOYMENT {
+            assert!(fields.get(name).is_some(), "{name} is not in {fields}");
+        }
+        assert_eq!(change(r#"{"maintenance":true}"#), Shared);
+        assert_eq!(durability(DEPLOYMENT, Some(&row("{}")), None), Shared);
+        assert_eq!(change("{}"), Local);
+        assert_eq!(change(r#"{"announced":"Degraded"}"#), Local);
+        let both = r#"{"announced":"Degraded","maintenance":true}"#;
+        assert_eq!(change(both), Shared);
     }
 
     #[test]

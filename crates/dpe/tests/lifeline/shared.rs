@@ -201,8 +201,10 @@ async fn another_host_goes_on_with_what_was_shared_and_the_former_one_writes_not
         .iter()
         .filter(|(key, _)| !told.contains_key(*key))
         .collect();
-    let is_loss = |text: &str| text.contains("lost") || text.contains("heartbeat-missed");
-    assert!(!new.iter().any(|(_, text)| is_loss(text)), "{new:?}");
+    for kind in ["lost", "heartbeat-missed", "assembly.online", "fencing"] {
+        let is_told = new.iter().any(|(_, text)| text.contains(kind));
+        assert!(!is_told, "{kind} is told again: {new:?}");
+    }
 
     // A permit that goes on by mistake: the former one's writes fail, and it ends.
     world.stop_dpe();
