@@ -19,6 +19,21 @@ pub struct FactChange {
     pub value: Option<String>,
 }
 
+/// A write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactsOf {
+    /// Whose facts.
+    pub deployment: String,
+    /// Revision of the record of who owns it, as the writer knows it.
+    pub owner: u64,
+    /// The last write that the writer knows of.
+    pub after: u64,
+    /// Noted as who has written.
+    pub writer: String,
+    /// In order.
+    pub changes: Vec<FactChange>,
+}
+
 /// All facts of a DPE at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactRows {
@@ -93,41 +108,15 @@ impl Facts {
 
     /// Writes facts, all or none, while the record of who owns the deployment is the one of
     /// revision `owner`, and the last write is `after`. Also without any fact it is a write.
-    /// `writer` is noted as who has written.
     ///
     /// # Errors
     /// After [`Error::Unknown`] it may be done, or be done later, but not after another write.
-    pub async fn write(
-        &self,
-        deployment: &str,
-        (owner, after): (u64, u64),
-        writer: &str,
-        changes: &[FactChange],
-    ) -> Result<FactWrite> {
-        let last = keys::fact_writer(deployment);
-        let own = keys::owner(deployment);
-        let write = |change: &FactChange| {
-            let key = keys::fact(deployment, &change.key);
-            match &change.value {
-                Some(value) => Operation::Put(key, value.as_bytes().to_vec(), None),
-                None => Operation::Delete(key),
-            }
-        };
-        let mut then: Vec<Operation> = changes.iter().map(write).collect();
-        then.push(Operation::Put(
-            last.clone(),
-            writer.as_bytes().to_vec(),
-            None,
-        ));
+    pub async fn write(&self, write: &FactsOf) -> Result<FactWrite> {
+        let last = keys::fact_writer(&write.deployment);
+        let own = keys::owner(&write.deployment);
         let txn = Txn {
-            compare: vec![
-                Compare::Revision(own.clone(), owner),
-                match after {
-                    0 => Compare::Absent(last.clone()),
-                    after => Compare::Revision(last.clone(), after),
-                },
-            ],
-            then,
+            compare: write.compares(),
+            then: write.operations(),
             otherwise: vec![Operation::Get(own.clone()), Operation::Get(last.clone())],
         };
         let reply = self.calls.decide(txn).await?.reply;
@@ -135,7 +124,7 @@ impl Facts {
             return Ok(FactWrite::Done(reply.revision));
         }
         let found = |key: &str| reply.found.iter().find(|entry| entry.key == key);
-        if found(&own).is_none_or(|entry| entry.revision != owner) {
+        if found(&own).is_none_or(|entry| entry.revision != write.owner) {
             return Ok(FactWrite::NotOwner);
         }
         let last = found(&last);
@@ -143,5 +132,53 @@ impl Facts {
             at: last.map_or(0, |entry| entry.revision),
             writer: last.map(text).transpose()?.unwrap_or_default(),
         })
+    }
+
+    /// Writes those of several deployments, each once there, in one transaction, once. `None`: it
+    /// is not known which of them are written, if any, and each is to be written by itself.
+    pub(crate) async fn write_all(&self, all: &[&FactsOf]) -> Option<u64> {
+        let txn = Txn {
+            compare: all.iter().flat_map(|write| write.compares()).collect(),
+            then: all.iter().flat_map(|write| write.operations()).collect(),
+            otherwise: Vec::new(),
+        };
+        let reply = self.calls.client.txn(txn).await.ok()?;
+        reply.succeeded.then_some(reply.revision)
+    }
+}
+
+impl FactsOf {
+    fn compares(&self) -> Vec<Compare> {
+        let last = keys::fact_writer(&self.deployment);
+        vec![
+            Compare::Revision(keys::owner(&self.deployment), self.owner),
+            match self.after {
+                0 => Compare::Absent(last),
+                after => Compare::Revision(last, after),
+            },
+        ]
+    }
+
+    fn operations(&self) -> Vec<Operation> {
+        let write = |change: &FactChange| {
+            let key = keys::fact(&self.deployment, &change.key);
+            match &change.value {
+                Some(value) => Operation::Put(key, value.as_bytes().to_vec(), None),
+                None => Operation::Delete(key),
+            }
+        };
+        let last = keys::fact_writer(&self.deployment);
+        let mut all: Vec<Operation> = self.changes.iter().map(write).collect();
+        all.push(Operation::Put(last, self.writer.as_bytes().to_vec(), None));
+        all
+    }
+
+    /// Bytes of it, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let of = |change: &FactChange| {
+            let value = change.value.as_ref().map_or(0, String::len);
+            change.key.len() + value
+        };
+        self.changes.iter().map(of).sum()
     }
 }

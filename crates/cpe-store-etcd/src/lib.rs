@@ -43,11 +43,13 @@ mod cursor;
 mod deployments;
 mod documents;
 mod facts;
+mod grouped;
 mod log;
 mod orders;
 mod records;
 mod store;
 mod sweep;
 
-pub use facts::{FactChange, FactRows, FactWrite, Facts};
+pub use facts::{FactChange, FactRows, FactWrite, Facts, FactsOf};
+pub use grouped::GroupedFacts;
 pub use store::Etcd;

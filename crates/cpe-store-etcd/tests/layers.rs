@@ -8,8 +8,8 @@ const FLOORS: &[&[&str]] = &[
     &["calls", "cursor", "records"],
     // uploads; the event log; what DPEs know
     &["documents", "log", "facts"],
-    // what is kept
-    &["deployments", "orders"],
+    // what is kept; what DPEs know, many of them at once
+    &["deployments", "orders", "grouped"],
     // what nobody needs any more
     &["sweep"],
     // all of it

@@ -14,7 +14,7 @@ use cpe_store::{
     Created, Destroying, Details, Error, Filter, Given, Keep, Marked, News, Run, Store, Taken,
     Updated, new_event,
 };
-use cpe_store_etcd::{Etcd, FactChange, FactRows, FactWrite, Facts};
+use cpe_store_etcd::{Etcd, FactChange, FactRows, FactWrite, Facts, FactsOf, GroupedFacts};
 use etcd_lab::{Lab, Rights};
 
 static NONE: Details = Details::new();
@@ -71,6 +71,7 @@ async fn hosts_share_one_store() {
     an_order_is_carried_out_by_the_host_that_took_it(&*a, &*b).await;
     facts_are_written_by_the_owner_alone(&lab).await;
     a_late_duplicate_of_a_write_does_nothing(&lab).await;
+    facts_of_many_are_written_together(&lab).await;
     fields_of_a_newer_version_are_kept(&lab, &*a).await;
     a_damaged_document_is_said_and_what_it_claims_is_there(&lab, &*a).await;
     an_answer_that_is_lost_is_asked_for_again(&lab, folders[0].path()).await;
@@ -278,11 +279,15 @@ async fn facts_are_written_by_the_owner_alone(lab: &Lab) {
         ..Txn::default()
     };
     let first = client.txn(own.clone()).await.expect("owned").revision;
-    let write = async |line: (u64, u64), changes: &[FactChange]| {
-        facts
-            .write("f", line, "w", changes)
-            .await
-            .expect("an answer")
+    let write = async |(owner, after): (u64, u64), changes: &[FactChange]| {
+        let write = FactsOf {
+            deployment: "f".to_owned(),
+            owner,
+            after,
+            writer: "w".to_owned(),
+            changes: changes.to_vec(),
+        };
+        facts.write(&write).await.expect("an answer")
     };
     let done = async |line, changes: &[FactChange]| match write(line, changes).await {
         FactWrite::Done(at) => at,
@@ -329,10 +334,19 @@ async fn a_late_duplicate_of_a_write_does_nothing(lab: &Lab) {
         ..Txn::default()
     };
     let own = client.txn(own).await.expect("owned").revision;
+    let try_it = async |after, writer: &str, changes: Vec<FactChange>| {
+        let write = FactsOf {
+            deployment: "late".to_owned(),
+            owner: own,
+            after,
+            writer: writer.to_owned(),
+            changes,
+        };
+        facts.write(&write).await.expect("an answer")
+    };
     let write = async |after, writer: &str, value| {
-        let change = [fact("safe/web1", Some(value))];
-        let written = facts.write("late", (own, after), writer, &change);
-        written.await.expect("an answer")
+        let change = fact("safe/web1", Some(value));
+        try_it(after, writer, vec![change]).await
     };
     let FactWrite::Done(first) = write(0, "one", "true").await else {
         panic!("nothing was there");
@@ -348,8 +362,8 @@ async fn a_late_duplicate_of_a_write_does_nothing(lab: &Lab) {
     assert_eq!(write(0, "one", "true").await, overtaken);
     assert_eq!(write(first, "one", "false").await, overtaken);
     // The next process begins: what the one before has sent is over.
-    let begun = facts.write("late", (own, second), "two", &[]).await;
-    let Ok(FactWrite::Done(third)) = begun else {
+    let begun = try_it(second, "two", Vec::new()).await;
+    let FactWrite::Done(third) = begun else {
         panic!("not begun: {begun:?}");
     };
     let overtaken = FactWrite::Overtaken {
@@ -360,6 +374,60 @@ async fn a_late_duplicate_of_a_write_does_nothing(lab: &Lab) {
     let all = facts.all("late").await.expect("facts");
     assert_eq!(all.rows, [("safe/web1".to_owned(), "false".to_owned())]);
     assert_eq!(all.at, third);
+}
+
+/// One that fails keeps no other from being written.
+async fn facts_of_many_are_written_together(lab: &Lab) {
+    let client = lab.client("a").await.expect("a client");
+    let names: Vec<String> = (0..30).map(|n| format!("many-{n}")).collect();
+    let put = |name: &String| Operation::Put(cluster_keys::owner(name), b"{}".to_vec(), None);
+    let own = Txn {
+        then: names.iter().map(put).collect(),
+        ..Txn::default()
+    };
+    let owner = client.txn(own).await.expect("owned").revision;
+    let facts = Facts::new(&lab.settings("a").expect("settings")).await;
+    let facts = GroupedFacts::new(facts.expect("facts"));
+    let write = async |name: &String, owner, after| {
+        let facts = facts.clone();
+        let write = FactsOf {
+            deployment: name.clone(),
+            owner,
+            after,
+            writer: "w".to_owned(),
+            changes: vec![fact("count", Some("1"))],
+        };
+        tokio::spawn(async move { facts.write(write).await.expect("an answer") })
+    };
+    let mut first = Vec::new();
+    for name in &names {
+        first.push(write(name, owner, 0).await);
+    }
+    let mut last = Vec::new();
+    for written in first {
+        match written.await.expect("no panic") {
+            FactWrite::Done(at) => last.push(at),
+            other => panic!("not written: {other:?}"),
+        }
+    }
+    let transactions: std::collections::BTreeSet<u64> = last.iter().copied().collect();
+    assert!(transactions.len() < names.len(), "{transactions:?}");
+    // The owner of one has changed, and another one has been written since.
+    let mut second = Vec::new();
+    for (number, (name, at)) in names.iter().zip(last).enumerate() {
+        let owner = if number == 7 { owner + 1 } else { owner };
+        let after = if number == 9 { at - 1 } else { at };
+        second.push(write(name, owner, after).await);
+    }
+    for (number, written) in second.into_iter().enumerate() {
+        let written = written.await.expect("no panic");
+        let is_right = match number {
+            7 => written == FactWrite::NotOwner,
+            9 => matches!(written, FactWrite::Overtaken { .. }),
+            _ => matches!(written, FactWrite::Done(_)),
+        };
+        assert!(is_right, "{number}: {written:?}");
+    }
 }
 
 async fn fields_of_a_newer_version_are_kept(lab: &Lab, a: &dyn Store) {

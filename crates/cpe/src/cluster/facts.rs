@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::Context;
 use cpe_bus::names::deployment_of_unit;
 use cpe_facts::{MOST_BYTES, MOST_CHANGES, Reply, Request, Row, frame, length, read, socket_in};
-use cpe_store_etcd::{FactChange, FactRows, FactWrite, Facts};
+use cpe_store_etcd::{FactChange, FactRows, FactWrite, Facts, FactsOf, GroupedFacts};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -48,7 +48,7 @@ type Whose = fn(&UnixStream) -> Result<String>;
 /// # Errors
 /// If it cannot be made.
 pub(super) async fn serve(settings: &cpe_etcd::Settings, folder: &Path) -> anyhow::Result<()> {
-    let facts = Facts::new(settings).await?;
+    let facts = GroupedFacts::new(Facts::new(settings).await?);
     let path = socket_in(folder);
     let listener = listen(&path);
     let listener = listener.with_context(|| format!("DPEs cannot use {}", path.display()))?;
@@ -68,7 +68,7 @@ fn listen(path: &Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
-async fn accept(listener: UnixListener, facts: Facts, whose: Whose) {
+async fn accept(listener: UnixListener, facts: GroupedFacts, whose: Whose) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let large = Arc::new(Semaphore::new(LARGE_AT_ONCE));
     loop {
@@ -147,7 +147,7 @@ fn deployment_in<'a>(groups: &'a str, own: &str) -> Option<&'a str> {
 async fn exchange(
     mut stream: UnixStream,
     deployment: &str,
-    facts: &Facts,
+    facts: &GroupedFacts,
     large: &Semaphore,
 ) -> Result<()> {
     let (request, _place) = timeout(PATIENCE, receive(&mut stream, large)).await??;
@@ -179,7 +179,7 @@ async fn receive<'a>(
     }
 }
 
-async fn answer(facts: &Facts, deployment: &str, request: Request) -> Vec<Reply> {
+async fn answer(facts: &GroupedFacts, deployment: &str, request: Request) -> Vec<Reply> {
     match request {
         Request::Read => match timeout(STORE, facts.all(deployment)).await {
             Ok(Ok(all)) => pages(all),
@@ -196,8 +196,14 @@ async fn answer(facts: &Facts, deployment: &str, request: Request) -> Vec<Reply>
                 Ok(changes) => changes,
                 Err(why) => return vec![Reply::Refused(why)],
             };
-            let written = facts.write(deployment, (grant, after), &writer, &changes);
-            vec![match timeout(STORE, written).await {
+            let write = FactsOf {
+                deployment: deployment.to_owned(),
+                owner: grant,
+                after,
+                writer,
+                changes,
+            };
+            vec![match timeout(STORE, facts.write(write)).await {
                 Ok(Ok(FactWrite::Done(at))) => Reply::Written { at },
                 Ok(Ok(FactWrite::NotOwner)) => Reply::NotOwner,
                 Ok(Ok(FactWrite::Overtaken { at, writer })) => Reply::Overtaken { at, writer },
@@ -411,6 +417,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = socket_in(folder.path());
         let facts = Facts::new(&lab.settings("a").unwrap()).await.unwrap();
+        let facts = GroupedFacts::new(facts);
         let served = facts.clone();
         let listener = listen(&path).unwrap();
         let serving = tokio::spawn(accept(listener, served, shop));
