@@ -34,6 +34,8 @@ const ATTEMPTS: usize = 5;
 /// The row that says under which grant the rows of this host's disk were written. The controller
 /// ignores rows of kinds that it does not know.
 const GRANT: &str = "grant";
+/// It ends so while something is sent that is not here yet: it may be there.
+const SENDING: &str = " sending";
 
 /// Why the remote store has not taken something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,7 +104,8 @@ impl SharedPlace {
 
     /// Whether rows of this host's disk were written under this grant.
     fn is_of_grant(&self, rows: &BTreeMap<String, String>) -> bool {
-        rows.get(GRANT) == Some(&self.grant.to_string())
+        let grant = rows.get(GRANT).map(String::as_str).unwrap_or_default();
+        grant.strip_suffix(SENDING).unwrap_or(grant) == self.grant.to_string()
     }
 
     /// Begins a line with what only this host's disk has. Gives all rows, and it.
@@ -130,20 +133,23 @@ impl SharedPlace {
 
 impl Place for SharedPlace {
     fn open(&self) -> anyhow::Result<(Box<dyn FactStore>, Durable)> {
-        let (mut local, mut own) = self.local.open_rows()?;
-        let is_of_grant = self.is_of_grant(&own);
+        let (mut local, found) = self.local.open_rows()?;
+        let is_of_grant = self.is_of_grant(&found);
+        let mut own = found.clone();
         own.remove(GRANT);
         let (rows, line) = self
             .begin(is_of_grant.then_some(&own))
             .map_err(Refusal::error)?;
         let durable = Durable::from_rows(&rows)?;
-        if !is_of_grant || rows != own {
-            FactStore::replace(&mut local, &marked(&rows, self.grant))?;
+        let marked = marked(&rows, self.grant);
+        if found != marked {
+            FactStore::replace(&mut local, &marked)?;
         }
         let shared = Shared {
             local,
             rows,
             grant: self.grant,
+            is_marked: false,
             line: Arc::new(line),
         };
         let line = Arc::clone(&shared.line);
@@ -153,11 +159,11 @@ impl Place for SharedPlace {
         Ok((Box::new(shared), durable))
     }
 
-    /// What this host has written under this grant. Of an earlier one it is not read: another host
-    /// may know better.
+    /// What this host has written under this grant, if other hosts know no more. Of an earlier one
+    /// it is not read: another host may know better.
     fn read(&self) -> anyhow::Result<Durable> {
         let rows = self.local.read_rows()?;
-        if !self.is_of_grant(&rows) {
+        if rows.get(GRANT) != Some(&self.grant.to_string()) {
             bail!("what other hosts have written of this deployment cannot be read");
         }
         Ok(Durable::from_rows(&rows)?)
@@ -230,24 +236,43 @@ struct Shared {
     /// As they are on this host's disk.
     rows: BTreeMap<String, String>,
     grant: u64,
+    /// This host's disk says that something is sent.
+    is_marked: bool,
     line: Arc<Line>,
 }
 
 impl Shared {
-    /// Writes changes here and there, in the order that they need. `here` writes them here.
+    fn mark(&self, end: &str) -> Change {
+        Change {
+            key: GRANT.to_owned(),
+            value: Some(format!("{}{end}", self.grant)),
+        }
+    }
+
+    fn is_shared_first(&self, changes: &[Change]) -> bool {
+        changes.iter().any(|change| {
+            let old = self.rows.get(&change.key).map(String::as_str);
+            durability(&change.key, old, change.value.as_deref()) == Durability::Shared
+        })
+    }
+
+    /// Writes changes here and there, in the order that they need. `here` writes them here, and
+    /// takes the mark away of those that are shared first.
     fn save(
         &mut self,
         changes: Vec<Change>,
         here: impl FnOnce(&mut Store) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let shared_first = changes.iter().any(|change| {
-            let old = self.rows.get(&change.key).map(String::as_str);
-            durability(&change.key, old, change.value.as_deref()) == Durability::Shared
-        });
-        if shared_first {
+        if self.is_shared_first(&changes) {
+            if !self.is_marked {
+                let mark = self.mark(SENDING);
+                self.local.write(&[mark])?;
+                self.is_marked = true;
+            }
             self.line.put(changes.clone());
             self.line.send()?;
             here(&mut self.local)?;
+            self.is_marked = false;
         } else {
             here(&mut self.local)?;
             self.line.put(changes.clone());
@@ -265,7 +290,11 @@ impl Shared {
 
 impl FactStore for Shared {
     fn write(&mut self, changes: &[Change]) -> anyhow::Result<()> {
-        self.save(changes.to_vec(), |local| local.write(changes))
+        let mut marked = changes.to_vec();
+        if self.is_shared_first(changes) {
+            marked.push(self.mark(""));
+        }
+        self.save(changes.to_vec(), |local| local.write(&marked))
     }
 
     fn replace(&mut self, rows: &BTreeMap<String, String>) -> anyhow::Result<()> {
@@ -717,8 +746,16 @@ mod tests {
         let second = [change("new/row", "2"), change("epoch", "2"), save(2)];
         store.write(&second).unwrap_err();
         drop(store);
-        // The next process finds the shared store away, and goes on from this host's disk.
+        // Its thread tries once more.
+        thread::sleep(LATER / 2);
+        // The next process finds the shared store away, and what it has may be older.
         let place = place(directory.path(), &remote, 1);
+        place.open().unwrap_err();
+        place.read().unwrap_err();
+        // Where nothing was under way, it goes on from this host's disk.
+        remote.refuse(None);
+        assert_eq!(place.open().unwrap().1.epoch(), 1);
+        remote.refuse(Some(cut()));
         place.open().unwrap_err();
         assert_eq!(place.read().unwrap().epoch(), 1);
         // Under another grant it knows nothing.
