@@ -118,7 +118,13 @@ impl World {
                 self.checker.vanished.remove(host);
                 self.check_herd();
             }
-            (Key::Host(_), _) => self.check_herd(),
+            (Key::Host(host), value) => {
+                let alive = Key::Alive(host.clone());
+                if value.is_none() && self.store.get(&alive).is_some() {
+                    self.violation(format!("{host} is taken out, and lives"));
+                }
+                self.check_herd();
+            }
             (Key::Change(id), Some(Value::Change(None))) => self.check_refusal(*id),
             (Key::Deployment(name), None) => {
                 self.checker.ended.insert(name.clone());

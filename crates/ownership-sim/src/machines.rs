@@ -61,6 +61,7 @@ impl World {
         let it = &self.hosts[host];
         let record = HostRecord {
             version: it.version,
+            address: String::new(),
             capacity: it.capacity,
             labels: BTreeSet::new(),
             state: HostState::Active,

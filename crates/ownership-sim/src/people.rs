@@ -15,6 +15,8 @@ use crate::world::{SimDeployment, SimEvent, World};
 
 /// After so long an operator says that a host is lost.
 const CONFIRMED_US: u64 = 8 * SECOND;
+/// After so long it is taken out, where hosts are.
+const REMOVED_US: u64 = 12 * SECOND;
 
 impl World {
     /// Adds one that is in the store from the beginning.
@@ -191,6 +193,17 @@ impl World {
         let hosts: Vec<_> = long.map(|(host, _)| host.clone()).collect();
         for host in hosts {
             self.order(Order::ConfirmLost(host));
+        }
+        if self.scenario.removes {
+            let all = self.hosts.iter().map(|it| it.name.clone());
+            let all: BTreeSet<_> = all.collect();
+            for host in all {
+                let since_us = self.checker.vanished.get(&host).map(|it| it.0);
+                // Also one that lives: that is refused.
+                if since_us.is_none_or(|at_us| at_us + REMOVED_US < self.now_us) {
+                    self.order(Order::Remove(host));
+                }
+            }
         }
     }
 }

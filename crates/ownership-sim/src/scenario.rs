@@ -40,6 +40,8 @@ pub(crate) struct Scenario {
     pub(crate) end_us: u64,
     /// Clients change documents.
     pub(crate) changes: bool,
+    /// Operators take hosts out that are gone.
+    pub(crate) removes: bool,
 }
 
 /// When faults begin.
@@ -50,6 +52,8 @@ const EVEN_US: u64 = 32 * SECOND;
 const CALM_US: u64 = 32 * SECOND;
 /// One seed in so many is large.
 const LARGE: u64 = 400;
+/// In one seed in so many, with that rest, hosts are taken out.
+const REMOVED: (u64, u64) = (8, 3);
 
 impl Scenario {
     /// That of a seed.
@@ -97,6 +101,7 @@ impl Scenario {
             calm_us: 0,
             end_us: 0,
             changes: style == Style::Chaos,
+            removes: style == Style::Chaos && seed % REMOVED.0 == REMOVED.1,
         };
         match style {
             Style::Chaos => scenario.plan_chaos(&mut random),

@@ -21,6 +21,7 @@ struct World {
 fn record(state: HostState) -> HostRecord {
     HostRecord {
         version: 1,
+        address: String::new(),
         capacity: 10,
         labels: Default::default(),
         state,
@@ -295,4 +296,167 @@ fn it_tells_who_has_got_what_and_what_nobody_has_any_more() {
     world.watched(WatchEvent::Compacted);
     world.list(9, &[]);
     assert_eq!(world.host.take_moved(), [(name, None)]);
+}
+
+/// What the store says of a deployment that this host has.
+fn owned(name: &str, host: &str) -> [Entry; 2] {
+    let name = DeploymentId::new(name);
+    let record = DeploymentRecord {
+        generation: 1,
+        change: ChangeId(1),
+        needs: Needs::default(),
+        lease_ms: 30_000,
+        destroying: false,
+    };
+    let owner = OwnerRecord {
+        host: HostId::new(host),
+        session: session(),
+        origin: Origin::New,
+    };
+    [
+        entry(
+            Key::Deployment(name.clone()),
+            Value::Deployment(record.into()),
+        ),
+        entry(Key::Owner(name), Value::Owner(owner.into())),
+    ]
+}
+
+impl World {
+    /// As [`World::list`], with deployments and who has them.
+    fn list_with(&mut self, all: &[(&str, HostState, bool)], of: &[(&str, &str)]) {
+        let mut entries = hosts(all);
+        entries.extend(of.iter().flat_map(|(name, host)| owned(name, host)));
+        let id = self.lists.pop().expect("it has asked for a list");
+        self.give(Input::Answer(id, Ok(Reply::Listed(5, entries))));
+    }
+
+    fn changed(&mut self, revision: u64, key: Key, value: Option<Value>) {
+        let change = Changed {
+            key,
+            value,
+            revision,
+            lease: None,
+        };
+        self.watched(WatchEvent::Changes(revision, vec![change]));
+    }
+}
+
+#[test]
+fn only_a_host_that_is_gone_and_has_nothing_is_removed() {
+    use HostState::Active;
+    let (b, c) = (HostId::new("b"), HostId::new("c"));
+    let all = [
+        ("a", Active, false),
+        ("b", Active, true),
+        ("c", Active, false),
+    ];
+    for (order, outcome) in [
+        (Order::Remove(b.clone()), Outcome::Alive),
+        (Order::Remove(c.clone()), Outcome::Owns),
+        (Order::Remove(HostId::new("nobody")), Outcome::Missing),
+    ] {
+        let mut world = World::new();
+        world.list_with(&all, &[("shop", "c")]);
+        world.order(order.clone());
+        assert_eq!(world.outcomes, [outcome], "{order:?}");
+    }
+
+    let mut world = World::new();
+    world.list_with(&all, &[("shop", "b")]);
+    world.order(Order::Remove(c.clone()));
+    let (key, alive) = (Key::Host(c.clone()), Key::Alive(c.clone()));
+    let removes = |txn: &Txn| txn.then == [ownership::Operation::Delete(key.clone())];
+    let found = world.txns.iter().find(|txn| removes(txn));
+    let found = found.expect("it is sent").compare.clone();
+    let compares = [
+        ownership::Compare::Revision(key.clone(), 1),
+        ownership::Compare::Absent(alive),
+    ];
+    assert_eq!(found, compares);
+    assert_eq!(world.outcomes, [], "the store has not said so");
+    world.changed(6, key, None);
+    world.wait(1);
+    assert_eq!(world.outcomes, [Outcome::Done]);
+    assert!(world.host.overview(world.now_us).host(&c).is_none());
+}
+
+#[test]
+fn people_see_all_hosts_and_since_when_they_are_so() {
+    use HostState::{Active, Draining};
+    let mut world = World::new();
+    assert!(!world.host.overview(world.now_us).is_complete);
+    let all = [("b", Active, true), ("c", Draining, false)];
+    world.list_with(&all, &[("shop", "b"), ("wiki", "former")]);
+    let (b, shop) = (HostId::new("b"), DeploymentId::new("shop"));
+    let seen = world.host.overview(world.now_us);
+    assert!(seen.is_complete && seen.revision == 5);
+    let told: Vec<_> = seen
+        .hosts
+        .iter()
+        .map(|it| (it.host.as_str(), it.is_alive, it.since_us, it.owned.len()))
+        .collect();
+    let expected = [
+        ("b", true, None, 1),
+        ("c", false, None, 0),
+        ("former", false, None, 1),
+    ];
+    assert_eq!(told, expected, "before it looked, nobody knows since when");
+    let (owner, owned) = seen.owner(&shop).expect("an owner");
+    assert_eq!((&owner.host, owned.since_us), (&b, None));
+
+    world.changed(6, Key::Alive(b.clone()), None);
+    let gone_us = world.now_us;
+    world.wait(1);
+    let owner = OwnerRecord {
+        host: HostId::new("c"),
+        session: session(),
+        origin: Origin::Taken(b.clone()),
+    };
+    let value = Some(Value::Owner(owner.into()));
+    world.changed(7, Key::Owner(shop.clone()), value);
+    let taken_us = world.now_us;
+    world.wait(1);
+    let seen = world.host.overview(world.now_us);
+    let lost = seen.host(&b).expect("it is known");
+    assert_eq!((lost.is_alive, lost.since_us), (false, Some(gone_us)));
+    let (owner, owned) = seen.owner(&shop).expect("an owner");
+    assert_eq!(owner.host.as_str(), "c");
+    assert_eq!(owned.since_us, Some(taken_us));
+    // A list tells the same.
+    world.watched(WatchEvent::Compacted);
+    world.list_with(&all, &[("shop", "c")]);
+    let seen = world.host.overview(world.now_us);
+    let (_, owned) = seen.owner(&shop).expect("an owner");
+    assert_eq!(owned.since_us, Some(taken_us));
+    let back = seen.host(&b).expect("it is known");
+    assert_eq!((back.is_alive, back.since_us), (true, Some(world.now_us)));
+}
+
+#[test]
+fn what_a_drain_moves_is_known_before() {
+    use HostState::{Active, Draining};
+    let mut world = World::new();
+    let names: Vec<String> = (0..12).map(|number| format!("shop{number}")).collect();
+    let mut of: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "b")).collect();
+    of.extend([("own", "c"), ("other", "d")]);
+    // Of ten places each, c has nine left; d drains, and e is gone.
+    world.list_with(
+        &[
+            ("b", Active, true),
+            ("c", Active, true),
+            ("d", Draining, true),
+            ("e", Active, false),
+        ],
+        &of,
+    );
+    let moves = world.host.overview(world.now_us);
+    let moves = moves.drained(&HostId::new("b"));
+    assert_eq!(moves.len(), 12);
+    let to = |host: Option<&str>| {
+        let is_there =
+            |it: &&(DeploymentId, Option<HostId>)| it.1.as_ref().map(HostId::as_str) == host;
+        moves.iter().filter(is_there).count()
+    };
+    assert_eq!((to(Some("c")), to(None)), (9, 3), "{moves:?}");
 }

@@ -4,7 +4,7 @@
 use super::Host;
 use crate::machines::holdings::{Intent, Unit};
 use crate::machines::pending::Purpose;
-use crate::machines::rendezvous::Lot;
+use crate::machines::rendezvous::{self, Lot};
 use crate::vocabulary::timing::{BALANCE_US, DRAIN_US, MOST_HANDED, QUIET_US, SHARE_PARTS};
 use crate::vocabulary::{
     Compare, DeploymentId, HostId, HostRecord, HostState, Key, Operation, Origin, OwnerRecord,
@@ -95,16 +95,10 @@ impl Host {
         suits: impl Fn(&HostId, &HostRecord) -> bool,
     ) -> Option<HostId> {
         let needs = &self.view.deployment(name)?.value.needs;
-        let mut best: Option<(Lot, &HostId)> = None;
-        for (host, record) in self.view.takers() {
-            let is_one =
-                host != self.me() && self.can_take(host, record, needs) && suits(host, record);
-            let lot = Lot::draw(name, host, record.capacity);
-            if is_one && best.as_ref().is_none_or(|(best, _)| lot.beats(best)) {
-                best = Some((lot, host));
-            }
-        }
-        best.map(|(_, host)| host.clone())
+        let able = self.view.takers().filter(|(host, record)| {
+            *host != self.me() && self.can_take(host, record, needs) && suits(host, record)
+        });
+        rendezvous::best(name, able).cloned()
     }
 
     /// Of what this host has above its share, one that goes to a host below its own.

@@ -5,6 +5,7 @@ mod claims;
 mod handing;
 mod membership;
 mod orders;
+mod overview;
 mod running;
 mod watching;
 
@@ -18,11 +19,14 @@ use crate::machines::holdings::{Holdings, Unit};
 use crate::machines::jitter::Jitter;
 use crate::machines::membership::Membership;
 use crate::machines::pending::{Pending, Purpose};
+use crate::machines::seen::Seen;
 use crate::machines::view::View;
 use crate::vocabulary::{
     DeploymentId, Effect, HostId, Input, Kept, Operation, Order, Reply, Request, RequestId,
     Session, Settings, StoreError, Txn, TxnReply,
 };
+
+pub use overview::{HostView, Overview, OwnedView};
 
 /// One host's part in the ownership of deployments. See the [crate](crate).
 #[derive(Clone, Debug)]
@@ -40,6 +44,7 @@ pub struct Host {
     guard: Guard,
     changes: Changes,
     orders: Vec<orders::Ongoing>,
+    seen: Seen,
     effects: VecDeque<Effect>,
 }
 
@@ -83,6 +88,7 @@ impl Host {
             guard: Guard::default(),
             changes: Changes::default(),
             orders: Vec::new(),
+            seen: Seen::default(),
             effects: VecDeque::new(),
         };
         for (deployment, grant) in kept.units {

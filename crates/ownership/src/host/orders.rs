@@ -15,6 +15,8 @@ pub(super) struct Ongoing {
     order: Order,
     until_us: u64,
     next_us: u64,
+    /// Something was sent for it: what was to be removed may be gone by that.
+    sent: bool,
 }
 
 /// What an order needs now.
@@ -34,6 +36,7 @@ impl Host {
             order,
             until_us,
             next_us,
+            sent: false,
         });
     }
 
@@ -67,14 +70,17 @@ impl Host {
         let orders = std::mem::take(&mut self.orders);
         for mut ongoing in orders {
             if ongoing.next_us <= now_us {
-                let next = match self.next_of(&ongoing.order) {
+                let next = match self.next_of(&ongoing.order, ongoing.sent) {
                     Next::Send(_) | Next::Wait if now_us > ongoing.until_us => {
                         Next::End(Outcome::Unknown)
                     }
                     next => next,
                 };
                 match next {
-                    Next::Send(txn) => self.send(now_us, Purpose::Order, Request::Txn(txn)),
+                    Next::Send(txn) => {
+                        ongoing.sent = true;
+                        self.send(now_us, Purpose::Order, Request::Txn(txn));
+                    }
                     Next::Wait => {}
                     Next::End(outcome) => {
                         let ordered = Effect::Ordered(ongoing.order, outcome);
@@ -88,8 +94,28 @@ impl Host {
         }
     }
 
-    /// What an order needs.
-    fn next_of(&mut self, order: &Order) -> Next {
+    /// What it needs that a host is forgotten. Its record is not what protects deployments: who
+    /// takes one compares that the session in its record is over.
+    fn removal(&self, host: &HostId, sent: bool) -> Next {
+        let (key, alive) = (Key::Host(host.clone()), Key::Alive(host.clone()));
+        match self.view.host(host) {
+            None if sent => Next::End(Outcome::Done),
+            None => Next::End(Outcome::Missing),
+            Some(_) if self.view.alive(host).is_some() => Next::End(Outcome::Alive),
+            Some(_) if self.view.load(host) > 0 => Next::End(Outcome::Owns),
+            Some(known) => Next::Send(Txn {
+                compare: vec![
+                    Compare::Revision(key.clone(), known.revision),
+                    Compare::Absent(alive),
+                ],
+                then: vec![Operation::Delete(key)],
+                otherwise: Vec::new(),
+            }),
+        }
+    }
+
+    /// What an order needs. `sent`: something was sent for it already.
+    fn next_of(&mut self, order: &Order, sent: bool) -> Next {
         if let Order::Move(name, to) = order {
             // What is not known yet is not missing.
             return match self.knows_its_own() {
@@ -97,11 +123,18 @@ impl Host {
                 false => Next::Wait,
             };
         }
-        let (Order::Drain(host) | Order::Activate(host) | Order::ConfirmLost(host)) = order else {
+        let (Order::Drain(host)
+        | Order::Activate(host)
+        | Order::ConfirmLost(host)
+        | Order::Remove(host)) = order
+        else {
             return Next::End(Outcome::Missing);
         };
         if !self.view.is_synced() {
             return Next::Wait;
+        }
+        if matches!(order, Order::Remove(_)) {
+            return self.removal(host, sent);
         }
         let Some(known) = self.view.host(host) else {
             return Next::End(Outcome::Missing);

@@ -60,6 +60,7 @@ impl Host {
     pub(super) fn listed(&mut self, now_us: u64, revision: u64, entries: Vec<Entry>) {
         let sessions: Vec<(HostId, Session)> = self.sessions().collect();
         self.view.listed(revision, entries);
+        self.see_all(now_us);
         self.watch.watch_at(now_us);
         for (host, session) in sessions {
             if self.view.alive(&host).is_none() {
@@ -143,13 +144,18 @@ impl Host {
     pub(super) fn touched(&mut self, now_us: u64, touched: Touched) {
         match touched {
             Touched::Host(host) => {
+                self.see_host(now_us, &host);
                 self.settle(&host);
                 if host == *self.me() {
                     self.join(now_us);
                 }
             }
-            Touched::Alive(host, before) => self.host_came_or_went(now_us, &host, before),
+            Touched::Alive(host, before) => {
+                self.see_host(now_us, &host);
+                self.host_came_or_went(now_us, &host, before);
+            }
             Touched::Deployment(name) | Touched::Owner(name) => {
+                self.see_owner(now_us, &name);
                 self.reconcile(now_us, &name);
                 self.consider(now_us, &name);
             }

@@ -52,6 +52,11 @@ impl Guard {
         !self.herd.is_empty()
     }
 
+    /// Whether it waits for that host.
+    pub(crate) fn waits_for(&self, host: &HostId) -> bool {
+        self.herd.contains(host)
+    }
+
     /// The session of a host that is gone.
     pub(crate) fn session(&self, host: &HostId) -> Option<Session> {
         self.gone.get(host).map(|(_, session)| *session)

@@ -8,4 +8,5 @@ pub(crate) mod jitter;
 pub(crate) mod membership;
 pub(crate) mod pending;
 pub(crate) mod rendezvous;
+pub(crate) mod seen;
 pub(crate) mod view;

@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use crate::vocabulary::{DeploymentId, HostId, mixed};
+use crate::vocabulary::{DeploymentId, HostId, HostRecord, mixed};
 
 /// Bits behind the point of a [`Lot`]'s cost.
 const FRACTION_BITS: u32 = 24;
@@ -40,6 +40,16 @@ impl Lot {
             Ordering::Equal => self.host < other.host,
         }
     }
+}
+
+/// The host with the best lot for a deployment.
+pub(crate) fn best<'a>(
+    deployment: &DeploymentId,
+    hosts: impl Iterator<Item = (&'a HostId, &'a HostRecord)>,
+) -> Option<&'a HostId> {
+    let lots = hosts.map(|(host, it)| (Lot::draw(deployment, host, it.capacity), host));
+    let best = lots.reduce(|best, own| if own.0.beats(&best.0) { own } else { best });
+    best.map(|(_, host)| host)
 }
 
 /// `-log2(number / 2^64)` with [`FRACTION_BITS`] bits behind the point. `number` is not 0.

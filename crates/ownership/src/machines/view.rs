@@ -95,6 +95,18 @@ impl View {
         std::mem::take(&mut self.moved)
     }
 
+    pub(crate) fn owners(&self) -> impl Iterator<Item = (&DeploymentId, &OwnerRecord)> {
+        self.owners
+            .iter()
+            .map(|(name, known)| (name, &*known.value))
+    }
+
+    /// Hosts that have deployments.
+    pub(crate) fn owning(&self) -> impl Iterator<Item = &HostId> {
+        let owning = self.by_owner.iter().filter(|(_, all)| !all.is_empty());
+        owning.map(|(host, _)| host)
+    }
+
     /// How many deployments a host has.
     pub(crate) fn load(&self, host: &HostId) -> u64 {
         self.by_owner.get(host).map_or(0, |all| all.len() as u64)

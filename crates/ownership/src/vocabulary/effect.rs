@@ -31,8 +31,11 @@ pub enum Outcome {
     Done,
     /// There is no such host, or no such deployment.
     Missing,
-    /// The host is alive: only of one that is gone it can be said that it is lost.
+    /// The host is alive: only of one that is gone it can be said that it is lost, and only that one
+    /// can be removed.
     Alive,
+    /// The host has deployments: who is removed has none.
+    Owns,
     /// This host does not run the deployment, or lets go of it already: ask its owner.
     NotHere,
     /// The other host cannot take it: it is gone, drains, is full, or does not have what it needs.

@@ -55,6 +55,9 @@ pub enum Order {
     Activate(HostId),
     /// The host, which is not alive, is lost.
     ConfirmLost(HostId),
+    /// The host, which is not alive and has no deployments, is forgotten. If it comes back it joins
+    /// as a new one.
+    Remove(HostId),
     /// The host that has this deployment hands it over to that one.
     Move(DeploymentId, HostId),
     /// A document is to change.

@@ -18,6 +18,8 @@ pub struct Meta {
 pub struct HostRecord {
     /// Of its programs.
     pub version: u32,
+    /// Where other hosts and people reach it; empty: it does not say.
+    pub address: String,
     /// How many deployments it may run.
     pub capacity: u32,
     /// What deployments may ask for.
