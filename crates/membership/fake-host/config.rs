@@ -43,6 +43,7 @@ impl Config {
         Cluster {
             host: self.name.clone(),
             version: 1,
+            address: String::new(),
             capacity: 100,
             labels: Default::default(),
             boot: self.boot,

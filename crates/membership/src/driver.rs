@@ -38,6 +38,8 @@ pub struct Cluster {
     pub host: String,
     /// Of its programs.
     pub version: u32,
+    /// Where other hosts and people reach it; empty: it does not say.
+    pub address: String,
     /// How many deployments it may run.
     pub capacity: u32,
     /// What deployments may ask for.
@@ -202,6 +204,10 @@ impl<R: Runner> Driver<R> {
 
     fn asked(&mut self, asked: Asked) {
         let order = match asked {
+            Asked::Overview(answer) => {
+                let _ = answer.send(self.host.overview(now_us()));
+                return;
+            }
             Asked::Order(order, outcome) => {
                 self.outcomes.push((order.clone(), outcome));
                 order
@@ -278,6 +284,7 @@ async fn found(folder: &Folder, runner: &impl Runner) -> Result<ownership::Kept>
 fn settings(cluster: &Cluster) -> Settings {
     let record = HostRecord {
         version: cluster.version,
+        address: cluster.address.clone(),
         capacity: cluster.capacity,
         labels: cluster.labels.clone(),
         state: HostState::Active,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ownership::{Answer, Change, DeploymentId, HostId, Order, Outcome};
+use ownership::{Answer, Change, DeploymentId, HostId, Order, Outcome, Overview};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::store::Trouble;
@@ -25,6 +25,7 @@ pub(crate) enum Asked {
     Order(Order, oneshot::Sender<Outcome>),
     Change(Change, oneshot::Sender<Answer>),
     Renew(DeploymentId),
+    Overview(oneshot::Sender<Overview>),
 }
 
 /// Who has which deployment.
@@ -73,6 +74,13 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         let asked = Asked::Change(change, answer);
         self.asked.send(asked).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// What this host knows of all hosts. `None`: the driver has ended.
+    pub async fn overview(&self) -> Option<Overview> {
+        let (answer, answered) = oneshot::channel();
+        self.asked.send(Asked::Overview(answer)).await.ok()?;
         answered.await.ok()
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct SessionText {
 #[derive(Serialize, Deserialize)]
 struct HostText {
     version: u32,
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    address: String,
     capacity: u32,
     labels: BTreeSet<String>,
     draining: bool,
@@ -96,6 +98,7 @@ pub(crate) fn bytes(value: &Value) -> Vec<u8> {
         }),
         Value::Host(host) => json(&HostText {
             version: host.version,
+            address: host.address.clone(),
             capacity: host.capacity,
             labels: host.labels.clone(),
             draining: host.state == HostState::Draining,
@@ -158,6 +161,7 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String>
 fn host(text: HostText) -> HostRecord {
     HostRecord {
         version: text.version,
+        address: text.address,
         capacity: text.capacity,
         labels: text.labels,
         state: match text.draining {
@@ -226,6 +230,7 @@ mod tests {
         both(&Key::Alive(h.clone()), &Value::Alive(session), alive);
         let record = HostRecord {
             version: 1,
+            address: "h.example:7400".to_owned(),
             capacity: 300,
             labels: BTreeSet::from(["ssd".to_owned()]),
             state: HostState::Draining,
@@ -233,7 +238,7 @@ mod tests {
             confirmed_lost: None,
         };
         let text = format!(
-            r#"{{"version":1,"capacity":300,"labels":["ssd"],"draining":true,"session":{alive}}}"#
+            r#"{{"version":1,"address":"h.example:7400","capacity":300,"labels":["ssd"],"draining":true,"session":{alive}}}"#
         );
         both(&Key::Host(h.clone()), &Value::Host(record.into()), &text);
         let record = OwnerRecord {

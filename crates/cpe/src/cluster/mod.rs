@@ -77,6 +77,7 @@ fn cluster(config: &Config, folder: &Path) -> anyhow::Result<Cluster> {
     Ok(Cluster {
         host: host.name.clone(),
         version: VERSION,
+        address: host.address.clone(),
         capacity: host.capacity,
         labels: host.labels.clone(),
         boot: boot()?,

@@ -233,6 +233,7 @@ async fn process(lab: &Lab, folder: &Path, units: Units) -> (JoinHandle<()>, Han
     let cluster = Cluster {
         host: "a".to_owned(),
         version: VERSION,
+        address: String::new(),
         capacity: 10,
         labels: Default::default(),
         boot: 7,

@@ -56,6 +56,7 @@ impl Host {
         let cluster = Cluster {
             host: HOSTS[number].to_owned(),
             version: 1,
+            address: String::new(),
             capacity: 10_000,
             labels: BTreeSet::new(),
             boot: number as u64,
