@@ -208,6 +208,10 @@ impl<R: Runner> Driver<R> {
                 let _ = answer.send(self.host.overview(now_us()));
                 return;
             }
+            Asked::Owner(name, answer) => {
+                let _ = answer.send(self.host.owner(now_us(), &name));
+                return;
+            }
             Asked::Order(order, outcome) => {
                 self.outcomes.push((order.clone(), outcome));
                 order

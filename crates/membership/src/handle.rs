@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ownership::{Answer, Change, DeploymentId, HostId, Order, Outcome, Overview};
+use ownership::{Answer, Change, DeploymentId, HostId, Order, Outcome, Overview, Owner};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::store::Trouble;
@@ -26,6 +26,7 @@ pub(crate) enum Asked {
     Change(Change, oneshot::Sender<Answer>),
     Renew(DeploymentId),
     Overview(oneshot::Sender<Overview>),
+    Owner(DeploymentId, oneshot::Sender<Option<Owner>>),
 }
 
 /// Who has which deployment.
@@ -81,6 +82,14 @@ impl Handle {
     pub async fn overview(&self) -> Option<Overview> {
         let (answer, answered) = oneshot::channel();
         self.asked.send(Asked::Overview(answer)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// Who owns a deployment, as far as this host knows. `None`: the driver has ended.
+    pub async fn owner_since(&self, deployment: DeploymentId) -> Option<Option<Owner>> {
+        let (answer, answered) = oneshot::channel();
+        let asked = Asked::Owner(deployment, answer);
+        self.asked.send(asked).await.ok()?;
         answered.await.ok()
     }
 

@@ -33,7 +33,7 @@ mod host;
 mod machines;
 mod vocabulary;
 
-pub use host::{Host, HostView, Overview, OwnedView, Status};
+pub use host::{Host, HostView, Overview, OwnedView, Owner, Status};
 pub use vocabulary::{
     Answer, Change, ChangeId, Changed, Compare, DeploymentId, DeploymentRecord, Effect, Entry,
     Grant, HostId, HostRecord, HostState, Input, Kept, Key, LeaseId, MOST_OPERATIONS,

@@ -423,6 +423,9 @@ fn people_see_all_hosts_and_since_when_they_are_so() {
     let (owner, owned) = seen.owner(&shop).expect("an owner");
     assert_eq!(owner.host.as_str(), "c");
     assert_eq!(owned.since_us, Some(taken_us));
+    let owner = world.host.owner(world.now_us, &shop).expect("an owner");
+    let told = (owner.host.as_str(), owner.since_us);
+    assert_eq!(told, ("c", Some(taken_us)));
     // A list tells the same.
     world.watched(WatchEvent::Compacted);
     world.list_with(&all, &[("shop", "c")]);

@@ -26,7 +26,7 @@ use crate::vocabulary::{
     Session, Settings, StoreError, Txn, TxnReply,
 };
 
-pub use overview::{HostView, Overview, OwnedView};
+pub use overview::{HostView, Overview, OwnedView, Owner};
 
 /// One host's part in the ownership of deployments. See the [crate](crate).
 #[derive(Clone, Debug)]

@@ -58,6 +58,17 @@ pub struct OwnedView {
     pub since_us: Option<u64>,
 }
 
+/// Who owns a deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The host.
+    pub host: HostId,
+    /// Since when. `None`: since before the host that says so began to look.
+    pub since_us: Option<u64>,
+    /// When that is said, µs of its CLOCK_BOOTTIME.
+    pub now_us: u64,
+}
+
 impl HostView {
     fn takes(&self) -> Option<&HostRecord> {
         let record = self.record.as_deref()?;
@@ -137,6 +148,16 @@ impl Host {
             hosts: names.into_iter().map(|host| self.view_of(host)).collect(),
             unowned: unowned.collect(),
         }
+    }
+
+    /// Who owns a deployment, as far as this host knows.
+    pub fn owner(&self, now_us: u64, deployment: &DeploymentId) -> Option<Owner> {
+        let known = self.view.owner(deployment)?;
+        Some(Owner {
+            host: known.value.host.clone(),
+            since_us: self.seen.owner_us(deployment),
+            now_us,
+        })
     }
 
     fn view_of(&self, host: &HostId) -> HostView {

@@ -31,8 +31,8 @@ pub enum Outcome {
     Done,
     /// There is no such host, or no such deployment.
     Missing,
-    /// The host is alive: only of one that is gone it can be said that it is lost, and only that one
-    /// can be removed.
+    /// The host is alive: only of one that is gone it can be said that it is lost, and only that
+    /// one can be removed.
     Alive,
     /// The host has deployments: who is removed has none.
     Owns,
