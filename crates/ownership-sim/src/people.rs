@@ -15,8 +15,8 @@ use crate::world::{SimDeployment, SimEvent, World};
 
 /// After so long an operator says that a host is lost.
 const CONFIRMED_US: u64 = 8 * SECOND;
-/// After so long it is taken out, where hosts are.
-const REMOVED_US: u64 = 12 * SECOND;
+/// After so long it is taken out, where hosts are: it may come back all the same.
+const REMOVED_US: u64 = 2 * SECOND;
 
 impl World {
     /// Adds one that is in the store from the beginning.
