@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_client::GetOptions;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::error::{Error, Result};
@@ -34,8 +35,14 @@ pub struct MemberStatus {
     pub leads: bool,
     /// etcd's version.
     pub version: String,
-    /// Bytes of its database.
+    /// Bytes of its database's file.
     pub size: u64,
+    /// Bytes of that which are in use.
+    pub used: u64,
+    /// Most bytes that the file may have. `None`: it does not say, as before etcd 3.6.
+    pub quota: Option<u64>,
+    /// What it complains of.
+    pub alarms: Vec<String>,
 }
 
 impl Client {
@@ -180,25 +187,47 @@ impl Client {
 
     /// What each member says of itself, or why it says nothing.
     pub async fn status(&self) -> Vec<(String, Result<MemberStatus>)> {
-        let mut all = Vec::new();
-        for member in self.members.iter() {
-            let mut client = member.client();
-            let answer = match timeout(self.call, client.status()).await {
-                Ok(Ok(status)) => {
-                    let id = status.header().map(etcd_client::ResponseHeader::member_id);
-                    Ok(MemberStatus {
-                        endpoint: member.endpoint.clone(),
-                        leads: status.leader() != 0 && Some(status.leader()) == id,
-                        version: status.version().to_owned(),
-                        size: status.db_size().cast_unsigned(),
-                    })
-                }
-                Ok(Err(error)) => Err(error.into()),
-                Err(_) => Err(Error::Unavailable("it is silent".to_owned())),
-            };
-            all.push((member.endpoint.clone(), answer));
+        let mut asked = JoinSet::new();
+        let endpoints = self.members.iter().map(|it| it.endpoint.clone());
+        let endpoints: Vec<String> = endpoints.collect();
+        for (number, member) in self.members.iter().enumerate() {
+            let (endpoint, call) = (member.endpoint.clone(), self.call);
+            let client = member.client();
+            asked.spawn(async move { (number, status_of(client, endpoint, call).await) });
+        }
+        let silent = || Err(Error::Unavailable("it was not asked".to_owned()));
+        let mut all: Vec<_> = endpoints.into_iter().map(|it| (it, silent())).collect();
+        while let Some(answered) = asked.join_next().await {
+            if let Ok((number, answer)) = answered {
+                all[number].1 = answer;
+            }
         }
         all
+    }
+}
+
+async fn status_of(
+    mut client: etcd_client::Client,
+    endpoint: String,
+    call: Duration,
+) -> Result<MemberStatus> {
+    match timeout(call, client.status()).await {
+        Ok(Ok(status)) => {
+            let id = status.header().map(etcd_client::ResponseHeader::member_id);
+            Ok(MemberStatus {
+                endpoint,
+                leads: status.leader() != 0 && Some(status.leader()) == id,
+                version: status.version().to_owned(),
+                size: status.db_size().cast_unsigned(),
+                used: status.raft_used_db_size().cast_unsigned(),
+                quota: u64::try_from(status.db_size_quota())
+                    .ok()
+                    .filter(|quota| *quota > 0),
+                alarms: status.errors().to_vec(),
+            })
+        }
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(Error::Unavailable("it is silent".to_owned())),
     }
 }
 

@@ -2,7 +2,8 @@
 //! them, on the bus that carries them as JSON, and in the programs that read them; what a guest's
 //! [address](PeerAddress) is, and what is run before a service [starts](Configure), in documents,
 //! settings and statuses; values that only a guest has ([`GuestSecret`]); how the delivery of
-//! events [stands](SinkList); and the limits that hold in all of these. No I/O.
+//! events [stands](SinkList), and [hosts](HostList) that share deployments; and the limits that
+//! hold in all of these. No I/O.
 
 #![warn(missing_docs)]
 
@@ -11,6 +12,7 @@ mod agents;
 mod configure;
 mod debug;
 mod guest_secret;
+mod hosts;
 mod input;
 pub mod limits;
 mod operation;
@@ -36,6 +38,7 @@ pub use debug::{DebugReport, Said};
 pub use guest_secret::{
     GUEST_SECRETS, GuestSecret, MAX_GUEST_SECRET, SECRET_NAMES, name_secrets, names_secret,
 };
+pub use hosts::{HostDetails, HostList, HostStatus, OwnedDeployment, StoreMember, StoreStatus};
 pub use input::{KeptInput, KeptInputList};
 pub use operation::{OperationList, OperationStatus};
 pub use overlay::{OverlayStatus, ServicePlan};

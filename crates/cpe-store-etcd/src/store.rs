@@ -1,5 +1,6 @@
 //! The store.
 
+use std::fs::File;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,8 +10,8 @@ use std::time::Duration;
 use cluster_keys::{self as keys, is_name};
 use cpe_bus::Event;
 use cpe_daemon::Ages;
-use cpe_etcd::{Client, Compare, Operation, Settings, Txn};
-use cpe_status::DeploymentState;
+use cpe_etcd::{Client, Compare, MemberStatus, Operation, Settings, Txn};
+use cpe_status::{DeploymentState, StoreMember, StoreStatus};
 use cpe_store::sqlite::Sqlite;
 use cpe_store::{
     Answer, Created, Destroying, Details, Document, Ending, Error, Filter, Generation, Given, Keep,
@@ -112,6 +113,38 @@ impl Etcd {
         Ok((etcd, kept_aside))
     }
 
+    /// How it is. Members are asked, and the store as a whole.
+    async fn condition(&self) -> StoreStatus {
+        let calls = &self.deployments.calls;
+        let members = calls.client.status().await.into_iter().map(member);
+        // A read that only the store as a whole can answer.
+        let read = Txn {
+            then: vec![Operation::Get(keys::META.to_owned())],
+            ..Txn::default()
+        };
+        let (revision, mut trouble) = match calls.client.txn(read).await {
+            Ok(reply) => (Some(reply.revision), String::new()),
+            // It was a question: nothing is done by it.
+            Err(cpe_etcd::Error::Unknown(text)) => (None, text),
+            Err(error) => (None, error.to_string()),
+        };
+        let members: Vec<StoreMember> = members.collect();
+        let full = members.iter().find(|it| !it.alarms.is_empty());
+        if let Some(full) = full.filter(|_| trouble.is_empty()) {
+            let alarms = full.alarms.join(", ");
+            trouble = format!("{} complains of {alarms}", full.endpoint);
+        }
+        let copy = self.log.copy.condition().await;
+        StoreStatus {
+            kind: "etcd".to_owned(),
+            log: self.cluster.clone(),
+            revision,
+            trouble,
+            members,
+            ..copy
+        }
+    }
+
     async fn prune_all(&self, keep_for: Duration, keep_count: u64) -> Result<usize> {
         let life = Duration::from_micros(orders::LIFE);
         let oldest = {
@@ -127,6 +160,26 @@ impl Etcd {
             tracing::debug!("{count} events are not in the shared log any more");
         }
         self.log.copy.prune(keep_for, keep_count).await
+    }
+}
+
+fn member((endpoint, answer): (String, cpe_etcd::Result<MemberStatus>)) -> StoreMember {
+    match answer {
+        Ok(it) => StoreMember {
+            endpoint,
+            error: String::new(),
+            leads: it.leads,
+            version: it.version,
+            size: it.size,
+            used: it.used,
+            quota: it.quota,
+            alarms: it.alarms,
+        },
+        Err(error) => StoreMember {
+            endpoint,
+            error: error.to_string(),
+            ..StoreMember::default()
+        },
     }
 }
 
@@ -380,6 +433,15 @@ impl Store for Etcd {
 
     fn orders_under_way(&self) -> Answer<'_, Vec<Given>> {
         Box::pin(self.orders.under_way())
+    }
+
+    fn status(&self) -> Answer<'_, StoreStatus> {
+        Box::pin(async move { Ok(self.condition().await) })
+    }
+
+    fn back_up(&self, _to: File) -> Answer<'_, u64> {
+        let text = "deployments are in etcd, which several hosts share: back that up (etcdctl snapshot save FILE)";
+        Box::pin(async move { Err(Error::Refused(text.to_owned())) })
     }
 
     fn log(&self) -> &str {

@@ -77,6 +77,7 @@ async fn hosts_share_one_store() {
     fields_of_a_newer_version_are_kept(&lab, &*a).await;
     a_damaged_document_is_said_and_what_it_claims_is_there(&lab, &*a).await;
     an_answer_that_is_lost_is_asked_for_again(&lab, folders[0].path()).await;
+    people_are_told_how_it_is(&*a).await;
     a_leader_that_dies_is_not_noticed(&mut lab, &*a).await;
     without_a_quorum_it_is_said_that_nothing_is_done(&mut lab, &*a, &*b).await;
 }
@@ -523,6 +524,10 @@ async fn without_a_quorum_it_is_said_that_nothing_is_done(
     for member in [1, 2] {
         lab.freeze(member).expect("frozen");
     }
+    let told = a.status().await.expect("an answer");
+    let silent = told.members[1..].iter().all(|it| !it.error.is_empty());
+    assert!(silent && told.revision.is_none(), "{told:?}");
+    assert!(!told.trouble.is_empty(), "{told:?}");
     let event = new_event(EventKind::DpeDied, "leaderless");
     let read = a.deployment("leaderless");
     let write = b.record(event.clone());
@@ -542,4 +547,19 @@ async fn without_a_quorum_it_is_said_that_nothing_is_done(
     assert_eq!(a.record(event).await.expect("a cursor"), cursor);
     let told = texts(a).await.into_iter();
     assert_eq!(told.filter(|(at, _)| *at == cursor).count(), 1);
+}
+
+async fn people_are_told_how_it_is(store: &dyn Store) {
+    let told = store.status().await.expect("an answer");
+    assert_eq!((told.kind.as_str(), told.trouble.as_str()), ("etcd", ""));
+    assert!(told.revision.is_some_and(|revision| revision > 1));
+    assert_eq!((told.log.as_str(), told.members.len()), (store.log(), 3));
+    let leads = told.members.iter().filter(|it| it.leads);
+    assert_eq!(leads.count(), 1, "{:?}", told.members);
+    let well = told
+        .members
+        .iter()
+        .all(|it| it.error.is_empty() && it.alarms.is_empty() && it.used > 0 && it.used <= it.size);
+    assert!(well, "{:?}", told.members);
+    assert!(told.file.ends_with("cpe.db") && told.size > 0, "{told:?}");
 }

@@ -1,10 +1,11 @@
 //! The trait.
 
+use std::fs::File;
 use std::pin::Pin;
 use std::time::Duration;
 
 use cpe_bus::Event;
-use cpe_status::DeploymentState;
+use cpe_status::{DeploymentState, StoreStatus};
 use tokio::sync::{broadcast, watch};
 
 use crate::error::Result;
@@ -159,6 +160,13 @@ pub trait Store: Send + Sync {
 
     /// Those that this host is doing, oldest first.
     fn orders_under_way(&self) -> Answer<'_, Vec<Given>>;
+
+    /// How the store is, for people. That it does not answer is a part of that, and no error.
+    fn status(&self) -> Answer<'_, StoreStatus>;
+
+    /// Writes a copy of everything, as it is at one moment, to an empty file, and gives its bytes.
+    /// Changes go on meanwhile. A store that several hosts share refuses: it is not this host's.
+    fn back_up(&self, to: File) -> Answer<'_, u64>;
 
     /// Which log the cursors belong to. Those of another one mean nothing here.
     fn log(&self) -> &str;

@@ -48,6 +48,8 @@ pub struct Sqlite {
     /// One thread is enough for each of the two connections: the others are needed elsewhere.
     writing: Arc<Semaphore>,
     reading: Arc<Semaphore>,
+    /// One copy at a time: each takes as much room as the database.
+    pub(super) backing_up: Arc<Semaphore>,
     /// Set when the database turned out to be corrupt while it was in use.
     lost: watch::Sender<Option<KeptAside>>,
     /// Nobody else changes anything, so that nothing is ever told.
@@ -84,6 +86,7 @@ impl Sqlite {
             reader: reader.map(|reader| Arc::new(Mutex::new(reader))),
             writing: Arc::new(Semaphore::new(1)),
             reading: Arc::new(Semaphore::new(1)),
+            backing_up: Arc::new(Semaphore::new(1)),
             database: Arc::new(Mutex::new(database)),
             head,
             lost: watch::Sender::new(None),
@@ -207,7 +210,7 @@ impl Sqlite {
 }
 
 /// The result of work that was done on another thread.
-fn finished<T>(
+pub(super) fn finished<T>(
     done: std::result::Result<std::result::Result<Result<T>, cpe_daemon::Panicked>, JoinError>,
 ) -> Result<T> {
     match done {
@@ -225,7 +228,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Waits for a turn, which ends when the value is dropped.
-async fn owned_turn(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+pub(super) async fn owned_turn(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     Arc::clone(semaphore)
         .acquire_owned()
         .await

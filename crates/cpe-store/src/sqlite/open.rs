@@ -20,9 +20,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::documents;
 use super::events::Cursors;
 use super::handle::{Database, unsigned};
+use super::{backup, documents};
 use crate::error::{Error, Result};
 use crate::words::KeptAside;
 
@@ -127,6 +127,7 @@ impl Database {
             }
             lock => lock?,
         };
+        backup::sweep(directory);
         let mut kept = None;
         let connection = match connect(&path) {
             Err(Error::Database(error)) if is_corrupt(&error) => {
@@ -187,6 +188,14 @@ impl Database {
             is_log_uncut: false,
             _lock: lock,
         })
+    }
+
+    /// Whether another connection can read the file.
+    pub(super) fn shares(&self) -> bool {
+        let mode = self
+            .connection
+            .pragma_query_value(None, "locking_mode", |row| row.get::<_, String>(0));
+        mode.is_ok_and(|mode| mode == "normal") && self.path.exists()
     }
 
     /// A second connection, which only reads. None if SQLite could not share the file.

@@ -1,10 +1,11 @@
 //! The store's calls, each on a thread for what blocks.
 
+use std::fs::File;
 use std::pin::Pin;
 use std::time::Duration;
 
 use cpe_bus::Event;
-use cpe_status::DeploymentState;
+use cpe_status::{DeploymentState, StoreStatus};
 use tokio::sync::{broadcast, watch};
 
 use super::handle::Sqlite;
@@ -190,6 +191,14 @@ impl Store for Sqlite {
 
     fn orders_under_way(&self) -> Answer<'_, Vec<Given>> {
         Box::pin(self.run(|database| database.orders_under_way()))
+    }
+
+    fn status(&self) -> Answer<'_, StoreStatus> {
+        Box::pin(async move { Ok(self.condition().await) })
+    }
+
+    fn back_up(&self, to: File) -> Answer<'_, u64> {
+        Box::pin(self.copy_to(to))
     }
 
     fn log(&self) -> &str {
