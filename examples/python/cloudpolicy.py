@@ -341,6 +341,16 @@ class Deployment(Proxy):
         return self._get("Generation")
 
     @property
+    def host(self) -> str:
+        """The host that owns the deployment, of those that share it (see org.cloudpolicy.Cpe1.Hosts)."""
+        return self._get("Host")
+
+    @property
+    def since(self) -> int:
+        """Since when that host owns it, microseconds since the Unix epoch. 0: not known, since the host that answers has begun to look after that."""
+        return self._get("Since")
+
+    @property
     def state(self) -> str:
         """`stored` (accepted, nothing runs yet), `starting` (its DPE is being started), `loading` (its DPE takes up the document and the agents' state), `active` (everything that the policy asks for runs), `degraded` (not everything does), `failed` (it cannot be kept running), `destroying`."""
         return self._get("State")
@@ -383,3 +393,41 @@ class Events(Proxy):
     def log_id(self) -> str:
         """The id of the log that the cursors belong to: another one after the database was lost, or restored from a backup."""
         return self._get("LogId")
+
+
+class Hosts(Proxy):
+    """Hosts that share deployments, and the store through which they do."""
+
+    interface = "org.cloudpolicy.Cpe1.Hosts"
+
+    def list(self) -> str:
+        """All hosts, as the one that answers knows them."""
+        return self._call(self.interface, "List", "()")
+
+    def get(self, host: str) -> str:
+        """A host, with what it owns."""
+        return self._call(self.interface, "Get", "(s)", host)
+
+    def drain(self, host: str) -> None:
+        """From now on it takes no deployments, and it hands over its own, five each second, to hosts that can take them."""
+        return self._call(self.interface, "Drain", "(s)", host)
+
+    def activate(self, host: str) -> None:
+        """It takes deployments again."""
+        return self._call(self.interface, "Activate", "(s)", host)
+
+    def remove(self, host: str) -> None:
+        """It is forgotten."""
+        return self._call(self.interface, "Remove", "(s)", host)
+
+    def confirm_lost(self, host: str) -> None:
+        """Where very many hosts seem to be gone at once, others take nothing from them: more likely something else is wrong."""
+        return self._call(self.interface, "ConfirmLost", "(s)", host)
+
+    def move(self, deployment: str, host: str) -> None:
+        """The host that owns the deployment hands it over to that one."""
+        return self._call(self.interface, "Move", "(ss)", deployment, host)
+
+    def get_store(self) -> str:
+        """How the store is."""
+        return self._call(self.interface, "GetStore", "()")

@@ -16,6 +16,8 @@ pub const CPE_PATH: &str = "/org/cloudpolicy/cpe1";
 pub const CPE_MANAGER: &str = "org.cloudpolicy.Cpe1.Manager";
 /// Interface of the event log.
 pub const CPE_EVENTS: &str = "org.cloudpolicy.Cpe1.Events";
+/// Interface of the hosts that share deployments.
+pub const CPE_HOSTS: &str = "org.cloudpolicy.Cpe1.Hosts";
 /// Interface of one deployment's object.
 pub const CPE_DEPLOYMENT: &str = "org.cloudpolicy.Cpe1.Deployment";
 /// Under this path lies one object per deployment; see [`deployment_path`].

@@ -15,7 +15,8 @@ pub(crate) struct Order<'a> {
     /// `destroy`, `standby`, `standby-of-all`, `maintenance`, `cleanup`, `cleanup-operation`,
     /// `refresh`, `confirm-fenced`, `fence`, `host-failed`, `grant-ticket`, `revoke-ticket`,
     /// `ticket-standby`, `set-attribute`, `delete-attribute`, `set-owner`, `debug-monitor`,
-    /// `debug-start`, `debug-stop`, and the verbs of orders about services.
+    /// `debug-start`, `debug-stop`, `host-drain`, `host-activate`, `host-remove`,
+    /// `host-confirm-lost`, `host-move`, `store-backup`, and the verbs of orders about services.
     pub action: &'static str,
     pub deployment: &'a str,
     pub assembly: &'a str,

@@ -74,6 +74,35 @@ pub trait CpeEvents {
     fn recorded(&self, event: Fields) -> zbus::Result<()>;
 }
 
+/// Hosts that share deployments, and the store.
+#[zbus::proxy(
+    interface = "org.cloudpolicy.Cpe1.Hosts",
+    default_service = "org.cloudpolicy.Cpe1",
+    default_path = "/org/cloudpolicy/cpe1",
+    async_name = "CpeHostsProxy"
+)]
+pub trait CpeHosts {
+    /// All hosts ([`cpe_status::HostList`] as JSON).
+    fn list(&self) -> Result<String>;
+    /// A host with what it owns ([`cpe_status::HostDetails`] as JSON).
+    fn get(&self, host: &str) -> Result<String>;
+    /// Has a host hand over its deployments and take none.
+    fn drain(&self, host: &str) -> Result<()>;
+    /// Has a host take deployments.
+    fn activate(&self, host: &str) -> Result<()>;
+    /// Forgets a host that is gone.
+    fn remove(&self, host: &str) -> Result<()>;
+    /// Says that a host that is gone is lost.
+    fn confirm_lost(&self, host: &str) -> Result<()>;
+    /// Hands a deployment over to a host.
+    #[zbus(name = "Move")]
+    fn move_to(&self, deployment: &str, host: &str) -> Result<()>;
+    /// The store ([`cpe_status::StoreStatus`] as JSON).
+    fn get_store(&self) -> Result<String>;
+    /// Writes a copy of the database to an empty file; how many bytes.
+    fn back_up_store(&self, file: zbus::Fd<'_>) -> Result<u64>;
+}
+
 /// One deployment, at [`crate::names::deployment_path`].
 #[zbus::proxy(
     interface = "org.cloudpolicy.Cpe1.Deployment",
@@ -182,6 +211,12 @@ pub trait CpeDeployment {
     /// The stored generation.
     #[zbus(property)]
     fn generation(&self) -> Result<u64>;
+    /// The host that owns it; empty: none, or hosts share nothing.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn host(&self) -> Result<String>;
+    /// Since when that host owns it, microseconds since the Unix epoch; 0: not known.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn since(&self) -> Result<u64>;
     /// `stored`, `starting`, `loading`, `active`, `degraded`, `failed` or `destroying`.
     #[zbus(property)]
     fn state(&self) -> Result<String>;

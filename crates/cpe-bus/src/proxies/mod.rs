@@ -7,7 +7,7 @@ pub mod notify;
 pub mod systemd;
 
 pub use agent::AgentProxy;
-pub use cpe::{CpeDeploymentProxy, CpeEventsProxy, CpeManagerProxy};
+pub use cpe::{CpeDeploymentProxy, CpeEventsProxy, CpeHostsProxy, CpeManagerProxy};
 pub use dpe::DpeProxy;
 pub use notify::NotifyProxy;
 pub use systemd::{SystemdManagerProxy, SystemdServiceProxy, SystemdUnitProxy};

@@ -15,7 +15,7 @@ use zbus::object_server::InterfaceRef;
 
 use super::commands::{self, Command, What};
 use super::link::{Look, Permit};
-use super::{About, Link, given, history, not_found, owner, stored};
+use super::{About, Link, given, history, hosts, not_found, owner, stored};
 use crate::audit;
 use crate::core::Core;
 use crate::dpe::DpeCall;
@@ -146,11 +146,11 @@ impl DeploymentObject {
             uuid: current.row.uuid,
             summary: current.view.remark,
             generation: current.row.generation,
-            owner: current.row.owned.owner,
-            group: current.row.owned.group,
             time: cpe_daemon::now(),
             ..DeploymentStatus::default()
-        }
+        };
+        self.put_owner(&mut status, at);
+        status
     }
 }
 
@@ -580,6 +580,20 @@ impl DeploymentObject {
     async fn generation(&self, #[zbus(header)] header: Option<Header<'_>>) -> Result<u64> {
         self.link.property(header, &self.deployment.name).await?;
         Ok(self.deployment.row().generation)
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn host(&self, #[zbus(header)] header: Option<Header<'_>>) -> Result<String> {
+        self.link.property(header, &self.deployment.name).await?;
+        let owner = hosts::owner(&*self.link.host()?, &self.deployment.name).await;
+        Ok(owner.map_or_else(String::new, |(host, _)| host))
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn since(&self, #[zbus(header)] header: Option<Header<'_>>) -> Result<u64> {
+        self.link.property(header, &self.deployment.name).await?;
+        let owner = hosts::owner(&*self.link.host()?, &self.deployment.name).await;
+        Ok(owner.and_then(|(_, since)| since).unwrap_or(0))
     }
 
     #[zbus(property)]

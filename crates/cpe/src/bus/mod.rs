@@ -16,6 +16,7 @@ mod events;
 mod given;
 mod history;
 mod host_failure;
+mod hosts;
 mod link;
 mod manager;
 mod objects;
@@ -24,6 +25,7 @@ mod sinks;
 
 use events::EventsObject;
 pub(crate) use given::{Left, carry_on, left as orders_left};
+use hosts::HostsObject;
 use link::{About, Link};
 use manager::ManagerObject;
 use objects::Objects;
@@ -36,6 +38,7 @@ pub(crate) async fn publish(host: &Arc<Host>, _left: &Left) -> zbus::Result<Arc<
     let manager = ManagerObject::new(host, &objects);
     server.at(CPE_PATH, manager).await?;
     server.at(CPE_PATH, EventsObject::new(host)).await?;
+    server.at(CPE_PATH, HostsObject::new(host)).await?;
     objects.synchronize(host).await?;
     // Last, so that it does not signal each of the others.
     objects.list(host).await?;

@@ -29,7 +29,7 @@ use crate::systemd::Systemd;
 /// unit of cpe has systemd make it.
 const FOLDER: &str = "/run/cpe/cluster";
 /// Of this program, as other hosts see it: a deployment may need a later one.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 /// Ends of units that wait.
 const ENDS: usize = 1024;
 

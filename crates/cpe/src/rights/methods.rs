@@ -9,6 +9,7 @@ pub(crate) enum Interface {
     Manager,
     Deployment,
     Events,
+    Hosts,
 }
 
 /// What it takes to call a method.
@@ -24,7 +25,7 @@ pub(crate) enum Needs {
     Delegation,
 }
 
-use Interface::{Deployment, Events, Manager};
+use Interface::{Deployment, Events, Hosts, Manager};
 use Needs::{Delegation, Look, Recording};
 
 const VIEWER: Needs = Needs::Role(Role::Viewer);
@@ -83,6 +84,15 @@ pub(crate) const METHODS: &[(Interface, &str, Needs)] = &[
     (Deployment, "SetOwner", ADMIN),
     (Events, "Query", Look),
     (Events, "Record", Recording),
+    (Hosts, "List", VIEWER),
+    (Hosts, "Get", VIEWER),
+    (Hosts, "Drain", ADMIN),
+    (Hosts, "Activate", ADMIN),
+    (Hosts, "Remove", ADMIN),
+    (Hosts, "ConfirmLost", ADMIN),
+    (Hosts, "Move", OWNER),
+    (Hosts, "GetStore", ADMIN),
+    (Hosts, "BackUpStore", ADMIN),
 ];
 
 /// What a method takes; `None`: there is no such method.
@@ -105,6 +115,7 @@ mod tests {
     const DEPLOYMENT: &str =
         include_str!("../../../../docs/bus/org.cloudpolicy.Cpe1.Deployment.xml");
     const EVENTS: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Cpe1.Events.xml");
+    const HOSTS: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Cpe1.Hosts.xml");
 
     /// The methods of an introspection document.
     fn documented(xml: &str) -> BTreeSet<String> {
@@ -130,6 +141,7 @@ mod tests {
             (Manager, MANAGER),
             (Deployment, DEPLOYMENT),
             (Events, EVENTS),
+            (Hosts, HOSTS),
         ] {
             let here = METHODS.iter().filter(|entry| entry.0 == interface);
             let listed: Vec<String> = here.map(|entry| entry.1.to_owned()).collect();
@@ -153,6 +165,7 @@ mod tests {
                 Manager => MANAGER,
                 Deployment => DEPLOYMENT,
                 Events => EVENTS,
+                Hosts => HOSTS,
             };
             let (_, comment) = xml.split_once(&format!("      {method}:\n")).unwrap();
             let (comment, _) = comment.split_once("-->").unwrap();

@@ -10,6 +10,7 @@ use super::harness::Bus;
 
 const MANAGER: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Cpe1.Manager.xml");
 const EVENTS: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Cpe1.Events.xml");
+const HOSTS: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Cpe1.Hosts.xml");
 const DEPLOYMENT: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Cpe1.Deployment.xml");
 pub(crate) const DPE: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Dpe1.xml");
 
@@ -115,12 +116,13 @@ async fn the_running_daemon_has_exactly_the_documented_members() {
     let deployment = introspect(&cpe, CPE_NAME, &deployment_path("shop")).await;
     compare(MANAGER, &root);
     compare(EVENTS, &root);
+    compare(HOSTS, &root);
     compare(DEPLOYMENT, &deployment);
     // What introspection shows of an object includes the objects below it.
     let ours = root
         .keys()
         .filter(|interface| interface.starts_with("org.cloudpolicy."));
-    let documented = [MANAGER, EVENTS, DEPLOYMENT]
+    let documented = [MANAGER, EVENTS, HOSTS, DEPLOYMENT]
         .map(|xml| members(xml).into_keys().next().expect("an interface"));
     assert_eq!(
         ours.collect::<BTreeSet<_>>(),

@@ -24,6 +24,7 @@ mod guests;
 mod harness;
 mod history;
 mod host_failures;
+mod hosts;
 mod introspection;
 mod lifecycle;
 mod malformed;
