@@ -7,7 +7,7 @@ use std::time::Duration;
 use cpe_bus::fields::put;
 use cpe_bus::json;
 use cpe_bus::names::{CPE_NAME, check_deployment_name, deployment_path};
-use cpe_bus::proxies::{CpeDeploymentProxy, CpeEventsProxy, CpeManagerProxy};
+use cpe_bus::proxies::{CpeDeploymentProxy, CpeEventsProxy, CpeHostsProxy, CpeManagerProxy};
 use cpe_bus::{BusSelection, DeploymentEntry, Fields};
 use cpe_status::{DeploymentStatus, OperationList};
 use zbus::Connection;
@@ -52,6 +52,13 @@ impl Client {
     pub(crate) async fn events(&self) -> Result<CpeEventsProxy<'static>, Failure> {
         // The log's id is another one after a restart of the daemon, perhaps.
         Ok(CpeEventsProxy::builder(&self.connection)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?)
+    }
+
+    pub(crate) async fn hosts(&self) -> Result<CpeHostsProxy<'static>, Failure> {
+        Ok(CpeHostsProxy::builder(&self.connection)
             .cache_properties(CacheProperties::No)
             .build()
             .await?)

@@ -76,8 +76,8 @@ async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
 async fn ask(client: Client, command: Command, output: &Output) -> Result<(), Failure> {
     use commands::{
         administer, agents, attribute, check, debug, deploy, destroy, edit, events, explain,
-        fencing, history, list, orders, owner, plan, report, rollback, sinks, status, ticket, top,
-        transitions, upkeep, wait,
+        fencing, history, host, list, orders, owner, plan, report, rollback, sinks, status, store,
+        ticket, top, transitions, upkeep, wait,
     };
     match command {
         Command::Deploy(arguments) => deploy::run(&client, &arguments, output).await,
@@ -118,6 +118,8 @@ async fn ask(client: Client, command: Command, output: &Output) -> Result<(), Fa
         Command::Fence(arguments) => fencing::fence(&client, &arguments, output).await,
         Command::Fencing { name } => fencing::show(&client, &name, output).await,
         Command::HostFailed(arguments) => fencing::host_failed(&client, &arguments, output).await,
+        Command::Host(arguments) => host::run(&client, &arguments, output).await,
+        Command::Store(arguments) => store::run(&client, &arguments, output).await,
         Command::Attribute(arguments) => attribute::run(&client, &arguments, output).await,
         Command::Ticket(arguments) => ticket::run(&client, &arguments, output).await,
         Command::Transitions(arguments) => transitions::run(&client, &arguments, output).await,

@@ -4,6 +4,7 @@ mod check;
 mod debug;
 mod examples;
 mod history;
+mod hosts;
 mod orders;
 mod owner;
 mod report;
@@ -25,6 +26,7 @@ pub(crate) use self::check::Check;
 pub(crate) use self::debug::{Debug, What, Where};
 pub(crate) use self::examples::command;
 pub(crate) use self::history::{Change, Diff, Edit, History, Rollback};
+pub(crate) use self::hosts::{Drain, Host, HostCommand, Store, StoreCommand};
 pub(crate) use self::orders::{Ban, Clear, How, Move, Of, Plain};
 pub(crate) use self::owner::Chown;
 pub(crate) use self::report::Report;
@@ -215,6 +217,12 @@ pub(crate) enum Command {
     ///
     /// Make sure that it is off first: if guests still run there, their services may run twice.
     HostFailed(HostFailed),
+    /// Lists the hosts that share deployments, empties them, and takes them out
+    ///
+    /// On a host that shares no deployments it shows this one host.
+    Host(Host),
+    /// Shows how the store is in which deployments and events are kept
+    Store(Store),
     /// Lists, grants and revokes tickets: what needs one runs only at the site that holds it
     Ticket(Ticket),
     /// Lists, sets and deletes attributes of assemblies and options of a deployment

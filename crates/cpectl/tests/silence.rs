@@ -131,6 +131,10 @@ async fn a_change_that_nobody_answers_may_have_been_done() {
         ("fence shop web1 --off", "Fence"),
         ("confirm-fenced shop web1 --attempt 7-1", "ConfirmFenced"),
         ("host-failed rack7", "HostFailed"),
+        ("host activate host-2", "Activate"),
+        ("host move shop host-2", "Move"),
+        ("host remove host-2", "Remove"),
+        ("host confirm-lost host-2 --yes", "ConfirmLost"),
         ("debug stop shop web --on web1", "Debug"),
         ("attribute shop set rack 7 --assembly web1", "SetAttribute"),
         (

@@ -175,6 +175,18 @@ cpectl fence shop web1 --off             # and it stays off",
         "cpectl host-failed rack3                 # you have looked: the host is off",
     ),
     (
+        "host",
+        "cpectl host list                         # which are there, and what they have
+cpectl host drain host-2 --dry-run       # what would move where
+cpectl host drain host-2 --wait          # empty it before work on it
+cpectl host activate host-2              # it takes deployments again",
+    ),
+    (
+        "store",
+        "cpectl store status                      # does it answer, and has it room?
+cpectl store backup /backup/cpe.db       # a copy, while cpe runs",
+    ),
+    (
         "ticket",
         "cpectl ticket shop list                  # which this site holds, and what needs them
 cpectl ticket shop grant east --force    # you have looked: no other site holds it",

@@ -25,6 +25,7 @@ use policy_engine::explain::{self, Detail, Question, Temporary, Terms};
 use zbus::object_server::SignalEmitter;
 
 use crate::bus::Bus;
+use crate::hosts::FakeHosts;
 
 /// Name of the only deployment, as the simulation calls it.
 const NAME: &str = "sim";
@@ -81,6 +82,7 @@ impl Daemon {
                     .builder()
                     .serve_at(CPE_PATH, Manager(served.clone()))
                     .serve_at(CPE_PATH, Events(served.clone()))
+                    .serve_at(CPE_PATH, FakeHosts::default())
                     .serve_at(deployment_path(NAME), Deployment(served.clone()))
                     .name(CPE_NAME)
                     .build()

@@ -23,6 +23,7 @@
 #[path = "../support/bus.rs"]
 mod bus;
 mod daemon;
+mod hosts;
 #[path = "../support/pty.rs"]
 mod pty;
 #[path = "../support/typing.rs"]
@@ -126,6 +127,11 @@ fn an_agent_is_run_once_and_what_it_said_is_shown() {
 #[test]
 fn it_is_asked_whether_every_service_would_run_after_a_loss() {
     check("room");
+}
+
+#[test]
+fn hosts_are_shown_emptied_and_taken_out() {
+    check("hosts");
 }
 
 #[test]

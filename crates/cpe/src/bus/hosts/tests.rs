@@ -127,7 +127,7 @@ async fn administrators_see_move_drain_and_remove_hosts() {
         list.hosts.iter().all(|it| it.state == "active")
     })
     .await;
-    until("b runs it", async || b.status().host.running == 1).await;
+    until("b runs it", async || b.status().host.granted.len() == 1).await;
     moved(&b, "shop", "a").await.unwrap();
     until("a has it", async || owns(&b, "a").await == 1).await;
 
@@ -184,7 +184,7 @@ async fn what_is_seen(a: &Handle) {
 }
 
 async fn what_cannot_be_done(a: &Handle, b: &Handle) {
-    until("b runs it", async || b.status().host.running == 1).await;
+    until("b runs it", async || b.status().host.granted.len() == 1).await;
     refused(moved(b, "shop", "a").await, "it drains");
     refused(moved(a, "shop", "b").await, "host `b` owns `shop`");
     refused(ordered(a, "b", Wanted::Remove).await, "is alive");
