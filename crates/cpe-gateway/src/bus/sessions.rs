@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cpe_bus::names::{CPE_NAME, check_deployment_name, deployment_path};
-use cpe_bus::proxies::{CpeDeploymentProxy, CpeManagerProxy};
+use cpe_bus::proxies::{CpeDeploymentProxy, CpeHostsProxy, CpeManagerProxy};
 use cpe_bus::{BusSelection, Error, Result};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
@@ -69,6 +69,19 @@ impl Session {
     pub async fn manager(&self) -> Result<CpeManagerProxy<'static>> {
         let assumed = self.assumed()?;
         Ok(CpeManagerProxy::builder(&assumed.connection)
+            .destination(assumed.cpe.clone())
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?)
+    }
+
+    /// The hosts that share deployments, as the principal.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`] if cpe was not told who this is.
+    pub async fn hosts(&self) -> Result<CpeHostsProxy<'static>> {
+        let assumed = self.assumed()?;
+        Ok(CpeHostsProxy::builder(&assumed.connection)
             .destination(assumed.cpe.clone())
             .cache_properties(CacheProperties::No)
             .build()

@@ -6,6 +6,7 @@ mod diff;
 mod documents;
 mod events;
 mod health;
+mod hosts;
 mod metrics;
 mod openapi;
 mod operations;
@@ -58,6 +59,7 @@ fn resources() -> (Router<Arc<App>>, OpenApi) {
         .routes(routes!(operations::one))
         .routes(routes!(overlay::list))
         .routes(routes!(overlay::end))
+        .routes(routes!(hosts::list))
         .routes(routes!(sinks::list))
         .routes(routes!(sinks::redeliver))
         .routes(routes!(plans::make))

@@ -78,5 +78,5 @@ async fn every_operation_of_the_contract_is_there_and_says_which_refusals_it_has
             );
         }
     }
-    assert_eq!(operations, 34);
+    assert_eq!(operations, 35);
 }

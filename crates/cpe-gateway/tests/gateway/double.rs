@@ -12,8 +12,9 @@ use cpe_bus::{
 };
 use cpe_status::{
     AssemblyState, AssemblyStatus, DeploymentState, DeploymentStatus, FailureStatus, FencingResult,
-    FencingStatus, OverlayStatus, Plan, PlanAction, PlanBasis, RefusedSink, RoomLoss, RoomOutcome,
-    RoomReport, RoomService, ServicePlan, ServiceState, ServiceStatus, SinkList, SinkStatus,
+    FencingStatus, HostList, HostStatus, OverlayStatus, Plan, PlanAction, PlanBasis, RefusedSink,
+    RoomLoss, RoomOutcome, RoomReport, RoomService, ServicePlan, ServiceState, ServiceStatus,
+    SinkList, SinkStatus,
 };
 use zbus::Connection;
 use zbus::message::Header;
@@ -74,8 +75,9 @@ impl CpeDouble {
     /// Serves on a bus until the connection is dropped.
     pub(crate) async fn serve(&self, address: &str) -> Connection {
         self.lock().assumed.clear();
-        let builder =
-            zbus::connection::Builder::address(address).serve_at(CPE_PATH, Events(self.clone()));
+        let builder = zbus::connection::Builder::address(address)
+            .serve_at(CPE_PATH, Events(self.clone()))
+            .serve_at(CPE_PATH, Hosts(self.clone()));
         let builder = match self.lock().is_old {
             true => builder.serve_at(CPE_PATH, OldManager(self.clone())),
             false => builder.serve_at(CPE_PATH, Manager(self.clone())),
@@ -272,6 +274,30 @@ impl OldManager {
     /// It does as it is told by anybody, to show that nobody tells it.
     async fn destroy_deployment_at(&self, name: &str, _generation: u64, _stop_services: bool) {
         self.0.lock().documents.remove(name);
+    }
+}
+
+struct Hosts(CpeDouble);
+
+#[zbus::interface(name = "org.cloudpolicy.Cpe1.Hosts")]
+impl Hosts {
+    async fn list(&self, #[zbus(header)] header: Header<'_>) -> Result<String> {
+        self.0.require("viewer", "shop", &header)?;
+        let host = |name: &str, state: &str| HostStatus {
+            name: name.into(),
+            state: state.into(),
+            alive: true,
+            ..HostStatus::default()
+        };
+        let (mut a, mut b) = (host("a", "active"), host("b", "draining"));
+        a.answers = true;
+        (b.since, b.address) = (1_700_000_000_000_000, "b.example:7400".into());
+        json::to_json(&HostList {
+            hosts: vec![a, b],
+            shares: true,
+            complete: true,
+            ..HostList::default()
+        })
     }
 }
 

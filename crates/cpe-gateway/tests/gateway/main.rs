@@ -14,6 +14,7 @@ mod contract;
 mod double;
 mod harness;
 mod hostile;
+mod hosts;
 mod logins;
 mod metrics;
 mod operations;
