@@ -42,7 +42,7 @@ lab: packages ## build what the end-to-end tests boot: four Debian roots and the
 	$(SUDO) ./tests/lab/machines.sh $(CPE_LAB) || [ $$? = 77 ]
 
 .PHONY: demo
-demo: packages ## the whole job on a private real system, step by step (STAGE=processes: without booted guests; STAGE=postgresql: a database loses its primary; STAGE=vm: virtual machines)
+demo: packages ## the whole job on a private real system, step by step (STAGE=processes: without booted guests; STAGE=hosts: several hosts; STAGE=postgresql: a database loses its primary; STAGE=vm: virtual machines)
 	@./tests/lab/demo.sh $(STAGE)
 
 .PHONY: test

@@ -1,7 +1,8 @@
 #!/bin/bash
-# demo.sh [booted|processes|postgresql|vm] — `make demo`: chooses where the demonstration can run, prepares that, and runs it.
+# demo.sh [booted|processes|hosts|postgresql|vm] — `make demo`: chooses where the demonstration can run, prepares that, and runs it.
 #   booted     a private system with booted guests: needs root (or sudo), a writable cgroup2 and mmdebstrap
 #   postgresql the same, with a replicated database that loses its primary
+#   hosts      three hosts that share deployments through etcd, as private systems
 #   vm         the same, with two virtual machines under software emulation (QEMU, from apt)
 #   processes  guests as processes under the user's service manager, or as root under a private one
 # Exit status 77: neither is possible; a message says what is missing.
@@ -22,10 +23,10 @@ why_not_booted() {
 
 booted=$(why_not_booted)
 case ${1:-} in
-  booted | postgresql | vm) [ -z "$booted" ] || { echo "The demonstration with booted guests needs $booted." >&2; exit 77; };;
+  booted | hosts | postgresql | vm) [ -z "$booted" ] || { echo "The demonstration with booted guests needs $booted." >&2; exit 77; };;
   processes) booted="another stage was asked for";;
   '') ;;
-  *) echo "no such stage: $1 (booted, processes, postgresql or vm)" >&2; exit 64;;
+  *) echo "no such stage: $1 (booted, processes, hosts, postgresql or vm)" >&2; exit 64;;
 esac
 
 if [ -z "$booted" ]; then

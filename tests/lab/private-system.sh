@@ -9,12 +9,15 @@
 #   private-system.sh unit  NAME COMMAND [ARG...]       the same, as a transient unit (own cgroup)
 #   private-system.sh bus   NAME                        print a D-Bus address usable from outside
 #   private-system.sh pid   NAME                        print its PID 1 as seen from outside
+#   private-system.sh cable NAME OTHER LINK ADDRESS     a cable from its bridge br0, where it is vb-LINK, to eth0 of OTHER, which gets ADDRESS/24
+#   private-system.sh freeze|thaw NAME                  all of it stands still, as a paused machine; goes on
 #   private-system.sh stop  NAME                        orderly power-off, then clean
 #   private-system.sh kill  NAME                        power cut, then clean
 #
 # LAB_OWNER=PID: a power cut when that process is gone.
 # $LAB (default: $PWD/lab) holds run-time state. Extra binds: LAB_BIND="HOSTPATH:PATH[:ro] ...".
 # LAB_LAYERS="DIR ..." are directory trees laid over ROOT (never written either): what `make install DESTDIR=DIR` made.
+# LAB_OWN_BOOT=1: it has an id of its boot of its own, as a machine has. The others share this machine's.
 # LAB_ARGS="systemd.unit=... systemd.mask=..." is read by PID 1 as its kernel command line.
 set -euo pipefail
 LAB=${LAB:-$PWD/lab}; verb=${1:?verb}; name=${2:?name}; shift 2
@@ -51,7 +54,7 @@ start)
   clean                                        # what an expired lease may have left
   mkdir -p "$st/mnt"; mkdir "$cg"
   for l in ${LAB_LAYERS:-}; do root=$(realpath "$l"):$root; done
-  export root st name LAB_BIND=${LAB_BIND:-} LAB_ARGS=${LAB_ARGS:-} LAB_UPPER_SIZE=${LAB_UPPER_SIZE:-2g}
+  export root st name LAB_BIND=${LAB_BIND:-} LAB_OWN_BOOT=${LAB_OWN_BOOT:-} LAB_ARGS=${LAB_ARGS:-} LAB_UPPER_SIZE=${LAB_UPPER_SIZE:-2g}
   ( echo $BASHPID > "$cg/cgroup.procs"
     exec setsid timeout --kill-after=1 --signal=KILL "$lease" \
       unshare --mount --pid --fork --uts --ipc --net --cgroup --kill-child=KILL --propagation private -- \
@@ -64,6 +67,9 @@ start)
     # what is not namespaced in /proc must not be written from here (sysctl.d!)
     for p in sys sysrq-trigger irq bus; do [ ! -e proc/$p ] || { mount --bind proc/$p proc/$p; mount -o remount,bind,ro proc/$p; }; done
     mount --bind proc/sys/net proc/sys/net 2>/dev/null && mount -o remount,bind,rw proc/sys/net || :
+    if [ -n "$LAB_OWN_BOOT" ]; then
+      cat /proc/sys/kernel/random/uuid > "$w/boot_id"; chmod 444 "$w/boot_id"
+      mount --bind "$w/boot_id" proc/sys/kernel/random/boot_id; fi
     mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys
     mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 sys/fs/cgroup
     mount -t tmpfs -o mode=755,nosuid dev dev
@@ -107,6 +113,17 @@ exec) enter "$@";;
 unit) enter systemd-run --quiet --pipe --wait --collect -- "$@";;
 pid)  pid1;;
 bus)  p=$(pid1); echo "unix:path=/proc/$p/root/run/dbus/system_bus_socket";;
+cable)
+  o=${1:?other} l=${2:?link} a=${3:?address}
+  p=$(pid1); q=$(st=$LAB/run/$o; pid1) || { echo "$name and $o do not both run" >&2; exit 69; }
+  net() { nsenter -t "$1" -m -n -r -w -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "${@:2}"; }
+  net "$p" ip link delete "vb-$l" 2> /dev/null || :        # of a system that was there before
+  net "$p" ip link add "vb-$l" type veth peer name eth0 netns "$q"
+  net "$p" ip link set "vb-$l" master br0 up
+  net "$q" ip addr add "$a/24" dev eth0; net "$q" ip link set eth0 up
+  net "$q" sysctl -qw net.ipv4.neigh.eth0.retrans_time_ms=50;;   # else the first packet waits 1 s for ARP
+freeze) pid1 > /dev/null && echo 1 > "$cg/cgroup.freeze";;
+thaw) pid1 > /dev/null && echo 0 > "$cg/cgroup.freeze";;
 stop) if p=$(pid1); then kill -s RTMIN+4 "$p"; wait_gone "$p" 1500 || { echo "power cut after 30 s" >&2; kill -KILL "$p"; wait_gone "$p" 250; }; fi; clean;;
 kill) if p=$(pid1); then kill -KILL "$p"; wait_gone "$p" 250; fi; clean;;
 *) exit 64;;

@@ -1,5 +1,6 @@
 //! Booting, commanding and ending one private system.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -87,6 +88,13 @@ pub fn missing_for_machines() -> Option<String> {
     missing_prerequisite().or_else(missing).or_else(tun)
 }
 
+/// What this machine lacks to run several hosts; `None` if nothing.
+pub fn missing_for_hosts() -> Option<String> {
+    let part = prepared().join("etcd/etcd");
+    let absent = || format!("{}: `make lab` makes it", part.display());
+    missing_prerequisite().or_else(|| (!part.exists()).then(absent))
+}
+
 /// What this machine lacks to drive a browser; `None` if nothing.
 pub fn missing_for_browsers() -> Option<String> {
     let part = prepared().join("browser/node_modules/playwright-core");
@@ -136,9 +144,33 @@ impl Lab {
         Lab::boot_with(name, "system", "", LIFETIME)
     }
 
+    /// Boots one of several systems that are connected, in which nothing of ours runs yet. It has
+    /// an id of its boot of its own. `binds`: folders of this machine that it sees, as
+    /// `FOLDER:PATH`, or `FOLDER:PATH:ro`.
+    #[track_caller]
+    pub(crate) fn boot_connected(name: &str, binds: &str) -> Lab {
+        let layer = layer();
+        let env = [
+            ("LAB_LAYERS", layer.to_string_lossy()),
+            ("LAB_OWN_BOOT", "1".into()),
+        ];
+        Lab::boot_in(name, "system", LIFETIME, binds, &env)
+    }
+
     /// `layers`: trees that are laid over the system's root, which is one of the built ones.
     #[track_caller]
     fn boot_with(name: &str, root: &str, layers: &str, lifetime: Duration) -> Lab {
+        Lab::boot_in(name, root, lifetime, "", &[("LAB_LAYERS", layers.into())])
+    }
+
+    #[track_caller]
+    fn boot_in(
+        name: &str,
+        root: &str,
+        lifetime: Duration,
+        binds: &str,
+        more: &[(&str, Cow<'_, str>)],
+    ) -> Lab {
         if let Some(missing) = missing_prerequisite() {
             panic!("the lab needs {missing}");
         }
@@ -161,6 +193,10 @@ impl Lab {
                 bind += &format!(" {}:/srv/{folder}:ro", path.display());
             }
         }
+        bind = format!("{bind} {binds}");
+        let owner = std::process::id().to_string();
+        let mut env = vec![("LAB_BIND", bind.as_str()), ("LAB_OWNER", &owner)];
+        env.extend(more.iter().map(|(key, value)| (*key, value.as_ref())));
         let output = lab.script(
             &[
                 "start",
@@ -168,11 +204,7 @@ impl Lab {
                 &prepared.join("roots").join(root).to_string_lossy(),
                 &lifetime.as_secs().to_string(),
             ],
-            &[
-                ("LAB_BIND", &bind),
-                ("LAB_LAYERS", layers),
-                ("LAB_OWNER", &std::process::id().to_string()),
-            ],
+            &env,
         );
         assert_eq!(
             output.code, 0,
@@ -181,7 +213,7 @@ impl Lab {
         lab
     }
 
-    fn script(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
+    pub(crate) fn script(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
         let output = Command::new(scripts().join("private-system.sh"))
             .args(args)
             .env("LAB", prepared())

@@ -21,8 +21,10 @@ mod document;
 pub mod domains;
 pub mod gateway;
 mod guests;
+pub mod hosts;
 mod lab;
 mod ledger;
+pub mod marks;
 pub mod packages;
 mod processes;
 pub mod sinks;
@@ -32,8 +34,8 @@ mod system;
 pub use crowd::Crowd;
 pub use document::Document;
 pub use lab::{
-    Lab, layer, missing_for_browsers, missing_for_machines, missing_prerequisite, no_machines,
-    prepared, project_dir,
+    Lab, layer, missing_for_browsers, missing_for_hosts, missing_for_machines,
+    missing_prerequisite, no_machines, prepared, project_dir,
 };
 pub use ledger::{Ledger, Reign, Row, longest_pause, now, two_at_once};
 pub use processes::Processes;

@@ -16,9 +16,12 @@ pub(crate) struct Authority {
 }
 
 /// A certificate and its key, as PEM.
-pub(crate) struct Identity {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// What others see.
+    pub certificate: String,
+    /// What nobody else has.
+    pub key: String,
 }
 
 impl Authority {

@@ -192,16 +192,7 @@ impl Lab {
     }
 
     async fn library_client(&self, user: &str) -> Result<etcd_client::Client> {
-        let identity = self.authority.user(user)?;
-        let authority = etcd_client::Certificate::from_pem(&self.authority.certificate);
-        let tls = etcd_client::TlsOptions::new()
-            .ca_certificate(authority)
-            .identity(etcd_client::Identity::from_pem(
-                identity.certificate,
-                identity.key,
-            ));
-        let options = etcd_client::ConnectOptions::new().with_tls(tls);
-        Ok(etcd_client::Client::connect(self.endpoints(), Some(options)).await?)
+        users::connect(&self.authority, user, &self.endpoints()).await
     }
 
     /// The last lines of a member's log.

@@ -3,7 +3,8 @@
 //!
 //! Members run on an address of their own of the loopback network, so that tests do not meet. They
 //! end with the thread that has started them, however that ends. What they write is in a temporary
-//! folder, which is removed.
+//! folder, which is removed. [`Apart`] is for members that somebody else starts, on machines of
+//! their own.
 //!
 //! ```text
 //! host A ──▶ Way (of A, to m0) ──▶ m0 ─┐
@@ -13,12 +14,15 @@
 
 #![warn(missing_docs)]
 
+mod apart;
 mod certificates;
 mod lab;
 mod member;
 mod users;
 mod ways;
 
+pub use apart::Apart;
+pub use certificates::Identity;
 pub use lab::Lab;
 pub use users::Rights;
 pub use ways::Ways;

@@ -13,6 +13,49 @@ pub(crate) fn ports(number: usize) -> (usize, usize) {
     (20_000 + number, 21_000 + number)
 }
 
+/// Where a member hears clients, and other members.
+pub(crate) struct Place {
+    pub(crate) client: String,
+    pub(crate) peer: String,
+}
+
+/// What the program is started with, as one of the members at these places. `certificates`: the
+/// folder with its own and that of the authority; `data`: the folder in which it writes.
+pub(crate) fn arguments(
+    places: &[Place],
+    number: usize,
+    certificates: &Path,
+    data: &Path,
+) -> Vec<String> {
+    let named = |name: &str, value: &str| format!("--{name}={value}");
+    let member = |(it, place): (usize, &Place)| format!("m{it}={}", place.peer);
+    let all: Vec<String> = places.iter().enumerate().map(member).collect();
+    let data = data.join(format!("m{number}"));
+    let Place { client, peer } = &places[number];
+    let mut arguments = vec![
+        named("name", &format!("m{number}")),
+        named("data-dir", &data.display().to_string()),
+        named("listen-client-urls", client),
+        named("advertise-client-urls", client),
+        named("listen-peer-urls", peer),
+        named("initial-advertise-peer-urls", peer),
+        named("initial-cluster", &all.join(",")),
+        named("initial-cluster-token", "etcd-lab"),
+        "--client-cert-auth".to_owned(),
+        "--peer-client-cert-auth".to_owned(),
+        "--enable-grpc-gateway=false".to_owned(),
+        named("log-level", "warn"),
+        named("logger", "zap"),
+    ];
+    let file = |name: &str| certificates.join(name).display().to_string();
+    for kind in ["", "peer-"] {
+        arguments.push(named(&format!("{kind}trusted-ca-file"), &file("ca.pem")));
+        arguments.push(named(&format!("{kind}cert-file"), &file("member.pem")));
+        arguments.push(named(&format!("{kind}key-file"), &file("member.key")));
+    }
+    arguments
+}
+
 pub(crate) struct Member {
     folder: PathBuf,
     arguments: Vec<String>,
@@ -27,36 +70,16 @@ impl Member {
         (number, count): (usize, usize),
         quota: Option<u64>,
     ) -> Member {
-        let peer = |it: usize| format!("m{it}=https://{address}:{}", ports(it).1);
-        let all: Vec<String> = (0..count).map(peer).collect();
-        let (client, peer) = ports(number);
-        let (client, peer) = (
-            format!("https://{address}:{client}"),
-            format!("https://{address}:{peer}"),
-        );
-        let file = |name: &str| folder.join(name).display().to_string();
-        let named = |name: &str, value: &str| format!("--{name}={value}");
-        let mut arguments = vec![
-            named("name", &format!("m{number}")),
-            named("data-dir", &file(&format!("m{number}"))),
-            named("listen-client-urls", &client),
-            named("advertise-client-urls", &client),
-            named("listen-peer-urls", &peer),
-            named("initial-advertise-peer-urls", &peer),
-            named("initial-cluster", &all.join(",")),
-            named("initial-cluster-token", "etcd-lab"),
-            "--client-cert-auth".to_owned(),
-            "--peer-client-cert-auth".to_owned(),
-            "--enable-grpc-gateway=false".to_owned(),
-            named("log-level", "warn"),
-            named("logger", "zap"),
-        ];
-        arguments.extend(quota.map(|bytes| named("quota-backend-bytes", &bytes.to_string())));
-        for kind in ["", "peer-"] {
-            arguments.push(named(&format!("{kind}trusted-ca-file"), &file("ca.pem")));
-            arguments.push(named(&format!("{kind}cert-file"), &file("member.pem")));
-            arguments.push(named(&format!("{kind}key-file"), &file("member.key")));
-        }
+        let place = |it: usize| {
+            let (client, peer) = ports(it);
+            Place {
+                client: format!("https://{address}:{client}"),
+                peer: format!("https://{address}:{peer}"),
+            }
+        };
+        let places: Vec<Place> = (0..count).map(place).collect();
+        let mut arguments = arguments(&places, number, folder, folder);
+        arguments.extend(quota.map(|bytes| format!("--quota-backend-bytes={bytes}")));
         Member {
             folder: folder.to_owned(),
             arguments,

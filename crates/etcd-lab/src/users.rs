@@ -3,6 +3,8 @@
 use anyhow::Result;
 use etcd_client::{Client, Permission, UserAddOptions};
 
+use crate::certificates::Authority;
+
 /// What hosts may do.
 #[derive(Clone, Copy, Debug)]
 pub struct Rights<'a> {
@@ -19,6 +21,23 @@ pub(crate) const ROOT: &str = "root";
 
 /// The role of all hosts.
 const HOST: &str = "host";
+
+/// A client that has rights of administrators.
+pub(crate) async fn connect(
+    authority: &Authority,
+    user: &str,
+    endpoints: &[String],
+) -> Result<Client> {
+    let identity = authority.user(user)?;
+    let tls = etcd_client::TlsOptions::new()
+        .ca_certificate(etcd_client::Certificate::from_pem(&authority.certificate))
+        .identity(etcd_client::Identity::from_pem(
+            identity.certificate,
+            identity.key,
+        ));
+    let options = etcd_client::ConnectOptions::new().with_tls(tls);
+    Ok(Client::connect(endpoints, Some(options)).await?)
+}
 
 /// Makes the users, and turns on that they count.
 pub(crate) async fn make(client: &mut Client, hosts: &[&str], rights: &Rights<'_>) -> Result<()> {

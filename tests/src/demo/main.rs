@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use end_to_end::{Lab, Output, Processes, System, missing_prerequisite};
 
+mod hosts;
 mod postgresql;
 mod vm;
 
@@ -74,7 +75,7 @@ impl Stage {
             "booted" => missing_prerequisite().map_or_else(|| Ok(Stage::booted()), Err),
             "processes" => Processes::missing_prerequisite().map_or_else(Stage::processes, Err),
             _ => Err(
-                "an argument: `booted`, `processes` (make demo chooses), `postgresql` or `vm`"
+                "an argument: `booted`, `processes` (make demo chooses), `hosts`, `postgresql` or `vm`"
                     .into(),
             ),
         }
@@ -143,6 +144,9 @@ impl Stage {
 fn main() -> ExitCode {
     let begin = Instant::now();
     let kind = std::env::args().nth(1).unwrap_or_default();
+    if kind == "hosts" {
+        return hosts::show(begin);
+    }
     if kind == "postgresql" {
         return postgresql::show(begin);
     }

@@ -10,7 +10,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod marks;
 mod plan;
 mod report;
 mod world;
@@ -21,7 +20,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use end_to_end::{System, missing_prerequisite};
 
-use marks::{Micros, now_us, overlaps};
+use end_to_end::marks::{Micros, now_us, overlaps};
 use plan::{Kind, Plan};
 use report::{Window, faults_of_log, table};
 use world::World;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use end_to_end::Event;
 
-use crate::marks::{Micros, Runs, away};
 use crate::plan::Kind;
+use end_to_end::marks::{Micros, Runs, away};
 
 /// From the begin of a fault until everything was healthy again.
 pub(crate) struct Window {
@@ -78,7 +78,7 @@ pub(crate) fn faults_of_log(events: &[Event]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::marks::Run;
+    use end_to_end::marks::Run;
 
     #[test]
     fn the_table_has_the_absences_of_each_kind() {
@@ -87,6 +87,7 @@ mod tests {
             process: "b/1".into(),
             from,
             to,
+            longest_pause: 0,
         };
         let second = 1_000_000;
         let runs = Runs::from([(

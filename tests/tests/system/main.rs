@@ -30,6 +30,7 @@ mod gateway;
 mod gateway_orders;
 mod granted;
 mod history;
+mod hosts;
 mod installation;
 mod killed_agents;
 mod metrics;

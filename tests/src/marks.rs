@@ -7,36 +7,38 @@ use anyhow::Context;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Microseconds of CLOCK_MONOTONIC, which the guests share with this machine.
-pub(crate) type Micros = i64;
+pub type Micros = i64;
 
 /// The present moment.
-pub(crate) fn now_us() -> Micros {
+pub fn now_us() -> Micros {
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec * 1_000_000 + now.tv_nsec / 1_000
 }
 
 /// One process of a service, from its first mark to its last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
-    pub(crate) guest: String,
+pub struct Run {
+    pub guest: String,
     /// The boot of the guest, and the process in it.
-    pub(crate) process: String,
-    pub(crate) from: Micros,
+    pub process: String,
+    pub from: Micros,
     /// When it was last seen alive by itself. It may have run for another beat.
-    pub(crate) to: Micros,
+    pub to: Micros,
+    /// The longest time between two of its marks: so long it stood still.
+    pub longest_pause: Micros,
 }
 
 /// The runs of each service, in the order in which they began.
-pub(crate) type Runs = BTreeMap<String, Vec<Run>>;
+pub type Runs = BTreeMap<String, Vec<Run>>;
 
 /// The folder that the guests share, and what is in it.
-pub(crate) struct Marks {
+pub struct Marks {
     folder: PathBuf,
 }
 
 impl Marks {
     /// `folder`: where the witnesses write, as this process sees it.
-    pub(crate) fn new(folder: &Path) -> Marks {
+    pub fn new(folder: &Path) -> Marks {
         Marks {
             folder: folder.to_owned(),
         }
@@ -46,7 +48,7 @@ impl Marks {
     ///
     /// # Errors
     /// The folder cannot be read, or a file in it is not the work of a witness.
-    pub(crate) fn runs(&self) -> anyhow::Result<Runs> {
+    pub fn runs(&self) -> anyhow::Result<Runs> {
         let mut runs = Runs::new();
         for entry in std::fs::read_dir(&self.folder).context("the witnesses' folder")? {
             let path = entry?.path();
@@ -69,7 +71,7 @@ impl Marks {
     }
 
     /// The processes that found the lock of their service held by another one, as they wrote it.
-    pub(crate) fn refused_locks(&self) -> Vec<String> {
+    pub fn refused_locks(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.folder.join("overlaps")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
@@ -94,12 +96,14 @@ fn parse(text: &str) -> anyhow::Result<Option<Run>> {
         process: format!("{boot}/{pid}"),
         from,
         to: from,
+        longest_pause: 0,
     };
     for line in lines {
         let (kind, at) = line.split_once(' ').unwrap_or((line, ""));
         let at: Micros = at.parse().with_context(|| format!("the mark {line:?}"))?;
         // The stop is written by the resource agent, when the process has gone.
         if kind == "beat" {
+            run.longest_pause = run.longest_pause.max(at - run.to);
             run.to = run.to.max(at);
         }
     }
@@ -107,7 +111,7 @@ fn parse(text: &str) -> anyhow::Result<Option<Run>> {
 }
 
 /// Pairs of runs of one service that were alive at the same time.
-pub(crate) fn overlaps(runs: &Runs) -> Vec<String> {
+pub fn overlaps(runs: &Runs) -> Vec<String> {
     let mut found = Vec::new();
     for (service, list) in runs {
         let mut alive: Option<&Run> = None;
@@ -127,7 +131,7 @@ pub(crate) fn overlaps(runs: &Runs) -> Vec<String> {
 }
 
 /// How long a service did not run between two moments, in microseconds.
-pub(crate) fn away(runs: &[Run], from: Micros, to: Micros) -> Micros {
+pub fn away(runs: &[Run], from: Micros, to: Micros) -> Micros {
     /// A witness marks itself every 100 ms: a shorter silence is not an absence.
     const SILENCE: Micros = 300_000;
     let mut away = 0;
@@ -154,6 +158,7 @@ mod tests {
             process: format!("boot/{from}"),
             from,
             to,
+            longest_pause: 0,
         }
     }
 
@@ -165,6 +170,7 @@ mod tests {
             process: "b0/77".into(),
             from: 5,
             to: 20,
+            longest_pause: 10,
         };
         assert_eq!(read, Some(expected));
         assert_eq!(parse("start 5 we").unwrap(), None);

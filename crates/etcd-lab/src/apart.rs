@@ -1,0 +1,134 @@
+//! Members that somebody else starts, each on a machine of its own.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use cpe_etcd::{CALL, Client, Settings, Tls};
+
+use crate::certificates::{Authority, Identity};
+use crate::member::{Place, arguments};
+use crate::users::{self, Rights};
+
+/// How long members may take until one of them leads.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Where a member hears clients.
+const CLIENTS: u16 = 2379;
+/// Where it hears other members.
+const PEERS: u16 = 2380;
+
+/// A store of one member at each of some addresses.
+pub struct Apart {
+    addresses: Vec<IpAddr>,
+    authority: Authority,
+}
+
+impl Apart {
+    /// Nothing runs yet.
+    ///
+    /// # Errors
+    /// If no certificate can be made.
+    pub fn new(addresses: &[IpAddr]) -> Result<Apart> {
+        Ok(Apart {
+            addresses: addresses.to_vec(),
+            authority: Authority::new()?,
+        })
+    }
+
+    fn place(address: &IpAddr) -> Place {
+        Place {
+            client: format!("https://{address}:{CLIENTS}"),
+            peer: format!("https://{address}:{PEERS}"),
+        }
+    }
+
+    /// Where clients find the members.
+    pub fn endpoints(&self) -> Vec<String> {
+        let client = |address| Apart::place(address).client;
+        self.addresses.iter().map(client).collect()
+    }
+
+    /// The certificate of who signs all others.
+    pub fn authority(&self) -> &str {
+        &self.authority.certificate
+    }
+
+    /// What a member shows.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn member(&self, number: usize) -> Result<Identity> {
+        self.authority.member(self.addresses[number])
+    }
+
+    /// What etcd is started with as that member. In `certificates` are `ca.pem`, `member.pem` and
+    /// `member.key`; in `data` it writes.
+    pub fn arguments(&self, number: usize, certificates: &Path, data: &Path) -> Vec<String> {
+        let places: Vec<Place> = self.addresses.iter().map(Apart::place).collect();
+        arguments(&places, number, certificates, data)
+    }
+
+    /// What a user shows: a host, or `root`.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn user(&self, name: &str) -> Result<Identity> {
+        self.authority.user(name)
+    }
+
+    async fn client(&self) -> Result<Client> {
+        let identity = self.user(users::ROOT)?;
+        let settings = Settings {
+            endpoints: self.endpoints(),
+            tls: Tls {
+                authority: self.authority.certificate.clone(),
+                certificate: identity.certificate,
+                key: identity.key,
+            },
+            call: CALL.max(Duration::from_secs(1)),
+        };
+        Ok(Client::new(&settings).await?)
+    }
+
+    /// Waits until a member leads, and says which.
+    ///
+    /// # Errors
+    /// If none does for half a minute: what each one answers.
+    pub async fn leader(&self) -> Result<usize> {
+        let client = self.client().await?;
+        let begin = Instant::now();
+        loop {
+            let status = client.status().await;
+            let leads = |(_, status): &(String, cpe_etcd::Result<cpe_etcd::MemberStatus>)| {
+                status.as_ref().is_ok_and(|status| status.leads)
+            };
+            if let Some(number) = status.iter().position(leads) {
+                return Ok(number);
+            }
+            if begin.elapsed() > PATIENCE {
+                bail!("the store has no leader: {status:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The names of all keys that begin so, without that begin.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn keys(&self, prefix: &str) -> Result<Vec<String>> {
+        let listed = self.client().await?.keys(prefix, PATIENCE).await?;
+        let name = |entry: cpe_etcd::Entry| entry.key.strip_prefix(prefix).map(str::to_owned);
+        Ok(listed.entries.into_iter().filter_map(name).collect())
+    }
+
+    /// Makes a user for each host, beside `root`. Once in the life of the store.
+    ///
+    /// # Errors
+    /// If the store does not take them.
+    pub async fn make_users(&self, hosts: &[&str], rights: &Rights<'_>) -> Result<()> {
+        let mut root = users::connect(&self.authority, users::ROOT, &self.endpoints()).await?;
+        users::make(&mut root, hosts, rights).await
+    }
+}
