@@ -76,6 +76,11 @@ fn number(host: &str) -> usize {
     found.unwrap_or_else(|| panic!("there is no host {host}"))
 }
 
+/// Where a host is on the network.
+pub fn address_of(host: &str) -> String {
+    address(number(host)).to_string()
+}
+
 fn address(number: usize) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 77, 0, 101 + number as u8))
 }
@@ -106,7 +111,7 @@ impl Hosts {
 
     /// The same until `cpe` could be started.
     #[track_caller]
-    fn boot_without_cpe(name: &str, witness: &Path) -> Hosts {
+    pub fn boot_without_cpe(name: &str, witness: &Path) -> Hosts {
         let one = ONE_AT_A_TIME.lock();
         let one = one.unwrap_or_else(PoisonError::into_inner);
         let cloud = Lab::boot_connected(name, "");
@@ -182,7 +187,7 @@ impl Hosts {
 
     /// Boots a host that has no power, with its member of etcd. `cpe` is not started.
     #[track_caller]
-    fn power_on(&mut self, host: &'static str) {
+    pub fn power_on(&mut self, host: &'static str) {
         let bind =
             |(folder, path): (&str, &str)| format!("{}:{path}", self.disk(host, folder).display());
         let mut binds: Vec<String> = DISK.into_iter().map(bind).collect();
@@ -277,6 +282,12 @@ impl Hosts {
     pub fn host(&self, host: &str) -> &Lab {
         let found = self.running.get(host);
         found.unwrap_or_else(|| panic!("{host} has no power"))
+    }
+
+    /// Whether a host reaches a port of an address.
+    pub fn reaches(&self, host: &str, address: &str, port: u16) -> bool {
+        let connect = format!("timeout 0.5 bash -c 'exec 3<> /dev/tcp/{address}/{port}'");
+        self.host(host).sh(&connect).code == 0
     }
 
     /// The system of guests and network.

@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use end_to_end::hosts::{Hosts, Reader, STEPS, Scene, Telling};
+use end_to_end::System;
+use end_to_end::hosts::{Hosts, NAMES, Reader, STEPS, Scene, Telling, address_of};
+
+const WITNESS: &str = env!("CARGO_BIN_EXE_witness");
 
 /// What did not hold, and all that was said before.
 #[derive(Default)]
@@ -24,10 +27,72 @@ impl Telling for Told {
     }
 }
 
+/// Of the lab itself: what a fault is to take away is away, and nothing else.
+#[test]
+fn each_fault_of_hosts_hits_what_it_says_and_ends() {
+    let mut hosts = Hosts::boot_without_cpe("hosts-faults", Path::new(WITNESS));
+    let agent = ("10.77.0.11", 7430);
+    let stores = |hosts: &Hosts, host: &str| {
+        NAMES.map(|member| hosts.reaches(host, &address_of(member), 2379))
+    };
+    let guest = |hosts: &Hosts, host: &str| hosts.reaches(host, agent.0, agent.1);
+    for host in NAMES {
+        assert_eq!(
+            (stores(&hosts, host), guest(&hosts, host)),
+            ([true; 3], true)
+        );
+    }
+    assert!(hosts.alive().is_empty(), "no cpe runs");
+
+    hosts.cut_from_store("h1");
+    assert_eq!(
+        (stores(&hosts, "h1"), guest(&hosts, "h1")),
+        ([false; 3], true)
+    );
+    assert_eq!(stores(&hosts, "h2"), [true; 3]);
+    hosts.heal_store("h1");
+    assert_eq!(stores(&hosts, "h1"), [true; 3]);
+
+    hosts.cable("h2", "down");
+    assert_eq!(
+        (stores(&hosts, "h2"), guest(&hosts, "h2")),
+        ([false, true, false], false)
+    );
+    assert_eq!(stores(&hosts, "h1"), [true, false, true]);
+    hosts.cable("h2", "up");
+    assert_eq!(
+        (stores(&hosts, "h2"), guest(&hosts, "h2")),
+        ([true; 3], true)
+    );
+
+    let leader = hosts.leader();
+    hosts.freeze(leader);
+    assert_ne!(hosts.leader(), leader, "one that stands still leads nobody");
+    hosts.thaw(leader);
+    let leader = hosts.leader();
+    hosts.kill_member(leader);
+    assert_ne!(hosts.leader(), leader);
+    hosts.start_member(leader);
+
+    let leader = hosts.leader();
+    let boot = |hosts: &Hosts| {
+        let read = hosts.host(leader).sh("cat /proc/sys/kernel/random/boot_id");
+        read.ok()
+    };
+    let before = boot(&hosts);
+    hosts.cut_power(leader);
+    assert_ne!(hosts.leader(), leader);
+    hosts.power_on(leader);
+    assert_ne!(boot(&hosts), before, "it is another boot");
+    // With what its member has written: none of the others is needed then.
+    let other = if leader == "h1" { "h2" } else { "h1" };
+    hosts.kill_member(other);
+    assert_ne!(hosts.leader(), other);
+}
+
 #[test]
 fn no_trouble_of_hosts_or_of_their_store_reaches_a_service() {
-    let witness = Path::new(env!("CARGO_BIN_EXE_witness"));
-    let mut hosts = Hosts::boot("hosts", witness);
+    let mut hosts = Hosts::boot("hosts", Path::new(WITNESS));
     let mut reader = Reader::default();
     for step in STEPS {
         let mut told = Told::default();
