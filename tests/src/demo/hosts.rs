@@ -1,5 +1,5 @@
-//! `make demo STAGE=hosts`: three hosts that share deployments through a real etcd, and what happens
-//! to them, with what it took.
+//! `make demo STAGE=hosts`: three hosts that share deployments through a real etcd, and what
+//! happens to them, with what it took.
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -328,7 +328,7 @@ impl Hosts {
     pub fn acting(&self) -> Option<&'static str> {
         let acts = |status: &Status| {
             let online = |guest: &&str| status.assembly_state(guest) == "online";
-            status.is_settled() && GUESTS.iter().all(|guest| online(&guest))
+            status.is_settled() && GUESTS.iter().all(online)
         };
         let units = self.units();
         units
@@ -386,7 +386,7 @@ impl Hosts {
             let script = format!("journalctl -M {guest} --no-pager -o cat -u cpe-agent");
             self.cloud.sh(&script).stdout
         };
-        let journals: Vec<String> = GUESTS.iter().map(|guest| said(&guest)).collect();
+        let journals: Vec<String> = GUESTS.iter().map(said).collect();
         let lines = journals.iter().flat_map(|text| text.lines());
         let ended = lines.filter(|line| line.contains("the lease has ended"));
         ended.map(str::to_owned).collect()

@@ -18,9 +18,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use end_to_end::marks::{Micros, now_us, overlaps};
 use end_to_end::{System, missing_prerequisite};
 
-use end_to_end::marks::{Micros, now_us, overlaps};
 use plan::{Kind, Plan};
 use report::{Window, faults_of_log, table};
 use world::World;

@@ -77,8 +77,9 @@ pub(crate) fn faults_of_log(events: &[Event]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use end_to_end::marks::Run;
+
+    use super::*;
 
     #[test]
     fn the_table_has_the_absences_of_each_kind() {
