@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use end_to_end::Event;
+use end_to_end::marks::{Micros, Runs, away};
 
 use crate::plan::Kind;
-use end_to_end::marks::{Micros, Runs, away};
 
 /// From the begin of a fault until everything was healthy again.
 pub(crate) struct Window {

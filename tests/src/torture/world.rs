@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use end_to_end::marks::Marks;
 use end_to_end::{Event, Lab, System};
 
 use crate::plan::{DEPLOYMENTS, Fault, Kind, LEASED, NETWORKED, POWERED, SERVICES};
-use end_to_end::marks::Marks;
 
 /// How long a command of the administrator may be refused because of a fault.
 const PATIENCE: Duration = Duration::from_secs(90);
