@@ -324,22 +324,36 @@ impl Hosts {
             .collect()
     }
 
-    /// The host whose DPE says that everything runs and every guest is heard.
+    /// The host whose DPE may act, and says that everything runs and every guest is heard.
     pub fn acting(&self) -> Option<&'static str> {
+        self.acting_but("")
+    }
+
+    /// The same, whatever that host says: one that was cut off says for a while what it knew.
+    pub fn acting_but(&self, former: &str) -> Option<&'static str> {
         let acts = |status: &Status| {
             let online = |guest: &&str| status.assembly_state(guest) == "online";
-            status.is_settled() && GUESTS.iter().all(online)
+            let silent = status.0.to_string().contains("may not act now");
+            !silent && status.is_settled() && GUESTS.iter().all(online)
         };
-        let units = self.units();
-        units
-            .into_iter()
-            .find(|host| acts(&self.host(host).status(NAME)))
+        let mut units = self.units().into_iter().filter(|host| *host != former);
+        units.find(|host| acts(&self.host(host).status(NAME)))
     }
 
     /// The hosts with a session in the store.
     #[track_caller]
     pub fn alive(&self) -> Vec<String> {
-        in_network(&self.cloud, async || self.store.keys(ALIVE).await)
+        let listed = async || {
+            for _ in 0..20 {
+                // Its leader may change meanwhile.
+                if let Ok(alive) = self.store.keys(ALIVE).await {
+                    return Ok(alive);
+                }
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            self.store.keys(ALIVE).await
+        };
+        in_network(&self.cloud, listed)
     }
 
     /// What the services wrote.

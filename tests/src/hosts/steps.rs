@@ -136,10 +136,8 @@ impl Scene<'_> {
 
     fn taken_over(&mut self, from: &str) {
         let what = format!("another host acts for {from}'s deployment");
-        self.within(&what, TAKEOVER, |hosts| {
-            hosts.acting().is_some_and(|host| host != from)
-        });
-        if let Some(host) = self.hosts.acting() {
+        self.within(&what, TAKEOVER, |hosts| hosts.acting_but(from).is_some());
+        if let Some(host) = self.hosts.acting_but(from) {
             self.to.tell(&format!("{host} runs it now"));
         }
     }
