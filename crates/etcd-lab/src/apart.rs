@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use cpe_etcd::{CALL, Client, Settings, Tls};
+use cpe_etcd::{CALL, Client, MemberStatus, Settings, Tls};
 
 use crate::certificates::{Authority, Identity};
 use crate::member::{Place, arguments};
@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CLIENTS: u16 = 2379;
 /// Where it hears other members.
 const PEERS: u16 = 2380;
+
+/// What a member says of itself, after its address.
+type Answer = (String, cpe_etcd::Result<MemberStatus>);
 
 /// A store of one member at each of some addresses.
 pub struct Apart {
@@ -96,18 +99,22 @@ impl Apart {
     /// # Errors
     /// If none does for half a minute: what each one answers.
     pub async fn leader(&self) -> Result<usize> {
+        self.leader_where(|_| true).await
+    }
+
+    /// Waits until what members answer is as it should be, and one of them leads.
+    async fn leader_where(&self, is_good: fn(&[Answer]) -> bool) -> Result<usize> {
         let client = self.client().await?;
         let begin = Instant::now();
         loop {
             let status = client.status().await;
-            let leads = |(_, status): &(String, cpe_etcd::Result<cpe_etcd::MemberStatus>)| {
-                status.as_ref().is_ok_and(|status| status.leads)
-            };
-            if let Some(number) = status.iter().position(leads) {
+            let leads = |(_, status): &Answer| status.as_ref().is_ok_and(|status| status.leads);
+            let leader = status.iter().position(leads);
+            if let Some(number) = leader.filter(|_| is_good(&status)) {
                 return Ok(number);
             }
             if begin.elapsed() > PATIENCE {
-                bail!("the store has no leader: {status:?}");
+                bail!("the store does not answer as it should: {status:?}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -123,11 +130,14 @@ impl Apart {
         Ok(listed.entries.into_iter().filter_map(name).collect())
     }
 
-    /// Makes a user for each host, beside `root`. Once in the life of the store.
+    /// Makes a user for each host, beside `root`, when all members run. Once in the life of the
+    /// store.
     ///
     /// # Errors
     /// If the store does not take them.
     pub async fn make_users(&self, hosts: &[&str], rights: &Rights<'_>) -> Result<()> {
+        let all_answer = |status: &[Answer]| status.iter().all(|(_, status)| status.is_ok());
+        self.leader_where(all_answer).await?;
         let mut root = users::connect(&self.authority, users::ROOT, &self.endpoints()).await?;
         users::make(&mut root, hosts, rights).await
     }

@@ -132,7 +132,6 @@ impl Hosts {
         }
         let (store, cloud) = (&hosts.store, &hosts.cloud);
         in_network(cloud, async || {
-            store.leader().await?;
             let rights = Rights {
                 read: READ,
                 write: WRITE,
@@ -423,5 +422,5 @@ fn in_network<T: Send>(lab: &Lab, work: impl AsyncFnOnce() -> anyhow::Result<T> 
         thread.join()
     });
     let done = done.unwrap_or_else(|_| panic!("a thread in the hosts' network has panicked"));
-    done.unwrap_or_else(|error: anyhow::Error| panic!("{error:?}"))
+    done.unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::SERVICES;
 use crate::lab::Lab;
 use crate::status::Event;
 use crate::system::System;
@@ -11,6 +12,8 @@ use crate::system::System;
 pub struct Reader {
     cursor: u64,
     events: Vec<Event>,
+    /// How often another host has taken over.
+    pub(super) moves: usize,
 }
 
 impl Reader {
@@ -24,6 +27,34 @@ impl Reader {
             self.cursor = last.field("cursor").parse().expect("a cursor is a number");
         }
         self.events.extend(events);
+    }
+
+    /// What is told otherwise than it was: each start of a service once, whichever host's DPE tells
+    /// of it; each move of the deployment once; and no loss of anything in guests.
+    pub fn tales(&self) -> Vec<String> {
+        let of = |kind: &'static str| self.events.iter().filter(move |it| it.kind() == kind);
+        let count = |kind: &'static str| of(kind).count();
+        let mut found = Vec::new();
+        for service in SERVICES {
+            let starts = of("service.started").filter(|it| it.field("service") == service);
+            let starts = starts.count();
+            if starts != 1 {
+                found.push(format!("{service} was started {starts} times"));
+            }
+        }
+        let moves = count("deployment.moved");
+        if moves != self.moves {
+            found.push(format!("{} moves are told {moves} times", self.moves));
+        }
+        let never = [
+            "assembly.lost",
+            "service.failed",
+            "service.stopped",
+            "dpe.died",
+        ];
+        let told = never.into_iter().filter(|kind| count(kind) > 0);
+        found.extend(told.map(|kind| format!("{kind} {} times", count(kind))));
+        found
     }
 
     /// How many it has.
