@@ -1,10 +1,10 @@
 //! The event log: written to etcd, copied into a database of this host, read from there.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cluster_keys::{self as keys, EVENT};
 use cpe_bus::Event;
-use cpe_etcd::{Compare, Entry, Error as Trouble, Operation, Txn};
+use cpe_etcd::{Compare, Entry, Error as Unanswered, Operation, Txn};
 use cpe_store::sqlite::Sqlite;
 use cpe_store::{Result, Store as _, to_journal};
 use tokio::sync::watch;
@@ -19,6 +19,9 @@ const COPIED: Duration = Duration::from_secs(2);
 /// Pause before a broken watch is begun again.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// Who has copied the log for so long has had no trouble.
+const WORKS: Duration = Duration::from_secs(5);
+
 /// The log of all hosts.
 #[derive(Debug, Clone)]
 pub(crate) struct Log {
@@ -27,6 +30,22 @@ pub(crate) struct Log {
     pub(crate) incarnation: u8,
     /// The revision up to which everything is in the copy.
     copied: watch::Sender<u64>,
+}
+
+/// Why the log is not copied, told once as long as it lasts: each attempt may fail for another
+/// reason, as it asks another member.
+#[derive(Debug, Default)]
+struct Trouble {
+    told: bool,
+}
+
+impl Trouble {
+    /// An attempt has failed, after the log was copied for so long.
+    fn is_new(&mut self, copied: Duration) -> bool {
+        let is_new = !self.told || copied >= WORKS;
+        self.told = true;
+        is_new
+    }
 }
 
 impl Log {
@@ -133,14 +152,15 @@ impl Log {
 
     /// Copies the log from now on.
     pub(crate) async fn follow(self) {
-        let mut last = String::new();
+        let mut trouble = Trouble::default();
         loop {
+            let begun = Instant::now();
             let Err(error) = self.follow_once().await;
-            let error = error.to_string();
-            if error != last {
-                tracing::warn!("the event log is not copied: {error}; trying again");
+            if trouble.is_new(begun.elapsed()) {
+                tracing::warn!("the event log is not copied: {error}; trying again until it is");
+            } else {
+                tracing::debug!("the event log is not copied: {error}");
             }
-            last = error;
             sleep(PAUSE).await;
         }
     }
@@ -161,12 +181,12 @@ impl Log {
         loop {
             let batch = match watch.next().await {
                 Ok(batch) => batch,
-                Err(Trouble::Compacted) => {
+                Err(Unanswered::Compacted) => {
                     tracing::warn!(
                         "this host was away for so long that some events are not in its copy of the log"
                     );
                     self.copy_all().await?;
-                    return Err(failed(Trouble::Compacted));
+                    return Err(failed(Unanswered::Compacted));
                 }
                 Err(error) => return Err(failed(error)),
             };
@@ -243,6 +263,14 @@ mod tests {
             then: vec![Operation::Put(key, Vec::new(), None)],
             otherwise: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_trouble_is_told_once_as_long_as_it_lasts() {
+        let mut trouble = Trouble::default();
+        let attempts = [100, 300, 9000, 0, 300].map(Duration::from_millis);
+        let told = attempts.map(|copied| trouble.is_new(copied));
+        assert_eq!(told, [true, false, true, false, false]);
     }
 
     /// At a real etcd: requests arrive, and answers do not.
