@@ -101,3 +101,34 @@ fn the_death_of_the_dpe_in_between_harms_nothing() {
     world.run_for(60);
     expect_well(&world);
 }
+
+#[test]
+fn what_was_cleaned_up_is_looked_at_before_its_assembly_is_fenced_for_it_again() {
+    let mut scenario = Scenario::plain(2, 2, Mode::None);
+    (scenario.services[0].pinned, scenario.services[1].pinned) = (Some(0), Some(1));
+    let mut world = at_rest(scenario);
+    let requested = |world: &World| {
+        let mut logged = world.logged();
+        logged.retain(|line| line == "assembly.fencing-requested node1");
+        logged.len()
+    };
+    // While a start takes long, a stop fails in node1, which nothing can restart.
+    world.starts_take_us.insert("service2".into(), LONG_US);
+    world.inject(Fault::KillService(1, 1));
+    while count(&world, "start service2 node2") < 2 {
+        assert!(world.step() && world.now_us < 60 * SECOND);
+    }
+    let begin_us = world.now_us;
+    world.inject(Fault::RefuseStop(0, 9 * SECOND));
+    world.inject(Fault::KillService(0, 0));
+    while requested(&world) == 0 {
+        assert!(world.step() && world.now_us < begin_us + LONG_US - SECOND);
+    }
+    world.ask(Request::Cleanup {
+        service: None,
+        assembly: None,
+    });
+    world.run_for(40);
+    assert_eq!(requested(&world), 1, "{:#?}", world.logged());
+    expect_well(&world);
+}

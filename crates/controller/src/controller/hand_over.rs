@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 
 use super::Controller;
+use crate::machines::assembly::Assembly;
 use crate::machines::execution::{Finished, Step};
 use crate::machines::facts::Departure;
 use crate::machines::hand_over;
@@ -51,7 +52,7 @@ impl Controller {
         let (limits, leaving) = (outcome.limits, self.leaving());
         let next = self.execution.prepare(graph, limits, &leaving, now.wall_us);
         let is_well = outcome.findings.is_empty();
-        let may = is_well && !self.is_looking();
+        let may = is_well && !self.is_looking() && !self.fences_unlooked(&next);
         let Some(heirs) = self.heirs(&next).filter(|_| may) else {
             self.deciding.postpone(asked_for);
             self.fence_beside_work(now, &next, &outcome.reasons);
@@ -140,10 +141,30 @@ impl Controller {
     fn fence_beside_work(&mut self, now: Time, next: &Transition, reasons: &BTreeMap<u32, String>) {
         for index in hand_over::first_fencing(next) {
             let graph = next.graph();
-            if let (Some(step), Some(action)) = (Step::of(graph, index), graph.actions.get(index)) {
+            if let (Some(step), Some(action)) = (Step::of(graph, index), graph.actions.get(index))
+                && !self.is_to_be_looked_at(&step.node)
+            {
                 let reason = reasons.get(&step.action).cloned();
                 self.fence_as_wanted(now, &step.node, action, reason);
             }
         }
+    }
+
+    /// A transition fences an assembly for what may be over.
+    fn fences_unlooked(&self, next: &Transition) -> bool {
+        let steps = hand_over::fencing(next).filter_map(|index| Step::of(next.graph(), index));
+        let mut nodes = steps.map(|step| step.node);
+        nodes.any(|node| self.is_to_be_looked_at(&node))
+    }
+
+    /// A person has said that what failed in an assembly is over, and that is looked at when
+    /// nothing is under way. Until then the policy engine hears of it, and would have the assembly
+    /// fenced once more: nothing could end that where its mode is `none`. One that is silent, or to
+    /// be restarted, waits for no look.
+    fn is_to_be_looked_at(&self, name: &AssemblyId) -> bool {
+        let own = self.assemblies.get(name);
+        let answers = own.is_some_and(Assembly::reachable) && self.to_be_restarted(name).is_none();
+        let mut marked = self.store.failures().iter();
+        answers && marked.any(|((assembly, _), facts)| assembly == name && facts.is_due())
     }
 }

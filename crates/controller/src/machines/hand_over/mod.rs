@@ -45,9 +45,15 @@ pub(crate) fn heir(next: &Transition, run: &Run) -> Option<usize> {
 /// Fencing that waits for nothing.
 pub(crate) fn first_fencing(next: &Transition) -> Vec<usize> {
     let real = |index: usize| !next.is_pseudo(index);
-    let all = 0..next.graph().synapses.len();
-    all.filter(|index| is_fencing(next, *index) && !any_before(next, *index, real))
+    fencing(next)
+        .filter(|index| !any_before(next, *index, real))
         .collect()
+}
+
+/// All fencing.
+pub(crate) fn fencing(next: &Transition) -> impl Iterator<Item = usize> {
+    let all = 0..next.graph().synapses.len();
+    all.filter(|index| is_fencing(next, *index))
 }
 
 fn is_fencing(next: &Transition, index: usize) -> bool {
