@@ -89,8 +89,13 @@ fn skip_blanks(text: &str) -> &str {
     text.trim_start_matches([' ', '\t', '\n', '\r'])
 }
 
+/// White space of XML.
+pub(super) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
 /// Number of bytes at the beginning that are of a class.
-fn run(bytes: &[u8], class: u8) -> usize {
+pub(super) fn run(bytes: &[u8], class: u8) -> usize {
     let end = bytes
         .iter()
         .position(|c| CLASS[usize::from(*c)] & class == 0);
@@ -102,7 +107,7 @@ const NAME_START: u8 = 1;
 /// May be in a name.
 const NAME: u8 = 2;
 /// Means itself in an attribute value.
-const PLAIN: u8 = 4;
+pub(super) const PLAIN: u8 = 4;
 /// A quote.
 const QUOTE: u8 = 8;
 

@@ -6,9 +6,10 @@
 mod attributes;
 mod names;
 mod parse;
+mod plain;
 mod tree;
 mod write;
 
 pub use parse::{XmlError, decode, parse};
 pub use tree::{Document, Element, ElementId};
-pub use write::Writer;
+pub use write::{Decimal, Writer};

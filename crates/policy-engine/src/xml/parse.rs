@@ -11,9 +11,9 @@ use super::tree::{Document, ElementId};
 /// Largest text that is read, in bytes.
 const MAX_BYTES: usize = 1 << 30;
 /// Deepest nesting of elements; a CIB needs about 12.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 /// Most attributes of one element; a history entry has about 25.
-const MAX_ATTRIBUTES: usize = 4096;
+pub(super) const MAX_ATTRIBUTES: usize = 4096;
 
 /// Why a text is not accepted as an XML document, with the position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,23 +66,32 @@ pub fn parse(text: &str) -> Result<Document, XmlError> {
         );
         return Err(XmlError::at(b"", 0, message));
     }
-    let mut parser = Parser {
-        text,
-        document: Document::over(text),
-        open: Vec::with_capacity(MAX_DEPTH),
-        seen_in: Vec::new(),
-        last_of: Vec::new(),
+    let document = match parse_plain(text) {
+        Some(document) => document,
+        None => parse_any(text)?,
     };
-    parser.run()?;
-    parser.document.shrink();
-    Ok(parser.document)
+    Ok(document)
 }
 
-struct Parser<'t> {
-    text: &'t str,
-    document: Document,
+/// Reads a text in one pass, as most are: see `plain.rs`. `None`: it has to be read with care.
+fn parse_plain(text: &str) -> Option<Document> {
+    let mut parser = Parser::new(text);
+    parser.run_plain()?;
+    Some(parser.finish())
+}
+
+/// Reads any text, and says what is wrong with it.
+fn parse_any(text: &str) -> Result<Document, XmlError> {
+    let mut parser = Parser::new(text);
+    parser.run()?;
+    Ok(parser.finish())
+}
+
+pub(super) struct Parser<'t> {
+    pub(super) text: &'t str,
+    pub(super) document: Document,
     /// Elements that are open, the innermost last.
-    open: Vec<ElementId>,
+    pub(super) open: Vec<ElementId>,
     /// By [`NameId`]: the element in which an attribute of that name was last seen, to find
     /// duplicates.
     seen_in: Vec<u32>,
@@ -90,7 +99,22 @@ struct Parser<'t> {
     last_of: Vec<Option<ElementId>>,
 }
 
-impl Parser<'_> {
+impl<'t> Parser<'t> {
+    fn new(text: &'t str) -> Parser<'t> {
+        Parser {
+            text,
+            document: Document::over(text),
+            open: Vec::with_capacity(MAX_DEPTH),
+            seen_in: Vec::new(),
+            last_of: Vec::new(),
+        }
+    }
+
+    fn finish(mut self) -> Document {
+        self.document.shrink();
+        self.document
+    }
+
     fn run(&mut self) -> Result<(), XmlError> {
         let mut reader = Reader::from_str(self.text);
         loop {
@@ -185,14 +209,14 @@ impl Parser<'_> {
     }
 
     /// The id of a name, which is mostly the one that is guessed.
-    fn interned(&mut self, guess: Option<NameId>, text: &str) -> NameId {
+    pub(super) fn interned(&mut self, guess: Option<NameId>, text: &str) -> NameId {
         guess
             .filter(|guess| self.document.names.text(*guess) == text)
             .unwrap_or_else(|| self.document.names.intern(text))
     }
 
     /// Notes the last element of a name. Gives the one before it.
-    fn replace_last(&mut self, name: NameId, id: ElementId) -> Option<ElementId> {
+    pub(super) fn replace_last(&mut self, name: NameId, id: ElementId) -> Option<ElementId> {
         if self.last_of.len() <= name.index() {
             self.last_of.resize(name.index() + 1, None);
         }
@@ -201,7 +225,7 @@ impl Parser<'_> {
 
     /// Where the value lies in the document's text; it is appended there if it is not literally in
     /// the parsed text.
-    fn value(&mut self, attribute: &Attribute<'_>) -> Result<(u32, u32), XmlError> {
+    pub(super) fn value(&mut self, attribute: &Attribute<'_>) -> Result<(u32, u32), XmlError> {
         let raw = attribute.value;
         if attribute.is_plain
             && let Some(offset) = self.offset_of(raw)
@@ -231,7 +255,7 @@ impl Parser<'_> {
         (offset + slice.len() <= self.text.len()).then_some(offset)
     }
 
-    fn is_duplicate(&mut self, name: NameId, id: ElementId) -> bool {
+    pub(super) fn is_duplicate(&mut self, name: NameId, id: ElementId) -> bool {
         if self.seen_in.len() <= name.index() {
             self.seen_in.resize(name.index() + 1, u32::MAX);
         }
@@ -284,6 +308,64 @@ mod tests {
         }
         assert!(parse(&"<a>".repeat(100)).is_err());
         assert_eq!(decode(b"<a>\n\xff").unwrap_err().line, 2);
+    }
+
+    #[test]
+    fn a_text_that_is_read_in_one_pass_gives_the_same_tree() {
+        let same = [
+            "<a/>",
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<a b='1'>\n <c d=\"x&amp;&#10;y\"/>\n</a>\n",
+            "<a  x=\"1\"\n\ty = 'a\"b'><b></b><b x=\"ü\" z='&lt;'/><c.d-e:f/></a >",
+            "<a b=\"\" c=\"it's\r\nso\"><b/><d b=\"1\" e=\"2\"/><d b=\"1\" ee=\"2\"/><d e=\"2\"/></a>",
+            "<a>\n<!-- x --><b>text &amp; more</b><![CDATA[<z/>]]><?p i?></a>",
+        ];
+        for text in same {
+            let known = format!("{:?}", parse_any(text).unwrap());
+            if let Some(document) = parse_plain(text) {
+                assert_eq!(format!("{document:?}"), known, "{text}");
+            }
+        }
+        let read = same.map(|text| parse_plain(text).is_some());
+        assert_eq!(read, [true, true, false, true, false]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_not_read_in_one_pass() {
+        let deep = "<a>".repeat(65) + &"</a>".repeat(65);
+        for text in [
+            "",
+            " ",
+            "<a>",
+            "</a>",
+            "<a></b>",
+            "<a/><b/>",
+            "<a/>x",
+            "x<a/>",
+            "<a>x</a>",
+            "<1/>",
+            "<a x=1/>",
+            "<a x/>",
+            "<a x=\"1\"y=\"2\"/>",
+            "<a x=\"1\" x=\"2\"/>",
+            "<a x=\"<\"/>",
+            "<a x=\"&no;\"/>",
+            "<a x=\"1",
+            "<a x=\"1\"",
+            "<a",
+            "<",
+            "<a /",
+            "<a / >",
+            "<a></a",
+            "<a></",
+            "<a x=\"\u{1}\"/>",
+            "<!DOCTYPE a><a/>",
+            "<?xml",
+            "\u{feff}<a/>",
+            "<a\u{b}/>",
+            &deep,
+        ] {
+            assert!(parse_plain(text).is_none(), "{text:?}");
+        }
     }
 
     #[test]

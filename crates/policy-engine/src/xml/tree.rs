@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
 
-use super::names::{NameId, Names};
+use super::names::{Mark, NameId, Names};
 
 /// An element of a [`Document`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -24,6 +24,11 @@ impl ElementId {
 
 /// No element: end of a list, parent of the root.
 const NONE: u32 = u32::MAX;
+/// What a text is expected to have: so many names, and each element and each attribute in so many
+/// bytes. What is too much is given back.
+const MOST_NAMES: usize = 128;
+const BYTES_OF_ELEMENT: usize = 100;
+const BYTES_OF_ATTRIBUTE: usize = 24;
 
 /// A parsed document.
 #[derive(Clone, Debug, Default)]
@@ -289,6 +294,9 @@ impl Document {
         Document {
             text: text.to_owned(),
             parsed: text.len() as u32,
+            names: Names::with_capacity(MOST_NAMES.min(text.len() / 64)),
+            nodes: Vec::with_capacity(text.len() / BYTES_OF_ELEMENT),
+            attributes: Vec::with_capacity(text.len() / BYTES_OF_ATTRIBUTE),
             ..Document::default()
         }
     }
@@ -378,9 +386,10 @@ impl<'d> Element<'d> {
     /// The value of an attribute.
     pub fn get(self, name: &str) -> Option<&'d str> {
         let document = self.document;
+        let mark = Mark::of(name);
         document.attributes[self.node().attribute_range()]
             .iter()
-            .find(|attribute| document.names.text(attribute.name) == name)
+            .find(|attribute| document.names.is(attribute.name, mark, name))
             .map(|attribute| document.value(attribute))
     }
     /// All attributes in document order.

@@ -59,13 +59,27 @@ impl<'n> Writer<'n> {
 
     /// Adds an attribute to the element that was just opened.
     pub fn attribute(&mut self, name: &str, value: &str) -> &mut Self {
+        self.joined(name, &[value])
+    }
+
+    /// The same, with a value that is written in parts.
+    pub fn joined(&mut self, name: &str, parts: &[&str]) -> &mut Self {
         debug_assert!(self.in_tag, "the attribute {name} comes after content");
+        let values: usize = parts.iter().map(|part| part.len()).sum();
+        self.text.reserve(name.len() + values + 4);
         self.text.push(' ');
         self.text.push_str(name);
         self.text.push_str("=\"");
-        escape(value, &mut self.text);
+        for part in parts {
+            escape(part, &mut self.text);
+        }
         self.text.push('"');
         self
+    }
+
+    /// The same, with a number.
+    pub fn number(&mut self, name: &str, value: impl Into<i64>) -> &mut Self {
+        self.attribute(name, Decimal::new(value).text())
     }
 
     /// Adds an attribute if there is a value.
@@ -142,6 +156,44 @@ impl<'n> Writer<'n> {
     }
 }
 
+/// A number as text, for values that are written in parts: there are many of them.
+///
+/// ```
+/// assert_eq!(policy_engine::xml::Decimal::new(-120).text(), "-120");
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Decimal {
+    digits: [u8; 20],
+    begin: usize,
+}
+
+impl Decimal {
+    /// A number.
+    pub fn new(value: impl Into<i64>) -> Decimal {
+        let value = value.into();
+        let (mut digits, mut begin) = ([b'0'; 20], 20);
+        let mut rest = value.unsigned_abs();
+        loop {
+            begin -= 1;
+            digits[begin] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if value < 0 {
+            begin -= 1;
+            digits[begin] = b'-';
+        }
+        Decimal { digits, begin }
+    }
+
+    /// Its digits.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.digits[self.begin..]).unwrap_or_default()
+    }
+}
+
 /// Escapes an attribute value: `<` `>` `&` `"` as entities, control characters as `&#xNN;`
 /// (scheduler-spec/06 §A.7).
 fn escape(value: &str, out: &mut String) {
@@ -188,6 +240,18 @@ mod tests {
         let mut out = String::new();
         escape("a<b>&\"ü\u{7f}\n' €", &mut out);
         assert_eq!(out, "a&lt;b&gt;&amp;&quot;ü&#x7F;&#x0A;' €");
+    }
+
+    #[test]
+    fn numbers_are_written_as_ever() {
+        let some = [0, 1, -1, 9, 10, 1_795_000_125, i64::MAX, i64::MIN];
+        for value in some {
+            assert_eq!(Decimal::new(value).text(), value.to_string());
+        }
+        let mut xml = Writer::new();
+        xml.open("a").number("b", -7);
+        xml.joined("c", &["x", Decimal::new(12).text(), "<"]);
+        assert_eq!(xml.finish(), "<a b=\"-7\" c=\"x12&lt;\"/>\n");
     }
 
     #[test]
