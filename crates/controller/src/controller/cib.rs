@@ -16,7 +16,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy_engine::xml::Writer;
+use policy_engine::xml::{Decimal, Writer};
 
 use super::in_use::{is_single, promotion, reloaded, start};
 use super::living::Followed;
@@ -523,19 +523,24 @@ fn result(record: &Record) -> (i32, i32, i64) {
     }
 }
 
+/// The transition key of an operation for which no DPE has asked.
+fn unasked_key(record: &Record) -> String {
+    let key = TransitionKey {
+        action: 0,
+        transition: 0,
+        expected_rc: record.expected_rc(),
+        uuid: dispatcher_uuid(0),
+    };
+    key.to_string()
+}
+
 /// One history entry (05 §18.5). `when`: epoch seconds of the host, for failures, so that their
 /// expiry does not hang on a guest's clock, and for what is under way.
 fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, xml: &mut Writer<'_>) {
     let operation = &record.operation;
-    let key = match TransitionKey::parse(&operation.id) {
-        Some(_) => operation.id.clone(),
-        None => TransitionKey {
-            action: 0,
-            transition: 0,
-            expected_rc: record.expected_rc(),
-            uuid: dispatcher_uuid(0),
-        }
-        .to_string(),
+    let key: Cow<'_, str> = match TransitionKey::is_key(&operation.id) {
+        true => Cow::Borrowed(&operation.id),
+        false => Cow::Owned(unasked_key(record)),
     };
     let (status, rc, call_id) = result(record);
     // A reload that failed is recorded as what it amounts to: the resource is not as it should be.
@@ -543,30 +548,38 @@ fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, xml: &mut Wri
         Task::ReloadAgent => &Task::Monitor,
         other => other,
     };
-    let operation_key = format!("{}_{action}_{}", operation.resource, operation.interval_ms);
+    let (action, resource) = (action.as_str(), operation.resource.as_str());
     let change = if record.last_rc_change > 0 {
         record.last_rc_change
     } else {
         record.started
     };
     let change = when.unwrap_or_else(|| i64::try_from(change / 1_000_000).unwrap_or(0));
+    let (status, rc) = (Decimal::new(status), Decimal::new(rc));
+    let interval = Decimal::new(operation.interval_ms);
     xml.open("lrm_rsc_op")
         .attribute("id", id)
-        .attribute("operation_key", &operation_key)
-        .attribute("operation", action.as_str())
+        .joined(
+            "operation_key",
+            &[resource, "_", action, "_", interval.text()],
+        )
+        .attribute("operation", action)
         .attribute("crm-debug-origin", "dpe")
         .attribute("crm_feature_set", FEATURE_SET)
         .attribute("transition-key", &key)
-        .attribute("transition-magic", &format!("{status}:{rc};{key}"))
+        .joined(
+            "transition-magic",
+            &[status.text(), ":", rc.text(), ";", &key],
+        )
         .attribute("exit-reason", &record.exit_reason)
         .attribute("on_node", node)
-        .attribute("call-id", &call_id.to_string())
-        .attribute("rc-code", &rc.to_string())
-        .attribute("op-status", &status.to_string())
-        .attribute("interval", &operation.interval_ms.to_string())
-        .attribute("last-rc-change", &change.to_string())
-        .attribute("exec-time", &record.exec_ms.to_string())
-        .attribute("queue-time", &record.queue_ms.to_string());
+        .number("call-id", call_id)
+        .attribute("rc-code", rc.text())
+        .attribute("op-status", status.text())
+        .attribute("interval", interval.text())
+        .number("last-rc-change", change)
+        .number("exec-time", record.exec_ms)
+        .number("queue-time", record.queue_ms);
     for name in [MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST] {
         let value = operation.annotations.get(name).map(String::as_str);
         xml.optional(name, value);

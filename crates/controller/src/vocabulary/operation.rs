@@ -175,7 +175,7 @@ impl Record {
     /// The exit code that the operation was expected to have: from its id; 0 if that is not a
     /// transition key.
     pub fn expected_rc(&self) -> i32 {
-        TransitionKey::parse(&self.operation.id).map_or(0, |key| key.expected_rc)
+        TransitionKey::parts(&self.operation.id).map_or(0, |(_, _, expected_rc, _)| expected_rc)
     }
 
     /// Ended otherwise than expected. Pending and cancelled operations have not failed; degraded
@@ -331,13 +331,29 @@ impl Asked {
 impl TransitionKey {
     /// Reads a key. `None` if the text is not a key.
     pub fn parse(text: &str) -> Option<TransitionKey> {
-        let mut parts = text.splitn(4, ':');
+        let (action, transition, expected_rc, uuid) = TransitionKey::parts(text)?;
         Some(TransitionKey {
-            action: parts.next()?.parse().ok()?,
-            transition: parts.next()?.parse().ok()?,
-            expected_rc: parts.next()?.parse().ok()?,
-            uuid: parts.next().filter(|uuid| !uuid.is_empty())?.to_owned(),
+            action,
+            transition,
+            expected_rc,
+            uuid: uuid.to_owned(),
         })
+    }
+
+    /// The same, for who looks at it only.
+    fn parts(text: &str) -> Option<(u32, u64, i32, &str)> {
+        let mut parts = text.splitn(4, ':');
+        Some((
+            parts.next()?.parse().ok()?,
+            parts.next()?.parse().ok()?,
+            parts.next()?.parse().ok()?,
+            parts.next().filter(|uuid| !uuid.is_empty())?,
+        ))
+    }
+
+    /// Whether a text is a key.
+    pub(crate) fn is_key(text: &str) -> bool {
+        TransitionKey::parts(text).is_some()
     }
 }
 
