@@ -117,6 +117,7 @@ impl World {
             self.inputs.push((name, cib.clone()));
         }
         self.decided_on = cib;
+        self.decided_primitives.clear();
         self.say(|| format!("  transition {number}"));
     }
 

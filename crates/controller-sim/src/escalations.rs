@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use controller::{AssemblyId, Change, Event, EventKind};
-use serde_json::Value;
+use serde::Deserialize;
 
 /// What has failed and does not back an escalation yet.
 #[derive(Debug, Default)]
@@ -24,6 +24,14 @@ pub(crate) struct Escalations {
     new_events: Vec<Event>,
     /// The last counts, of what a full disk has kept waiting.
     new_marks: BTreeMap<AssemblyId, Option<String>>,
+}
+
+/// What is read of the facts of an assembly, of which there are many.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Mark {
+    /// Why it is to be restarted.
+    restart: Option<String>,
 }
 
 /// The numbers of `… failed N times within P s…`, P as µs.
@@ -54,12 +62,12 @@ impl Escalations {
             return;
         };
         if change.key.starts_with("event/") {
-            let event = serde_json::from_str::<Event>(value).ok();
-            self.new_events.extend(event.filter(|_| is_new));
+            if is_new {
+                self.new_events.extend(serde_json::from_str::<Event>(value));
+            }
         } else if let Some(name) = change.key.strip_prefix("assembly/") {
-            let facts: Value = serde_json::from_str(value).unwrap_or_default();
-            let reason = facts["restart"].as_str().map(str::to_owned);
-            self.new_marks.insert(AssemblyId::from(name), reason);
+            let facts: Mark = serde_json::from_str(value).unwrap_or_default();
+            self.new_marks.insert(AssemblyId::from(name), facts.restart);
         }
     }
 

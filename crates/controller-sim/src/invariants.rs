@@ -151,11 +151,30 @@ impl World {
         }
     }
 
+    /// What the last transition's CIB says of the primitive of a service. It is looked for once.
+    fn decided_primitive(&mut self, service: &str) -> Option<&str> {
+        let find = || {
+            let name = format!("<primitive id=\"{service}\"");
+            let begin = self.decided_on.find(&name)? + name.len();
+            let length = self.decided_on[begin..].find("</primitive>")?;
+            Some(begin..begin + length)
+        };
+        let known = self.decided_primitives.get(service).cloned();
+        let place = known.unwrap_or_else(|| {
+            let place = find();
+            let name = service.to_owned();
+            self.decided_primitives.insert(name, place.clone());
+            place
+        });
+        place.map(|place| &self.decided_on[place])
+    }
+
     /// An operation begins as late as the document says, on which it was decided. It is the agent
     /// that waits: here is checked whether it is told so.
     fn check_delay(&mut self, operation: &Operation) {
         let (action, resource) = (operation.action.as_str(), &operation.resource);
-        let wanted_s = start_delay_s(&self.decided_on, service_of(resource), operation);
+        let primitive = self.decided_primitive(service_of(resource));
+        let wanted_s = primitive.and_then(|own| start_delay_s(own, operation));
         let told_ms = operation.start_delay_ms();
         if wanted_s.is_some_and(|wanted_s| told_ms != wanted_s.saturating_mul(1000)) {
             self.violated(format!(
@@ -169,9 +188,12 @@ impl World {
     fn check_configure(&mut self, operation: &Operation) {
         let (action, resource) = (&operation.action, &operation.resource);
         let starts = matches!(action, Task::Start | Task::MigrateFrom);
-        let wanted = configured(&self.decided_on, service_of(resource)).filter(|_| starts);
+        let primitive = self
+            .decided_primitive(service_of(resource))
+            .filter(|_| starts);
+        let wanted = primitive.and_then(configured).map(str::to_owned);
         let given = operation.configure.as_ref().map(|given| given.mark());
-        if wanted != given.as_deref() {
+        if wanted != given {
             let (given, wanted) = (given.unwrap_or_default(), wanted.unwrap_or_default());
             self.violated(format!(
                 "before {action} of {resource} is to be run '{wanted}', and its agent is told '{given}'"
@@ -469,20 +491,17 @@ impl World {
     }
 }
 
-/// What a CIB says is to be run before a service starts.
-fn configured<'c>(cib: &'c str, service: &str) -> Option<&'c str> {
-    let from = cib.split_once(&format!("<primitive id=\"{service}\""))?.1;
-    let own = from.split_once("</primitive>")?.0;
+/// What a primitive says is to be run before the service starts.
+fn configured(primitive: &str) -> Option<&str> {
     let name = format!("name=\"{CONFIGURE_PARAMETER}\" value=\"");
-    Some(own.split_once(&name)?.1.split_once('"')?.0)
+    Some(primitive.split_once(&name)?.1.split_once('"')?.0)
 }
 
-/// The start delay that a CIB gives an operation of a service, in seconds. `None`: it says nothing.
-fn start_delay_s(cib: &str, service: &str, operation: &Operation) -> Option<u32> {
-    let from = cib.split_once(&format!("<primitive id=\"{service}\""))?.1;
-    let own = from.split_once("</primitive>")?.0;
+/// The start delay that a primitive gives an operation of the service, in seconds. `None`: it says
+/// nothing.
+fn start_delay_s(primitive: &str, operation: &Operation) -> Option<u32> {
     let name = format!("name=\"{}\"", operation.action);
-    let mut ops = own.split("<op ").skip(1);
+    let mut ops = primitive.split("<op ").skip(1);
     let op = ops.find(|op| {
         let op = op.split('>').next().unwrap_or_default();
         let once = op.contains("interval=\"0\"") == (operation.interval_ms == 0);

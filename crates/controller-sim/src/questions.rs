@@ -244,10 +244,10 @@ impl World {
 
     /// A row is written: it must be what somebody asked for.
     pub(crate) fn check_kept(&mut self, change: &Change) {
-        let value = change.value.as_deref().map(of_row);
         let Some(kept) = self.checker.kept.get_mut(&change.key) else {
             return;
         };
+        let value = change.value.as_deref().map(of_row);
         if kept.may_be(&value) {
             return;
         }

@@ -171,9 +171,11 @@ impl World {
     /// decided.
     pub(crate) fn check_let_in(&mut self, assembly: &AssemblyId, operation: &Operation) {
         let starts = matches!(operation.action, Task::Start | Task::MigrateFrom);
-        let is_to_be = self.decided_on.contains("value=\"unfencing\"")
+        // The text is long.
+        let is_to_be = starts
+            && self.decided_on.contains("value=\"unfencing\"")
             && self.decided_on.contains(&format!("{assembly}:"));
-        let Some(guest) = self.connected_to(assembly).filter(|_| starts && is_to_be) else {
+        let Some(guest) = self.connected_to(assembly).filter(|_| is_to_be) else {
             return;
         };
         // What is sent to a boot that is over goes nowhere.

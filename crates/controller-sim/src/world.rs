@@ -1,6 +1,7 @@
 //! The world: what there is, and whose turn it is when an event comes up.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use controller::{AssemblyId, Event, Refusal, Request, ServiceId, Task, Time};
 use cpe_status::AssemblyState;
@@ -86,6 +87,8 @@ pub struct World {
     pub trace: Vec<String>,
     /// The engine input of the last transition.
     pub(crate) decided_on: String,
+    /// Where it describes primitives, as far as that was asked for.
+    pub(crate) decided_primitives: BTreeMap<String, Option<Range<usize>>>,
     /// The document has the scheduler decide again and again: see [`Outcome::restless`].
     pub(crate) restless: bool,
     /// What the policy engine was asked, by transition, if a trace was asked for.
@@ -156,6 +159,7 @@ impl World {
             options,
             trace: Vec::new(),
             decided_on: String::new(),
+            decided_primitives: BTreeMap::new(),
             restless: false,
             inputs: Vec::new(),
             steps: 0,
