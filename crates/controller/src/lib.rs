@@ -116,7 +116,7 @@ mod controller;
 mod machines;
 mod vocabulary;
 
-pub use controller::{Controller, PlanInput, ServicePlanInput};
+pub use controller::{Controller, PlanInput, ServicePlanInput, UpkeepPlanInput};
 pub use deployment::{
     CONFIGURE_PARAMETER, Command, Configure, Device, DeviceUse, HostArgument, HostCheck,
 };

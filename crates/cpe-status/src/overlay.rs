@@ -34,7 +34,7 @@ pub struct OverlayStatus {
     pub remedy: String,
 }
 
-/// What an order about a service would bring: the answer of PlanService.
+/// What an order about a service, or upkeep, would bring: the answer of PlanService and PlanUpkeep.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServicePlan {
@@ -42,13 +42,18 @@ pub struct ServicePlan {
     pub deployment: String,
     /// The generation planned from.
     pub generation: u64,
-    /// The order: `move`, `ban`, `clear`, `disable`, `enable`, `unmanage`, `manage`, `restart`.
+    /// The order: `move`, `ban`, `clear`, `disable`, `enable`, `unmanage`, `manage`, `restart`;
+    /// `cleanup`, `refresh`, `maintenance`.
     pub verb: String,
-    /// What it is about: the id of a service, group, clone or bundle.
+    /// What it is about: the id of a service, group, clone or bundle; of upkeep empty: all.
     pub service: String,
+    /// The assembly that upkeep is about; empty: all, and of an order about a service.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub assembly: String,
     /// It is so already: nothing would change.
     pub unchanged: bool,
-    /// What would be wanted beside the document then, and what no longer, each in a sentence.
+    /// What would be wanted beside the document then, and what no longer, or what upkeep forgets,
+    /// looks at and leaves alone, each in a sentence.
     pub changes: Vec<String>,
     /// What is done, in an order in which it could be.
     pub actions: Vec<PlanAction>,

@@ -17,6 +17,29 @@ impl Controller {
         operation: &FailedOperation,
         by: &str,
     ) -> Result<(), Refusal> {
+        let (service, targets) = self.operation_targets(service, assembly, operation)?;
+        for (name, resource) in targets {
+            if self.is_all_that_fails(&name, &resource, operation) {
+                self.look_again(&name, &resource);
+            }
+            if self.store.has_failure(&name, &resource) {
+                let facts = self.store.failure_mut(&name, &resource);
+                facts.forget_operation(operation);
+            }
+        }
+        self.world_changed(&format!(
+            "failures of {operation} of {service} were cleaned up{by}"
+        ));
+        Ok(())
+    }
+
+    /// The service that is meant, and where failures of the operation are forgotten.
+    pub(crate) fn operation_targets(
+        &self,
+        service: &ServiceId,
+        assembly: Option<&AssemblyId>,
+        operation: &FailedOperation,
+    ) -> Result<(ServiceId, Vec<(AssemblyId, String)>), Refusal> {
         self.known_deployment()?;
         if let Some(name) = assembly {
             self.known_assembly(name)?;
@@ -38,19 +61,7 @@ impl Controller {
                 FailedOperation::counted()
             )));
         }
-        for (name, resource) in targets {
-            if self.is_all_that_fails(&name, &resource, operation) {
-                self.look_again(&name, &resource);
-            }
-            if self.store.has_failure(&name, &resource) {
-                let facts = self.store.failure_mut(&name, &resource);
-                facts.forget_operation(operation);
-            }
-        }
-        self.world_changed(&format!(
-            "failures of {operation} of {service} were cleaned up{by}"
-        ));
-        Ok(())
+        Ok((service, targets))
     }
 
     /// A resource is an instance of a service, or of one of those that are in a group, a clone or a
@@ -60,7 +71,8 @@ impl Controller {
         own == *service || self.contains(service, &own)
     }
 
-    fn is_all_that_fails(
+    /// Nothing else of the resource fails there, and its agent can be asked.
+    pub(super) fn is_all_that_fails(
         &self,
         name: &AssemblyId,
         resource: &str,

@@ -49,10 +49,12 @@ mod suspension;
 mod terms;
 mod tickets;
 mod unfencing;
+mod upkeep_plan;
 mod values;
 
 pub use plan::PlanInput;
 pub use service_plan::ServicePlanInput;
+pub use upkeep_plan::UpkeepPlanInput;
 
 use std::collections::BTreeMap;
 

@@ -33,25 +33,12 @@ impl Controller {
         assembly: Option<&AssemblyId>,
         by: &str,
     ) -> Result<(), Refusal> {
-        self.must_be_in_force()?;
-        if let Some(name) = assembly {
-            self.known_assembly(name)?;
-        }
-        let service = service.map(|asked| self.known_resource(asked));
-        let service = service.transpose()?;
-        self.may_refresh()?;
+        let (service, targets) = self.refresh_targets(service, assembly)?;
         let what = match &service {
             Some(service) => service.to_string(),
             None => "everything".to_owned(),
         };
         self.world_changed(&format!("{what} is looked at again{by}"));
-        let targets = self.cleanup_targets(None, assembly).into_iter();
-        let targets: Vec<(AssemblyId, String)> = targets
-            .filter(|(_, resource)| {
-                let service = service.as_ref();
-                service.is_none_or(|service| self.is_or_contains(service, resource))
-            })
-            .collect();
         let mut services = BTreeSet::new();
         let waits = !self.execution.is_idle();
         for (name, resource) in targets {
@@ -69,6 +56,28 @@ impl Controller {
             }
         }
         Ok(())
+    }
+
+    /// The service that is meant (`None`: all), and what is forgotten and looked at.
+    pub(crate) fn refresh_targets(
+        &self,
+        service: Option<&ServiceId>,
+        assembly: Option<&AssemblyId>,
+    ) -> Result<(Option<ServiceId>, Vec<(AssemblyId, String)>), Refusal> {
+        self.must_be_in_force()?;
+        if let Some(name) = assembly {
+            self.known_assembly(name)?;
+        }
+        let service = service.map(|asked| self.known_resource(asked));
+        let service = service.transpose()?;
+        self.may_refresh()?;
+        let targets = self.cleanup_targets(None, assembly).into_iter();
+        let targets = targets.filter(|(_, resource)| {
+            let service = service.as_ref();
+            service.is_none_or(|service| self.is_or_contains(service, resource))
+        });
+        let targets = targets.collect();
+        Ok((service, targets))
     }
 
     /// What is known of a resource is not believed until it was looked at. Where nobody will look,
@@ -117,7 +126,7 @@ impl Controller {
 
     /// The policy engine demands probes of services of the document, in its assemblies. What is not
     /// named there is stopped by what is known.
-    fn can_be_looked_for(&self, name: &AssemblyId, resource: &str) -> bool {
+    pub(super) fn can_be_looked_for(&self, name: &AssemblyId, resource: &str) -> bool {
         let id = ServiceId::of_resource(resource);
         let spec = self.document.spec();
         let in_document = spec.is_some_and(|spec| spec.assemblies.contains_key(name));

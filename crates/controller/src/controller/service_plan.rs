@@ -43,7 +43,7 @@ pub struct ServicePlanInput {
 
 /// Where what is to run runs, by service.
 #[derive(Debug, Default, PartialEq)]
-struct Seats {
+pub(super) struct Seats {
     all: BTreeMap<ServiceId, BTreeSet<String>>,
     promoted: BTreeMap<ServiceId, BTreeSet<String>>,
     /// By resource: the node.
@@ -78,7 +78,7 @@ impl Seats {
     }
 
     /// Services that have a place here and none there.
-    fn missing_in<'s>(&'s self, other: &'s Seats) -> impl Iterator<Item = &'s ServiceId> {
+    pub(super) fn missing_in<'s>(&'s self, other: &'s Seats) -> impl Iterator<Item = &'s ServiceId> {
         let own = self.all.keys();
         own.filter(|service| !other.all.contains_key(*service))
     }
@@ -271,25 +271,7 @@ impl ServicePlanInput {
     /// What is decided about an input, and what the world is like when that is done, and what is
     /// under way now.
     fn outcome(&self, input: &str, zones: Zones) -> Result<(Schedule, Seats, String), Refusal> {
-        let unread = |error: policy_engine::Error| Refusal::NotReady(error.to_string());
-        let schedule = scheduled(input, self.now_s, zones).map_err(Refusal::NotReady)?;
-        let settled = settled(input).map_err(unread)?;
-        let later = match &settled {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(text) => {
-                Some(scheduled(text, self.now_s, zones).map_err(Refusal::NotReady)?)
-            }
-        };
-        let mut cib = Cib::parse_accepted(&settled).map_err(unread)?;
-        let Schedule { cluster, graph, .. } = later.as_ref().unwrap_or(&schedule);
-        simulation::execute(&mut cib, cluster, graph, &[], self.now_s);
-        let options = RunOptions {
-            zone: cib.zone(zones).map_err(Refusal::NotReady)?,
-            ..RunOptions::default()
-        };
-        let seats = Seats::of(&policy_engine::load(&cib, self.now_s, options));
-        let text = cib.to_xml();
-        Ok((schedule, seats, text))
+        outcome(input, self.now_s, zones)
     }
 
     /// A state in which the order has ended.
@@ -513,6 +495,32 @@ impl ServicePlanInput {
     }
 }
 
+/// What is decided about an input, and what the world is like when that is done, and what is under
+/// way now.
+pub(super) fn outcome(
+    input: &str,
+    now_s: i64,
+    zones: Zones,
+) -> Result<(Schedule, Seats, String), Refusal> {
+    let unread = |error: policy_engine::Error| Refusal::NotReady(error.to_string());
+    let schedule = scheduled(input, now_s, zones).map_err(Refusal::NotReady)?;
+    let settled = settled(input).map_err(unread)?;
+    let later = match &settled {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => Some(scheduled(text, now_s, zones).map_err(Refusal::NotReady)?),
+    };
+    let mut cib = Cib::parse_accepted(&settled).map_err(unread)?;
+    let Schedule { cluster, graph, .. } = later.as_ref().unwrap_or(&schedule);
+    simulation::execute(&mut cib, cluster, graph, &[], now_s);
+    let options = RunOptions {
+        zone: cib.zone(zones).map_err(Refusal::NotReady)?,
+        ..RunOptions::default()
+    };
+    let seats = Seats::of(&policy_engine::load(&cib, now_s, options));
+    let text = cib.to_xml();
+    Ok((schedule, seats, text))
+}
+
 /// What the policy engine would restart or move, and cannot start: it waits for what is stopped.
 fn only_stops(action: &mut PlanAction, with: &Seats) {
     let starts = matches!(action.action.as_str(), "restart" | "move");
@@ -539,7 +547,7 @@ fn again(action: &mut PlanAction, after: &Seats) {
 }
 
 /// Names in a sentence.
-fn listed(names: BTreeSet<&str>) -> String {
+pub(super) fn listed(names: BTreeSet<&str>) -> String {
     let all: Vec<&str> = names.into_iter().collect();
     match all.len() {
         count @ ..=NAMED => all[..count].join(", "),
@@ -548,7 +556,7 @@ fn listed(names: BTreeSet<&str>) -> String {
 }
 
 /// The same for the same actions and changes, and hardly for others.
-fn fingerprint(plan: &ServicePlan, changes: &[EntryChange]) -> String {
+pub(super) fn fingerprint(plan: &ServicePlan, changes: &[EntryChange]) -> String {
     let actions = plan.actions.iter();
     let actions = actions.map(|own| [&*own.action, &own.service, &own.from, &own.to].join(" "));
     let changes = changes.iter();

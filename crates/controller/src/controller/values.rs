@@ -98,6 +98,19 @@ impl Controller {
         service: Option<&ServiceId>,
         assembly: Option<&AssemblyId>,
     ) -> bool {
+        let lifted = self.bans_of(service, assembly);
+        for (at, of) in &lifted {
+            self.store.put_ban(at, of, None);
+        }
+        !lifted.is_empty()
+    }
+
+    /// The bans of a service (or of all) in an assembly (or in all).
+    pub(crate) fn bans_of(
+        &self,
+        service: Option<&ServiceId>,
+        assembly: Option<&AssemblyId>,
+    ) -> Vec<(AssemblyId, ServiceId)> {
         let bans = self.store.bans().keys();
         let concerned = bans.filter(|(at, of)| {
             assembly.is_none_or(|assembly| assembly == at)
@@ -105,11 +118,7 @@ impl Controller {
                     service == of || self.contains(of, service) || self.contains(service, of)
                 })
         });
-        let lifted: Vec<(AssemblyId, ServiceId)> = concerned.cloned().collect();
-        for (at, of) in &lifted {
-            self.store.put_ban(at, of, None);
-        }
-        !lifted.is_empty()
+        concerned.cloned().collect()
     }
 
     /// Forgets what belongs to assemblies and services that the next document does not name.

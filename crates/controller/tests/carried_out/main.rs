@@ -26,3 +26,4 @@ mod refresh;
 mod resources;
 mod room;
 mod secrets;
+mod upkeep_plans;
