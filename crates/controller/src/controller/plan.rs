@@ -12,6 +12,7 @@ use super::cib::{self, Node, NodeState};
 use super::initiate::switches_on;
 use super::living::waits_of;
 use super::resolve::{self, Given};
+use super::service_plan::outcome;
 use super::status::some_of;
 use crate::machines::arrivals::NO_ARRIVALS;
 use crate::machines::history::History;
@@ -34,8 +35,9 @@ pub struct PlanInput {
     services: Vec<ServiceId>,
     /// Those of them that wait for a value, and for which.
     waiting: BTreeMap<ServiceId, Waits>,
-    /// If what runs in this assembly would run nowhere then, it is refused unless it is forced.
-    keeps: Option<AssemblyId>,
+    /// The input as it is now: what would run nowhere then, and has a place without it, is refused
+    /// unless it is forced.
+    keeps: Option<String>,
     /// All but what the policy engine says.
     plan: Plan,
 }
@@ -49,10 +51,11 @@ pub(super) struct Planned {
 }
 
 impl PlanInput {
-    /// The same; refused unless it is forced, if what runs in this assembly would run nowhere then.
-    pub(super) fn that_keeps_all_of(self, assembly: &AssemblyId) -> PlanInput {
+    /// The same; refused unless it is forced, if what has a place by this input, when what is under
+    /// way is done, would run nowhere then.
+    pub(super) fn that_keeps_all_of(self, before: String) -> PlanInput {
         PlanInput {
-            keeps: Some(assembly.clone()),
+            keeps: Some(before),
             ..self
         }
     }
@@ -68,7 +71,8 @@ impl PlanInput {
     /// Asks the policy engine. Pure. `zones` knows the rules of the time zone that the input names.
     ///
     /// # Errors
-    /// [`Refusal::InvalidDocument`] if it cannot read what the document amounts to.
+    /// [`Refusal::InvalidDocument`] if it cannot read what the document amounts to;
+    /// [`Refusal::NotReady`] if nobody can say whether it would hold.
     pub fn answer_in(self, zones: Zones) -> Result<Plan, Refusal> {
         let schedule = scheduled(&self.cib, self.now_s, zones).map_err(Refusal::InvalidDocument)?;
         let mut plan = self.plan;
@@ -77,8 +81,11 @@ impl PlanInput {
             .extend(findings.map(|finding| format!("this cannot be carried out: {finding}")));
         let actions = actions(&schedule);
         let blocked = blocked(&self.services, &self.waiting, &schedule);
-        if let Some(assembly) = &self.keeps {
-            let left_out = left_out(&actions, &blocked, assembly);
+        if let Some(before) = &self.keeps {
+            let (_, before, _) = outcome(before, self.now_s, zones)?;
+            let (_, with, _) = outcome(&self.cib, self.now_s, zones)?;
+            let left_out = before.missing_in(&with);
+            let left_out = left_out.map(|service| left_out_of(&blocked, service));
             plan.refused.extend(left_out);
         }
         Ok(Plan {
@@ -421,18 +428,11 @@ fn assumed(reference: &LiveReference) -> Given {
     }
 }
 
-/// Services that run there, and would run nowhere.
-fn left_out(actions: &[PlanAction], blocked: &[PlanAction], assembly: &AssemblyId) -> Vec<String> {
-    let stops = |service: &str| {
-        actions.iter().any(|it| {
-            let is_there = it.action == "stop" && it.from == assembly.as_str();
-            is_there && ServiceId::of_resource(&it.service) == *service
-        })
-    };
-    let left_out = blocked.iter().filter(|it| stops(&it.service));
-    left_out
-        .map(|it| format!("{} would run nowhere: {}", it.service, it.reason))
-        .collect()
+/// That a service would run nowhere, and why.
+fn left_out_of(blocked: &[PlanAction], service: &ServiceId) -> String {
+    let known = blocked.iter().find(|it| it.service == service.as_str());
+    let reason = known.map_or("no assembly may run it", |it| &*it.reason);
+    format!("{service} would run nowhere: {reason}")
 }
 
 /// Services that should run and have no place.

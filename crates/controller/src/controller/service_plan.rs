@@ -78,7 +78,10 @@ impl Seats {
     }
 
     /// Services that have a place here and none there.
-    pub(super) fn missing_in<'s>(&'s self, other: &'s Seats) -> impl Iterator<Item = &'s ServiceId> {
+    pub(super) fn missing_in<'s>(
+        &'s self,
+        other: &'s Seats,
+    ) -> impl Iterator<Item = &'s ServiceId> {
         let own = self.all.keys();
         own.filter(|service| !other.all.contains_key(*service))
     }

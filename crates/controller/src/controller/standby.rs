@@ -42,8 +42,8 @@ impl Controller {
     }
 
     /// Asks what standby of an assembly (`None`: of all), or its end, would bring. Standby of one
-    /// is refused if what runs there has no other place. That of all is not: who empties all knows
-    /// that nothing runs then.
+    /// is refused if what runs there, or is on its way there, has no other place. That of all is
+    /// not: who empties all knows that nothing runs then.
     ///
     /// # Errors
     /// [`Refusal::NotFound`]; [`Refusal::NotReady`] while there are assemblies of which nothing is
@@ -68,7 +68,7 @@ impl Controller {
             }
         })?;
         Ok(match assembly {
-            Some(name) if on => input.that_keeps_all_of(name),
+            Some(_) if on => input.that_keeps_all_of(self.cib(now)),
             _ => input,
         })
     }

@@ -184,7 +184,9 @@ impl Controller {
             if is_looked_at {
                 self.look_in(&mut forgotten, &name, &resource);
             }
-            let facts = forgotten.failures.get_mut(&(name.clone(), resource.clone()));
+            let facts = forgotten
+                .failures
+                .get_mut(&(name.clone(), resource.clone()));
             let forgets = facts.is_some_and(|facts| facts.forget_operation(operation));
             if forgets {
                 let told = format!("failures of {operation} of {resource} on {name} are forgotten");
@@ -355,7 +357,9 @@ impl Controller {
                 let all = self.store.assemblies().iter();
                 let own = all.filter(|(_, facts)| facts.maintenance);
                 let told = own.map(|(own, _)| {
-                    format!("{own} stays in maintenance: cpectl maintenance {name} off {own} ends that")
+                    format!(
+                        "{own} stays in maintenance: cpectl maintenance {name} off {own} ends that"
+                    )
                 });
                 told.collect()
             }

@@ -76,7 +76,10 @@ fn a_cleanup_of_one_operation_forgets_that_one() {
     };
     assert!(lab.planned(&of(Task::Monitor)).unchanged);
     let plan = lab.planned(&of(Task::Start));
-    assert_eq!(plan.changes, ["failures of start of web on n1 are forgotten"]);
+    assert_eq!(
+        plan.changes,
+        ["failures of start of web on n1 are forgotten"]
+    );
     assert_eq!(lines(&plan), ["move web n2 n1"]);
 }
 
@@ -93,7 +96,10 @@ fn what_is_planned_of_what_is_not_there_is_refused_as_the_order_is() {
         },
     ] {
         let planned = lab.controller.plan_upkeep(now, &request);
-        assert!(matches!(planned, Err(Refusal::NotFound { .. })), "{request:?}");
+        assert!(
+            matches!(planned, Err(Refusal::NotFound { .. })),
+            "{request:?}"
+        );
     }
     let other = Request::StandbyOfAll { on: true };
     let planned = lab.controller.plan_upkeep(now, &other);
@@ -134,7 +140,10 @@ fn what_has_failed_last_is_looked_at_and_started_if_it_does_not_run() {
 fn maintenance_would_leave_down_what_is_being_moved() {
     let mut lab = Lab::running(&resources(&primitive("web", "")), [started("web"), vec![]]);
     let plan = lab.planned(&maintenance("", true));
-    assert!(plan.refused.is_empty() && lines(&plan).is_empty(), "{plan:?}");
+    assert!(
+        plan.refused.is_empty() && lines(&plan).is_empty(),
+        "{plan:?}"
+    );
     assert!(plan.changes[0].contains("its services are left alone"));
     lab = lab.hold("stop web n1");
     lab.ask(Request::Standby {
@@ -187,4 +196,26 @@ fn the_end_of_maintenance_that_would_stop_something_for_good_is_refused() {
     assert_eq!(plan.refused, ["web could run nowhere then"]);
     assert_eq!(lines(&plan), ["stop web n1"]);
     assert_ne!(plan.fingerprint, "");
+}
+
+#[test]
+fn standby_is_judged_by_where_things_will_be_when_what_is_under_way_is_done() {
+    for held in ["stop web n1", "start web n2"] {
+        let text = resources(&primitive("web", ""));
+        let mut lab = Lab::running(&text, [started("web"), vec![]]).hold(held);
+        let standby = |lab: &Lab, name: &str| {
+            let plan = lab
+                .controller
+                .plan_standby(lab.now(), Some(&name.into()), true);
+            plan.unwrap().answer().unwrap().refused
+        };
+        assert_eq!(standby(&lab, "n1"), [""; 0], "{held}");
+        lab.ask(Request::Standby {
+            assembly: "n1".into(),
+            on: true,
+        });
+        let left_out = "web would run nowhere: no assembly may run it";
+        assert_eq!(standby(&lab, "n2"), [left_out], "{held}");
+        assert_eq!(standby(&lab, "n1"), [""; 0], "{held}");
+    }
 }
