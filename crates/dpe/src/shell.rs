@@ -788,6 +788,9 @@ impl Shell {
                 let plan = self.controller.plan_standby(now(), assembly.as_ref(), on);
                 let _ = reply.send(plan);
             }
+            BusRequest::PlanUpkeep(request, reply) => {
+                let _ = reply.send(self.controller.plan_upkeep(now(), &request));
+            }
         }
     }
 }

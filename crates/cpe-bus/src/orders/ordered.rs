@@ -144,6 +144,11 @@ pub enum Ordered {
         /// Only of the operation with that interval; 0: of what is done once.
         #[cfg_attr(feature = "schema", schema(minimum = 0, maximum = 4294967295_u64))]
         interval_ms: Option<u64>,
+        /// Also what would not hold.
+        #[serde(default)]
+        force: bool,
+        /// Of a plan: nothing is done if something else would be.
+        fingerprint: Option<Name>,
     },
     /// Forgets failures and looks at everything again (`Refresh`).
     Refresh {
@@ -151,6 +156,11 @@ pub enum Ordered {
         service: Option<Name>,
         /// The assembly; absent: all.
         assembly: Option<Name>,
+        /// Also what would not hold.
+        #[serde(default)]
+        force: bool,
+        /// Of a plan: nothing is done if something else would be.
+        fingerprint: Option<Name>,
     },
     /// Switches the power of an assembly (`Fence`).
     Fence {
@@ -182,6 +192,11 @@ pub enum Ordered {
         assembly: Option<Name>,
         /// Whether they are left alone.
         on: bool,
+        /// Also what would not hold.
+        #[serde(default)]
+        force: bool,
+        /// Of a plan: nothing is done if something else would be.
+        fingerprint: Option<Name>,
     },
     /// Has assemblies keep no services, or ends that (`SetStandby`, `SetStandbyOfAll`).
     Standby {
@@ -189,6 +204,9 @@ pub enum Ordered {
         assembly: Option<Name>,
         /// Whether they keep none.
         on: bool,
+        /// Also what would not hold.
+        #[serde(default)]
+        force: bool,
     },
     /// This site holds a ticket from now on (`GrantTicket`). If another one holds it, services may
     /// run twice.
@@ -375,6 +393,32 @@ impl Ordered {
             text.unwrap_or_default().to_owned()
         };
         (text("service"), text("assembly"))
+    }
+
+    /// How upkeep is to be done, as `OrderUpkeep` takes it: `force`, `fingerprint`.
+    pub fn how(&self) -> Fields {
+        let mut how = Fields::new();
+        match self {
+            Ordered::Cleanup {
+                force, fingerprint, ..
+            }
+            | Ordered::Refresh {
+                force, fingerprint, ..
+            }
+            | Ordered::Maintenance {
+                force, fingerprint, ..
+            } => {
+                if *force {
+                    put(&mut how, "force", true);
+                }
+                if let Some(Name(fingerprint)) = fingerprint {
+                    put(&mut how, "fingerprint", fingerprint.as_str());
+                }
+            }
+            Ordered::Standby { force: true, .. } => put(&mut how, "force", true),
+            _ => {}
+        }
+        how
     }
 
     /// An order about a service as `OrderService` takes it: verb and options.

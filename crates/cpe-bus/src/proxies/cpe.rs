@@ -174,6 +174,13 @@ pub trait CpeDeployment {
     fn refresh(&self, service: &str, assembly: &str) -> Result<()>;
     /// Has all assemblies keep no services, or ends that.
     fn set_standby_of_all(&self, on: bool) -> Result<()>;
+    /// What a clean-up, a refresh, maintenance or its end would bring, and why it would not hold
+    /// ([`cpe_status::ServicePlan`] as JSON). `verb`: `cleanup`, `refresh`, `maintenance`.
+    /// `options`: `service`, `assembly`, `operation`, `interval_ms`, `on`.
+    fn plan_upkeep(&self, verb: &str, options: Fields) -> Result<String>;
+    /// Has it done, if it holds; also `standby` (of no assembly: of all). `options` as of
+    /// [`Self::plan_upkeep`], and `force`, `fingerprint`.
+    fn order_upkeep(&self, verb: &str, options: Fields) -> Result<()>;
     /// What standby of an assembly (empty: of all), or its end, would change
     /// ([`cpe_status::Plan`] as JSON).
     fn plan_standby(&self, assembly: &str, on: bool) -> Result<String>;

@@ -78,6 +78,10 @@ pub trait Dpe {
     fn refresh(&self, service: &str, assembly: &str, options: Fields) -> Result<()>;
     /// Puts all assemblies into standby, or ends that.
     fn set_standby_of_all(&self, on: bool, options: Fields) -> Result<()>;
+    /// What a clean-up, a refresh, maintenance or its end would bring, and why it would not hold
+    /// ([`cpe_status::ServicePlan`] as JSON). `verb`: `cleanup`, `refresh`, `maintenance`.
+    /// `options`: `service`, `assembly`, `operation`, `interval_ms`, `on`.
+    fn plan_upkeep(&self, verb: &str, options: Fields) -> Result<String>;
     /// What standby of an assembly (empty: of all), or its end, would change
     /// ([`cpe_status::Plan`] as JSON).
     fn plan_standby(&self, assembly: &str, on: bool) -> Result<String>;

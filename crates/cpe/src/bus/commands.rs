@@ -13,6 +13,8 @@ use crate::dpe::DpeCall;
 use crate::host::Host;
 use crate::registry::Deployment;
 
+/// Bytes of a name that are taken.
+const LONGEST_NAME: usize = 1024;
 /// Bytes of an attribute's name and value that an event has at most.
 const LONGEST_SHOWN: usize = 255;
 
@@ -22,6 +24,8 @@ pub(super) struct Command {
     what: What,
     service: String,
     assembly: String,
+    /// How upkeep is to be done: `force`, `fingerprint`.
+    how: Fields,
 }
 
 /// What is to be done.
@@ -82,7 +86,72 @@ impl Command {
             what,
             service,
             assembly,
+            how: Fields::new(),
         }
+    }
+
+    /// Upkeep of its word and of options: `service`, `assembly`, `operation`, `interval_ms`, `on`,
+    /// `force`, `fingerprint`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] with what would be right.
+    pub(super) fn upkeep(verb: &str, options: &Fields) -> Result<Command> {
+        let reader = Reader::new("options", options);
+        let name = |key| {
+            let name = reader.text(key, LONGEST_NAME)?;
+            match name.is_empty() && options.contains_key(key) {
+                // Perhaps a variable of a script that nobody has set: all would be meant.
+                true => Err(reader.invalid(key, "a name, or left out", "an empty text")),
+                false => Ok(name),
+            }
+        };
+        let (service, assembly, operation) =
+            (name("service")?, name("assembly")?, name("operation")?);
+        let on = match (verb, options.contains_key("on")) {
+            ("maintenance" | "standby", false) => {
+                return Err(Error::InvalidArgument(format!(
+                    "option `on` is missing: true switches {verb} on, false off"
+                )));
+            }
+            _ => reader.boolean("on")?,
+        };
+        let wrong = |text: String| Err(Error::InvalidArgument(text));
+        let what = match (verb, service.is_empty(), operation.is_empty()) {
+            ("cleanup", _, true) => What::Cleanup,
+            ("cleanup", false, false) => {
+                What::CleanupOperation(operation, reader.optional_u64("interval_ms")?)
+            }
+            ("cleanup", true, false) => {
+                return wrong(
+                    "option `service` is missing: an operation is one of a service".into(),
+                );
+            }
+            ("refresh", _, true) => What::Refresh,
+            ("maintenance", true, true) => What::Maintenance(on),
+            ("standby", true, true) if assembly.is_empty() => What::StandbyOfAll(on),
+            ("standby", true, true) => What::Standby(on),
+            ("refresh" | "maintenance" | "standby", ..) => {
+                return wrong(format!(
+                    "{verb} is not about what the options name: only a cleanup has an `operation`, maintenance and standby have no `service`"
+                ));
+            }
+            _ => {
+                return wrong(format!(
+                    "`{}` is no upkeep: expected cleanup, refresh, maintenance or standby",
+                    bounded(verb, LONGEST_SHOWN)
+                ));
+            }
+        };
+        let mut how = Fields::new();
+        if reader.boolean("force")? {
+            put(&mut how, "force", true);
+        }
+        let fingerprint = reader.text("fingerprint", LONGEST_NAME)?;
+        if !fingerprint.is_empty() {
+            put(&mut how, "fingerprint", fingerprint);
+        }
+        let command = Command::new(what, service, assembly);
+        Ok(Command { how, ..command })
     }
 
     /// Of an assembly, or of all.
@@ -98,6 +167,7 @@ impl Command {
     /// An order in the words of the bus.
     pub(super) fn of(order: Ordered) -> Result<Command> {
         let (service, assembly) = order.place();
+        let how = order.how();
         let what = match order.about_service() {
             // Where to, or from where, is an option.
             Some((verb, options)) => {
@@ -106,7 +176,8 @@ impl Command {
             }
             None => What::of(order, &service)?,
         };
-        Ok(Command::new(what, service, assembly))
+        let command = Command::new(what, service, assembly);
+        Ok(Command { how, ..command })
     }
 
     /// The method that does it, whose right it takes.
@@ -151,6 +222,7 @@ impl Command {
     /// Has the DPE do it, by whom `by` names. What it answers: a text, or nothing.
     async fn give(&self, dpe: &DpeCall, mut by: Fields) -> Result<String> {
         let (service, assembly) = (&*self.service, &*self.assembly);
+        by.extend::<Fields>(self.how.clone());
         let done = match &self.what {
             What::Cleanup => dpe.cleanup(service, assembly, by).await,
             What::CleanupOperation(operation, interval_ms) => {
@@ -216,7 +288,9 @@ impl What {
             Ordered::ConfirmFenced { attempt, .. } => What::ConfirmFenced(attempt.into()),
             Ordered::Debug { verb, .. } => What::Debug(verb.as_str().to_owned()),
             Ordered::Maintenance { on, .. } => What::Maintenance(on),
-            Ordered::Standby { assembly: None, on } => What::StandbyOfAll(on),
+            Ordered::Standby {
+                assembly: None, on, ..
+            } => What::StandbyOfAll(on),
             Ordered::Standby { on, .. } => What::Standby(on),
             Ordered::GrantTicket { ticket } => What::GrantTicket(ticket.into()),
             Ordered::RevokeTicket { ticket } => What::RevokeTicket(ticket.into()),
@@ -311,7 +385,10 @@ pub(super) async fn carry_out(
         still.await.map_err(not_begun)?;
     }
     let outcome = changed(deployment, command.give(&dpe, options).await);
-    let more = command.what.more();
+    let mut more = command.what.more();
+    if command.how.contains_key("force") {
+        more.push(("force", "force".to_owned()));
+    }
     let more: Vec<(&str, &str)> = more.iter().map(|(key, text)| (*key, &**text)).collect();
     let assembly = match &command.what {
         What::Service(_, options) => assembly_of(options),

@@ -146,11 +146,11 @@ impl DeploymentObject {
             uuid: current.row.uuid,
             summary: current.view.remark,
             generation: current.row.generation,
+            owner: current.row.owned.owner,
+            group: current.row.owned.group,
             time: cpe_daemon::now(),
             ..DeploymentStatus::default()
-        };
-        self.put_owner(&mut status, at);
-        status
+        }
     }
 }
 
@@ -411,6 +411,7 @@ impl DeploymentObject {
         options: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
+        self.permit(&header).await?;
         let interval_ms = Reader::new("options", &options).optional_u64("interval_ms")?;
         let what = What::CleanupOperation(operation, interval_ms);
         let command = Command::new(what, service, assembly);
@@ -429,6 +430,29 @@ impl DeploymentObject {
 
     async fn set_standby_of_all(&self, on: bool, #[zbus(header)] header: Header<'_>) -> Result<()> {
         let command = Command::whole(What::StandbyOfAll(on));
+        self.command(&header, command).await.map(drop)
+    }
+
+    #[zbus(out_args("plan_json"))]
+    async fn plan_upkeep(
+        &self,
+        verb: String,
+        options: Fields,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let dpe = self.administered(&header).await?;
+        self.passed_on(dpe.plan_upkeep(&verb, options).await)
+    }
+
+    async fn order_upkeep(
+        &self,
+        verb: String,
+        options: Fields,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        // To whom the deployment is hidden nothing else is said.
+        self.permit(&header).await?;
+        let command = Command::upkeep(&verb, &options)?;
         self.command(&header, command).await.map(drop)
     }
 

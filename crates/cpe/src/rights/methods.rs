@@ -70,6 +70,8 @@ pub(crate) const METHODS: &[(Interface, &str, Needs)] = &[
     (Deployment, "OrderService", OPERATOR),
     (Deployment, "GiveOrder", OPERATOR),
     (Deployment, "GetOrder", OPERATOR),
+    (Deployment, "PlanUpkeep", VIEWER),
+    (Deployment, "OrderUpkeep", OPERATOR),
     (Deployment, "PlanStandby", VIEWER),
     (Deployment, "SetStandby", OPERATOR),
     (Deployment, "SetStandbyOfAll", OPERATOR),

@@ -167,3 +167,131 @@ async fn what_is_wanted_of_a_service_outlives_the_dpe_and_ends_in_time() {
     })
     .await;
 }
+
+fn about(pairs: &[(&str, &str)]) -> Fields {
+    let mut options = Fields::new();
+    for (key, value) in pairs {
+        put(&mut options, key, (*value).to_owned());
+    }
+    options
+}
+
+fn is_refused(answer: Result<(), Error>, why: &str) {
+    let refused = matches!(&answer, Err(Error::Refused(text)) if text.contains(why));
+    assert!(refused, "{answer:?}");
+}
+
+#[tokio::test]
+async fn of_two_who_empty_the_assemblies_at_once_one_is_refused() {
+    let bus = Bus::start();
+    let _systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let deployment = deploy(&bus, &cpe).await;
+    for _ in 0..3 {
+        let (one, other) = tokio::join!(
+            deployment.set_standby("web1", true),
+            deployment.set_standby("web2", true),
+        );
+        let refused = match (one, other) {
+            (Ok(()), refused @ Err(_)) | (refused @ Err(_), Ok(())) => refused,
+            both => panic!("{both:?}"),
+        };
+        is_refused(refused, "web would run nowhere");
+        for assembly in ["web1", "web2"] {
+            deployment.set_standby(assembly, false).await.expect("done");
+        }
+        runs_in(&deployment, "web1").await;
+    }
+    // Who empties all at once knows that nothing runs then; so does who forces it.
+    deployment.set_standby_of_all(true).await.expect("done");
+    deployment.set_standby_of_all(false).await.expect("done");
+    runs_in(&deployment, "web1").await;
+    deployment.set_standby("web1", true).await.expect("done");
+    let second = with(about(&[("assembly", "web2")]), "on", true);
+    let refused = deployment.order_upkeep("standby", second.clone()).await;
+    is_refused(refused, "web would run nowhere");
+    let forced = with(second, "force", true);
+    let done = deployment.order_upkeep("standby", forced).await;
+    done.expect("it is forced");
+    let order = r#"{"operation":"standby","assembly":"web1","on":true}"#;
+    let done = deployment.give_order("0f8fad5b-d9cb-469f-a165-70867728950e", order);
+    assert!(
+        done.await.expect("a report").contains("\"done\""),
+        "it is so already"
+    );
+    let forced: Vec<String> = cpe
+        .all_events()
+        .await
+        .into_iter()
+        .filter(|event| event.details.contains_key("force"))
+        .map(|event| event.state)
+        .collect();
+    assert_eq!(forced, ["done"]);
+}
+
+#[tokio::test]
+async fn upkeep_is_planned_and_done_as_it_was_planned() {
+    let bus = Bus::start();
+    let _systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let deployment = deploy(&bus, &cpe).await;
+    let plan = async |verb: &str, options: Fields| {
+        let told = deployment.plan_upkeep(verb, options).await?;
+        cpe_bus::json::from_json::<ServicePlan>(&told)
+    };
+    let on = with(Fields::new(), "on", true);
+    deployment.set_maintenance("", true).await.expect("done");
+    assert!(plan("maintenance", on).await.expect("a plan").unchanged);
+    deployment.set_standby_of_all(true).await.expect("done");
+    // Its end would stop what runs.
+    let off = with(Fields::new(), "on", false);
+    let stops = plan("maintenance", off.clone()).await.expect("a plan");
+    assert_eq!(stops.refused, ["web could run nowhere then"]);
+    is_refused(
+        deployment.set_maintenance("", false).await,
+        "web could run nowhere then",
+    );
+    let order = r#"{"operation":"maintenance","on":false}"#;
+    let id = "0f8fad5b-d9cb-469f-a165-70867728950e";
+    let told = deployment.give_order(id, order).await.expect("a report");
+    assert!(told.contains("web could run nowhere then"), "{told}");
+    deployment.set_standby("web2", false).await.expect("done");
+    // Something else would be done by now.
+    let seen = with(off.clone(), "fingerprint", stops.fingerprint);
+    is_refused(
+        deployment.order_upkeep("maintenance", seen).await,
+        "something else would be done now",
+    );
+    let moves = plan("maintenance", off.clone()).await.expect("a plan");
+    assert_eq!(moves.actions[0].action, "move");
+    let seen = with(off, "fingerprint", moves.fingerprint);
+    let done = deployment.order_upkeep("maintenance", seen).await;
+    done.expect("as it was planned");
+    runs_in(&deployment, "web2").await;
+
+    let refresh = plan("refresh", Fields::new()).await.expect("a plan");
+    assert!(refresh.changes[0].contains("web1, web2"), "{refresh:?}");
+    assert!(refresh.actions.is_empty() && refresh.refused.is_empty());
+    assert!(
+        plan("cleanup", Fields::new())
+            .await
+            .expect("a plan")
+            .unchanged
+    );
+    for (verb, options, expected) in [
+        ("hop", Fields::new(), "expected cleanup, refresh"),
+        ("maintenance", Fields::new(), "option `on` is missing"),
+        ("standby", Fields::new(), "option `on` is missing"),
+        ("cleanup", about(&[("service", "")]), "or left out"),
+        (
+            "cleanup",
+            about(&[("operation", "start")]),
+            "`service` is missing",
+        ),
+        ("refresh", about(&[("service", "wbe")]), "web"),
+    ] {
+        let error = deployment.order_upkeep(verb, options).await;
+        let text = error.expect_err("an error").message();
+        assert!(text.contains(expected), "{verb}: {text}");
+    }
+}

@@ -67,6 +67,8 @@ async fn call_upkeep(stranger: &zbus::Connection) -> Answers {
     let deployment = shop(stranger).await;
     let cleanup = deployment.cleanup_operation("web", "", "monitor", Fields::new());
     let plan = deployment.plan_standby("", true);
+    let planned = deployment.plan_upkeep("refresh", Fields::new());
+    let ordered = deployment.order_upkeep("refresh", Fields::new());
     let room = deployment.check_room(Fields::new());
     vec![
         ("Cleanup", deployment.cleanup("", "").await),
@@ -76,6 +78,8 @@ async fn call_upkeep(stranger: &zbus::Connection) -> Answers {
         ("Refresh", deployment.refresh("", "").await),
         ("SetStandbyOfAll", deployment.set_standby_of_all(true).await),
         ("PlanStandby", plan.await.map(drop)),
+        ("PlanUpkeep", planned.await.map(drop)),
+        ("OrderUpkeep", ordered.await),
         ("CheckRoom", room.await.map(drop)),
     ]
 }
@@ -221,7 +225,7 @@ async fn another_user_without_the_right_may_only_look() {
     cpe.create("shop").await.unwrap();
     let text = document("evil", "");
     let event = ["2", "id", "s", "x", "kind", "s", "a.b"];
-    let refused: [([&str; 2], &[&str]); 29] = [
+    let refused: [([&str; 2], &[&str]); 31] = [
         (MANAGER, &["CreateDeployment", "sa{sv}", &text, "0"]),
         (
             MANAGER,
@@ -250,6 +254,8 @@ async fn another_user_without_the_right_may_only_look() {
         (SHOP, &["Refresh", "ss", "", ""]),
         (SHOP, &["SetStandbyOfAll", "b", "true"]),
         (SHOP, &["PlanStandby", "sb", "", "true"]),
+        (SHOP, &["PlanUpkeep", "sa{sv}", "refresh", "0"]),
+        (SHOP, &["OrderUpkeep", "sa{sv}", "hop", "0"]),
         (SHOP, &["CheckRoom", "a{sv}", "0"]),
         (SHOP, &["SetStandby", "sb", "web1", "true"]),
         (SHOP, &["ConfirmFenced", "ss", "web1", "1-1"]),

@@ -138,6 +138,55 @@ impl DpeObject {
         Ok((off_the_loop(turn, answer).await?, order))
     }
 
+    /// Has standby of an assembly (`None`: of all), or its end, planned: as an order about a
+    /// service.
+    async fn planned_standby(&self, assembly: Option<AssemblyId>, on: bool) -> Result<Plan> {
+        let turn = Arc::new(self.requests.turn_to_think().await?);
+        let plan = |reply| BusRequest::PlanStandby(assembly, on, reply);
+        let question = self.requests.ask(plan).await?.map_err(refused)?;
+        let answer = move || question.answer_in(clock::zone).map_err(refused);
+        off_the_loop(turn, answer).await
+    }
+
+    /// Has a clean-up, a refresh, maintenance or standby planned, as far as it is judged by that.
+    async fn planned_upkeep(&self, request: Request) -> Result<ServicePlan> {
+        if let Request::Standby { assembly, on } = request {
+            let plan = self.planned_standby(Some(assembly.clone()), on).await?;
+            return Ok(upkeep::of_standby(plan, &assembly));
+        }
+        let turn = Arc::new(self.requests.turn_to_think().await?);
+        let ask = |reply| BusRequest::PlanUpkeep(Box::new(request), reply);
+        let question = self.requests.ask(ask).await?.map_err(refused)?;
+        let answer = move || question.answer_in(clock::zone).map_err(refused);
+        off_the_loop(turn, answer).await
+    }
+
+    /// Has upkeep done, if it holds: it is planned in this moment, whatever its caller has seen.
+    /// What nobody can plan now is done all the same, unless a plan was seen: to take the hands
+    /// off, and to look again, is for when little is known.
+    async fn keep_up(
+        &self,
+        connection: &Connection,
+        header: &Header<'_>,
+        request: Request,
+        options: &Fields,
+    ) -> Result<()> {
+        require_administrator(connection, header).await?;
+        let reader = Reader::new("options", options);
+        let is_forced = reader.boolean("force")?;
+        let was_seen = !reader.text("fingerprint", LONGEST_NAME)?.is_empty();
+        if !upkeep::is_judged(&request) || (is_forced && !was_seen) {
+            return self.change(connection, header, request, options).await;
+        }
+        let _ordering = self.ordering.lock().await;
+        match self.planned_upkeep(request.clone()).await {
+            Ok(plan) => orders::permit(&plan, options)?,
+            Err(Error::NotReady(_)) if is_forced || !was_seen => {}
+            Err(error) => return Err(error),
+        }
+        self.change(connection, header, request, options).await
+    }
+
     /// Gives an attribute or an option a value, or takes it away.
     async fn put(
         &self,
@@ -613,7 +662,7 @@ impl DpeObject {
             service: optional(service).map(ServiceId::from),
             assembly: optional(assembly).map(AssemblyId::from),
         };
-        self.change(connection, &header, request, &options).await
+        self.keep_up(connection, &header, request, &options).await
     }
 
     /// Forgets failures of one operation.
@@ -631,7 +680,7 @@ impl DpeObject {
             assembly: optional(assembly).map(AssemblyId::from),
             operation: upkeep::failed_operation(&operation, &options)?,
         };
-        self.change(connection, &header, request, &options).await
+        self.keep_up(connection, &header, request, &options).await
     }
 
     /// Forgets failures, and looks at everything again.
@@ -647,7 +696,7 @@ impl DpeObject {
             service: optional(service).map(ServiceId::from),
             assembly: optional(assembly).map(AssemblyId::from),
         };
-        self.change(connection, &header, request, &options).await
+        self.keep_up(connection, &header, request, &options).await
     }
 
     /// Puts all assemblies into standby, or ends that.
@@ -662,6 +711,20 @@ impl DpeObject {
         self.change(connection, &header, request, &options).await
     }
 
+    /// What a clean-up, a refresh, maintenance or its end would bring, as JSON.
+    #[zbus(out_args("plan_json"))]
+    async fn plan_upkeep(
+        &self,
+        verb: String,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        require_administrator(connection, &header).await?;
+        let request = upkeep::request(&verb, &options)?;
+        json::to_json(&self.planned_upkeep(request).await?)
+    }
+
     /// What standby of an assembly would change, or of all, as JSON.
     #[zbus(out_args("plan_json"))]
     async fn plan_standby(
@@ -672,12 +735,8 @@ impl DpeObject {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String> {
         require_administrator(connection, &header).await?;
-        let turn = Arc::new(self.requests.turn_to_think().await?);
         let assembly = optional(assembly).map(AssemblyId::from);
-        let plan = |reply| BusRequest::PlanStandby(assembly, on, reply);
-        let question = self.requests.ask(plan).await?.map_err(refused)?;
-        let answer = move || question.answer_in(clock::zone).map_err(refused);
-        json::to_json(&off_the_loop(turn, answer).await?)
+        json::to_json(&self.planned_standby(assembly, on).await?)
     }
 
     /// Puts an assembly into standby, where it runs no services, or ends that.
@@ -690,13 +749,8 @@ impl DpeObject {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
         let assembly = AssemblyId::from(assembly);
-        self.change(
-            connection,
-            &header,
-            Request::Standby { assembly, on },
-            &options,
-        )
-        .await
+        let request = Request::Standby { assembly, on };
+        self.keep_up(connection, &header, request, &options).await
     }
 
     /// Leaves services alone, or ends that.
@@ -709,13 +763,8 @@ impl DpeObject {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
         let assembly = optional(assembly).map(AssemblyId::from);
-        self.change(
-            connection,
-            &header,
-            Request::Maintenance { assembly, on },
-            &options,
-        )
-        .await
+        let request = Request::Maintenance { assembly, on };
+        self.keep_up(connection, &header, request, &options).await
     }
 
     /// Confirms that an assembly is down.

@@ -84,10 +84,12 @@ fn lifetime(reader: &Reader<'_>, usual: Lifetime) -> Result<Lifetime> {
 pub(super) fn permit(plan: &ServicePlan, options: &Fields) -> Result<()> {
     let reader = Reader::new("options", options);
     let expected = reader.text("fingerprint", LONGEST_NAME)?;
+    let words = [&*plan.verb, &plan.service, &plan.assembly];
+    let said: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    let said = said.join(" ");
     if !expected.is_empty() && expected != plan.fingerprint {
         return Err(Error::Refused(format!(
-            "{} {}: something else would be done now than was planned: look at the new plan, and say it again",
-            plan.verb, plan.service
+            "{said}: something else would be done now than was planned: look at the new plan, and say it again"
         )));
     }
     if plan.refused.is_empty() || reader.boolean("force")? {
@@ -95,8 +97,7 @@ pub(super) fn permit(plan: &ServicePlan, options: &Fields) -> Result<()> {
     }
     let (reasons, hints) = (plan.refused.join("; "), plan.hints.join("; "));
     Err(Error::Refused(format!(
-        "{} {} is refused: {reasons}; {hints}",
-        plan.verb, plan.service
+        "{said} is refused: {reasons}; {hints}"
     )))
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use controller::{
     AssemblyId, DebugInput, DebugOrder, DebugTask, PlanInput, Proposal, Question, Refusal, Reply,
-    Request, RoomInput, RoomQuestion, ServiceId, ServiceOrder, ServicePlanInput, Why,
+    Request, RoomInput, RoomQuestion, ServiceId, ServiceOrder, ServicePlanInput, UpkeepPlanInput,
+    Why,
 };
 use cpe_bus::{Error, Result};
 use cpe_status::{DebugReport, DeploymentStatus, OperationList};
@@ -81,6 +82,11 @@ pub(crate) enum BusRequest {
         Option<AssemblyId>,
         bool,
         oneshot::Sender<std::result::Result<PlanInput, Refusal>>,
+    ),
+    /// The same of a clean-up, a refresh or maintenance.
+    PlanUpkeep(
+        Box<Request>,
+        oneshot::Sender<std::result::Result<UpkeepPlanInput, Refusal>>,
     ),
 }
 
