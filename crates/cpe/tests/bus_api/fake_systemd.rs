@@ -141,9 +141,9 @@ impl FakeSystemd {
         *self.world.other_pid.lock().unwrap() = pid;
     }
 
-    /// Has a deployment's socket of fence agents listen in this folder.
-    pub(crate) async fn listen(&self, deployment: &str, folder: &Path) {
-        let unit = format!("cpe-fence@{deployment}.socket");
+    /// Has a unit of a socket listen below this folder: where, says [`socket_in`].
+    pub(crate) async fn listen(&self, unit: &str, folder: &Path) {
+        let unit = unit.to_owned();
         let active = FakeUnit {
             active: "active".into(),
             ..FakeUnit::default()
@@ -156,7 +156,7 @@ impl FakeSystemd {
             .lock()
             .unwrap()
             .insert(unit.clone(), active);
-        let socket = FakeSocketObject(folder.join(deployment).join("sock"));
+        let socket = FakeSocketObject(socket_in(folder, &unit));
         let object = FakeUnitObject {
             world: Arc::clone(&self.world),
             unit,
@@ -248,11 +248,10 @@ impl FakeSystemd {
 impl World {
     /// As systemd does when it begins to listen.
     fn make_socket(&self, unit: &str) {
-        let name = unit.strip_prefix("cpe-fence@").expect("a socket");
-        let name = name.strip_suffix(".socket").expect("a socket");
-        let folder = self.sockets.lock().unwrap().join(name);
-        std::fs::create_dir_all(&folder).expect("a folder");
-        std::fs::write(folder.join("sock"), "").expect("a file");
+        let path = socket_in(&self.sockets.lock().unwrap(), unit);
+        let folder = path.parent().expect("a folder");
+        std::fs::create_dir_all(folder).expect("a folder");
+        std::fs::write(path, "").expect("a file");
     }
 
     async fn start(&self, unit: &str) {
@@ -507,6 +506,13 @@ impl FakeUnitObject {
 }
 
 /// Where it listens.
+/// Where the socket of a unit is, below a folder: `shop/sock` of `cpe-fence@shop.socket`.
+pub(crate) fn socket_in(folder: &Path, unit: &str) -> PathBuf {
+    let name = unit.strip_suffix(".socket").expect("a socket");
+    let name = name.strip_prefix("cpe-fence@").unwrap_or(name);
+    folder.join(name).join("sock")
+}
+
 struct FakeSocketObject(PathBuf);
 
 #[zbus::interface(name = "org.freedesktop.systemd1.Socket")]

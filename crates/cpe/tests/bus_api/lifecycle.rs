@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use zbus::Variant;
 use zbus::fdo::{ObjectManagerProxy, PropertiesChangedStream, PropertiesProxy};
 
-use super::fake_systemd::FakeSystemd;
+use super::fake_systemd::{FakeSystemd, socket_in};
 use super::harness::{Bus, Cpe, PATIENCE, document, until};
 
 async fn await_state(cpe: &Cpe, name: &str, wanted: &str) {
@@ -349,7 +349,7 @@ async fn a_socket_of_fence_agents_that_somebody_has_removed_is_made_again() {
     let bus = Bus::start();
     let systemd = FakeSystemd::start(&bus, &["shop"]).await;
     let folder = bus.directory.path().join("fence");
-    systemd.listen("shop", &folder).await;
+    systemd.listen("cpe-fence@shop.socket", &folder).await;
     let cpe = bus.cpe().await;
     cpe.create("shop").await.unwrap();
     await_state(&cpe, "shop", "active").await;
@@ -377,6 +377,27 @@ async fn a_socket_of_fence_agents_that_somebody_has_removed_is_made_again() {
     let (socket, dpe) = ("cpe-fence@shop.socket", "dpe@shop.service");
     assert_eq!(restarts(), [socket, socket, dpe]);
     await_state(&cpe, "shop", "active").await;
+}
+
+#[tokio::test]
+async fn the_socket_of_the_gateway_that_somebody_has_removed_is_made_again() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &[]).await;
+    let folder = bus.directory.path().join("sockets");
+    let unit = "cpe-gateway.socket";
+    systemd.listen(unit, &folder).await;
+    let _cpe = bus.cpe().await;
+    // Of the whole folder, too.
+    for times in 1..=2 {
+        std::fs::remove_dir_all(folder.join("cpe-gateway")).unwrap();
+        until("the socket to be there", async || {
+            socket_in(&folder, unit).exists().then_some(())
+        })
+        .await;
+        let calls = systemd.calls().into_iter();
+        let restarts = calls.filter(|call| call == "RestartUnit cpe-gateway.socket");
+        assert_eq!(restarts.count(), times);
+    }
 }
 
 #[tokio::test]
