@@ -127,8 +127,11 @@ async function what_agents_say_is_text() {
 async function failures_are_forgotten_by_keyboard() {
   const page = await open('alice', SHOP);
   await isLive(page);
-  const given = [];
-  page.on('request', request => { if (request.url().endsWith('/operations')) given.push([request.postDataJSON(), request.headers()['idempotency-key']]); });
+  const given = [], applied = [];
+  page.on('request', request => {
+    if (request.url().endsWith('/v1/plans')) given.push(request.postDataJSON());
+    if (request.url().endsWith('/apply')) applied.push(request.url());
+  });
   const told = () => text(page, 'dialog[open] form');
   const act = async verb => {
     await acts(page);
@@ -137,20 +140,20 @@ async function failures_are_forgotten_by_keyboard() {
     await page.keyboard.press('Enter');
   };
   await act('refresh');
-  await until('it is said what that means', async () => /looked at again, also what is well/.test(await told()));
-  assert.deepEqual(given, [], 'nothing is done yet');
+  await until('it is planned', async () => /everything is looked at again on/.test(await told()));
+  assert.deepEqual(applied, [], 'nothing is done yet');
   await page.keyboard.press('Escape');
   await page.locator('#failures button').focus();
   await page.keyboard.press('Enter');
   await until('service and assembly are chosen', () => page.locator('dialog[open] [name="service"]').count());
   assert.deepEqual(await page.locator('dialog[open] select').evaluateAll(all => all.map(it => it.value)), ['cleanup', 'app', 'app1']);
-  // To cancel or to go on, past what is chosen.
+  // To cancel or to plan, past what is chosen.
   for (const key of ['Tab', 'Tab', 'Tab', 'Tab', 'Enter']) await page.keyboard.press(key);
-  await until('the failure is named', async () => /app on app1.*monitor failed/s.test(await told()));
-  await isAccessible(page, 'what a clean-up means');
-  // The answer is lost; the same order is sent again with the same key, and is done once.
+  await until('the failure is named', async () => /failures of app on app1 are forgotten: monitor/.test(await told()));
+  await isAccessible(page, 'the plan of a clean-up');
+  // The answer is lost; the same plan is applied again, and is done once.
   let isFirst = true;
-  await page.route('**/operations', async route => {
+  await page.route('**/apply', async route => {
     if (!isFirst) return route.continue();
     isFirst = false;
     await route.fetch();
@@ -163,15 +166,16 @@ async function failures_are_forgotten_by_keyboard() {
   await page.keyboard.press('Enter');
   await until('it is done', async () => await page.locator('dialog[open]').count() === 0);
   await until('no failure is left', async () => await page.locator('#failures li').count() === 0);
-  assert.deepEqual(given.map(it => it[0]), Array(2).fill({ service: 'app', assembly: 'app1', operation: 'cleanup' }));
-  assert.equal(given[0][1], given[1][1]);
+  assert.deepEqual(given, [{ deployment: 'shop', verb: 'refresh', force: false }, { deployment: 'shop', verb: 'cleanup', force: false, service: 'app', assembly: 'app1' }]);
+  assert.equal(applied.length, 2);
+  assert.equal(applied[0], applied[1]);
   const done = sh(`cpectl events --json | tail -n +${before + 1}`).split('\n').filter(line => line.includes('"cleanup"'));
   assert.equal(done.length, 1, done.join('\n'));
   await act('refresh');
-  await until('it is said what that means', async () => /looked at again/.test(await told()));
+  await until('it is planned', async () => /looked at again/.test(await told()));
   await page.keyboard.press('Enter');
   await until('that is done too', async () => await page.locator('dialog[open]').count() === 0);
-  assert.deepEqual(given.at(-1)[0], { operation: 'refresh' });
+  assert.equal(applied.length, 3);
   await until('all is well', async () => await text(page, 'h1 .state') === 'active', 60);
   await close(page);
 }

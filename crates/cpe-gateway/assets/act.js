@@ -14,6 +14,8 @@ const VERBS = {
   manage: { needs: ['service'], text: 'Manage a service again' },
   cleanup: { needs: ['service?', 'assembly?'], text: 'Forget failures' },
   refresh: { needs: ['service?', 'assembly?'], text: 'Look again at all that runs' },
+  maintenance: { needs: ['assembly?'], on: true, text: 'Maintenance: leave services alone' },
+  unmaintenance: { needs: ['assembly?'], on: false, of: 'maintenance', text: 'End of maintenance' },
   standby: { needs: ['assembly'], text: 'Standby: keep no services there' },
   unstandby: { needs: ['assembly'], text: 'End of standby' },
   fence: { needs: ['assembly'], owner: true, text: 'Fence: switch the power of an assembly' },
@@ -87,7 +89,8 @@ function choose(verb, given) {
 
 // Second step: what it would bring.
 async function plan(wanted, force = false) {
-  const body = { deployment: subject.dataset.deployment, verb: wanted.verb, force };
+  const { of, on } = VERBS[wanted.verb];
+  const body = { deployment: subject.dataset.deployment, verb: of ?? wanted.verb, force, on };
   for (const key of ['service', 'assembly']) if (wanted[key]) body[key] = wanted[key];
   if (wanted.for) body.for_ms = wanted.for * 3_600_000;
   else if (wanted.verb === 'ban') body.lifetime = 'cleared';

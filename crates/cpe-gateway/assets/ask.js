@@ -53,7 +53,7 @@ export function planned(what) {
   list('Instead, with cpectl', plan.hints);
   list('Then', plan.changes);
   if (actions.length) list(plural(actions.length, 'action'), actions.map(line), 'lines');
-  else box.append(make('p', {}, plan.unchanged ? 'It is so already: nothing would change.' : 'Nothing that runs would change.'));
+  else box.append(make('p', {}, plan.unchanged ? plan.verb === 'cleanup' ? 'There is nothing to forget.' : 'It is so already: nothing would change.' : 'Nothing that runs would change.'));
   list('These could run nowhere', (plan.blocked ?? []).map(line), 'lines');
   list('Worth a thought', plan.warnings);
   list('If an assembly is lost', (plan.failover ?? []).map(it => it.text));

@@ -1,20 +1,11 @@
 // What verbs mean that the gateway does not plan: said in sentences, with what is known to follow.
 import { Refused, ask, make } from './ask.js';
 
-const of = wanted => `${wanted.service || 'all services'}${wanted.assembly ? ` on ${wanted.assembly}` : ''}`;
 const subject = () => document.getElementById('subject').dataset;
 const place = () => `/v1/deployments/${encodeURIComponent(subject().deployment)}`;
 
 // verb: what is said, which name is typed, and what is done then; nothing, if it cannot be.
 export const MEANINGS = {
-  cleanup: wanted => ({
-    says: [`The failures of ${of(wanted)} are forgotten, and what failed last is looked at again. It may run again where it failed.`, failures(wanted)],
-    give: once(wanted),
-  }),
-  refresh: wanted => ({
-    says: [`The failures of ${of(wanted)} are forgotten, and all is looked at again, also what is well.`, 'Until each place has answered, nothing is started or stopped.'],
-    give: once(wanted),
-  }),
   fence: wanted => {
     const { assembly, power } = wanted;
     const give = once(wanted);
@@ -54,14 +45,6 @@ function once({ verb, ...order }) {
     }
     if (told.problem) throw new Refused(told.problem);
   };
-}
-
-// Those that are shown now.
-function failures({ service, assembly }) {
-  const isOf = it => !service || it === service || document.querySelector(`.card[data-service="${CSS.escape(it)}"][data-in="${CSS.escape(service)}"]`);
-  const all = [...document.querySelectorAll('[data-failed]')].filter(it => isOf(it.dataset.failed) && (!assembly || it.dataset.on === assembly));
-  if (!all.length) return 'None are known now.';
-  return make('ul', { class: 'remedies' }, ...all.map(it => make('li', {}, it.firstElementChild.innerText)));
 }
 
 // What would follow without an assembly, as the page about that has it. It is asked until it is known.

@@ -28,6 +28,8 @@ pub(crate) enum Subject {
     Order(Order),
     /// Standby of an assembly (`None`: of all), or its end; by force or not.
     Standby(Option<String>, bool, bool),
+    /// A clean-up, a refresh, maintenance or its end.
+    Upkeep(Upkeep),
 }
 
 impl Subject {
@@ -36,6 +38,7 @@ impl Subject {
         match self {
             Subject::Document(_, force) | Subject::Standby(_, _, force) => *force,
             Subject::Order(order) => order.force,
+            Subject::Upkeep(upkeep) => upkeep.force,
         }
     }
 }
@@ -49,6 +52,18 @@ pub(crate) struct Order {
     pub promoted: bool,
     pub lifetime: Option<String>,
     pub for_ms: Option<u64>,
+    pub force: bool,
+}
+
+/// Upkeep, as PlanUpkeep and OrderUpkeep have it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Upkeep {
+    pub verb: String,
+    pub service: Option<String>,
+    pub assembly: Option<String>,
+    pub action: Option<String>,
+    pub interval_ms: Option<u64>,
+    pub on: Option<bool>,
     pub force: bool,
 }
 
@@ -76,7 +91,7 @@ impl Plan {
     fn bytes(&self) -> usize {
         let subject = match &self.subject {
             Subject::Document(text, _) => text.len(),
-            Subject::Order(_) | Subject::Standby(..) => 0,
+            Subject::Order(_) | Subject::Standby(..) | Subject::Upkeep(_) => 0,
         };
         subject + self.told_bytes
     }

@@ -23,7 +23,7 @@ use crate::app::App;
 use crate::bus::Session;
 use crate::http::{self, AsJson, Asked, Caller, Document, Place, Precondition};
 use crate::identity::Principal;
-use crate::plans::{LIFE, Order, Plan, Subject};
+use crate::plans::{LIFE, Order, Plan, Subject, Upkeep};
 use crate::problem::Problem;
 
 /// Bytes of a plan, at most.
@@ -41,7 +41,8 @@ pub(super) struct Proposal {
     #[schema(minimum = 1)]
     generation: Option<u64>,
     /// `move`, `ban`, `clear`, `disable`, `enable`, `unmanage`, `manage` or `restart` of a service;
-    /// `standby` or `unstandby` of an assembly, or without one of all.
+    /// `standby` or `unstandby` of an assembly, or without one of all; `cleanup` or `refresh` of a
+    /// service or of all; `maintenance` of an assembly or of the deployment, or its end.
     verb: Option<String>,
     /// The service.
     service: Option<String>,
@@ -53,6 +54,13 @@ pub(super) struct Proposal {
     lifetime: Option<String>,
     /// It ends after so many milliseconds (move, ban).
     for_ms: Option<u64>,
+    /// Only failures of this operation of the service: `start`, `monitor` … (cleanup).
+    action: Option<String>,
+    /// Only of the operation with that interval; 0: of what is done once (cleanup).
+    #[schema(minimum = 0, maximum = 4294967295_u64)]
+    interval_ms: Option<u64>,
+    /// Whether services are left alone (maintenance).
+    on: Option<bool>,
     /// Also what would not hold, and a document with which one loss would leave services out.
     force: Option<bool>,
 }
@@ -158,6 +166,15 @@ async fn proposed(app: &App, who: &Principal, proposal: Proposal) -> Result<Subj
                 force,
             ))
         }
+        (None, Some("cleanup" | "refresh" | "maintenance"), _) => Ok(Subject::Upkeep(Upkeep {
+            verb: proposal.verb.unwrap_or_default(),
+            service: proposal.service,
+            assembly: proposal.assembly,
+            action: proposal.action,
+            interval_ms: proposal.interval_ms,
+            on: proposal.on,
+            force: proposal.force.unwrap_or(false),
+        })),
         (None, Some(verb), Some(service)) => Ok(Subject::Order(Order {
             verb: verb.to_owned(),
             service: service.clone(),
@@ -168,7 +185,7 @@ async fn proposed(app: &App, who: &Principal, proposal: Proposal) -> Result<Subj
             force: proposal.force.unwrap_or(false),
         })),
         _ => Err(Problem::unprocessable(
-            "say a `generation` to go back to; or a `verb` and a `service`; or `standby` or `unstandby` as the verb",
+            "say a `generation` to go back to; or a `verb` and a `service`; or `standby`, `unstandby`, `cleanup`, `refresh` or `maintenance` as the verb",
         )),
     }
 }
@@ -237,6 +254,10 @@ async fn ask(session: &Session, deployment: &str, subject: &Subject) -> cpe_bus:
             let deployment = session.deployment(deployment).await?;
             deployment.plan_standby(assembly, *on).await
         }
+        Subject::Upkeep(upkeep) => {
+            let deployment = session.deployment(deployment).await?;
+            deployment.plan_upkeep(&upkeep.verb, what(upkeep)).await
+        }
     }
 }
 
@@ -269,6 +290,28 @@ fn options(order: &Order) -> Fields {
     }
     if let Some(for_ms) = order.for_ms {
         put(&mut options, "for_ms", for_ms);
+    }
+    options
+}
+
+/// What upkeep is about.
+fn what(upkeep: &Upkeep) -> Fields {
+    let mut options = Fields::new();
+    let texts = [
+        ("service", &upkeep.service),
+        ("assembly", &upkeep.assembly),
+        ("operation", &upkeep.action),
+    ];
+    for (key, text) in texts {
+        if let Some(text) = text {
+            put(&mut options, key, text.as_str());
+        }
+    }
+    if let Some(interval_ms) = upkeep.interval_ms {
+        put(&mut options, "interval_ms", interval_ms);
+    }
+    if let Some(on) = upkeep.on {
+        put(&mut options, "on", on);
     }
     options
 }
@@ -351,8 +394,10 @@ pub(super) async fn apply(
 
 /// Does it; the generation after that.
 async fn carry_out(app: &App, who: &Principal, plan: &Plan) -> Result<u64, Problem> {
-    if let Subject::Order(order) = &plan.subject {
-        return give(app, who, plan, order).await;
+    match &plan.subject {
+        Subject::Order(order) => return give(app, who, plan, order).await,
+        Subject::Upkeep(upkeep) => return keep_up(app, who, plan, upkeep).await,
+        Subject::Document(..) | Subject::Standby(..) => {}
     }
     let now = planned(app, who, &plan.deployment, plan.subject.clone()).await?;
     if now.fingerprint != plan.fingerprint {
@@ -372,20 +417,26 @@ async fn carry_out(app: &App, who: &Principal, plan: &Plan) -> Result<u64, Probl
             let reasons = refusals(&plan.told).join("; ");
             Err(Error::Refused(reasons).into())
         }
-        Subject::Standby(assembly, on, _) => {
+        Subject::Standby(assembly, on, force) => {
             let ask = app.sessions.change(&who.name, |session| {
                 let (name, assembly, on) = (plan.deployment.clone(), assembly.clone(), *on);
+                let upkeep = Upkeep {
+                    assembly,
+                    on: Some(on),
+                    ..Upkeep::default()
+                };
+                let mut options = what(&upkeep);
+                if *force {
+                    put(&mut options, "force", true);
+                }
                 async move {
                     let deployment = session.deployment(&name).await?;
-                    match assembly {
-                        Some(assembly) => deployment.set_standby(&assembly, on).await,
-                        None => deployment.set_standby_of_all(on).await,
-                    }
+                    deployment.order_upkeep("standby", options).await
                 }
             });
             ask.await.map(|()| plan.generation)
         }
-        Subject::Order(_) => Ok(plan.generation),
+        Subject::Order(_) | Subject::Upkeep(_) => Ok(plan.generation),
     }
 }
 
@@ -407,7 +458,40 @@ async fn give(app: &App, who: &Principal, plan: &Plan, order: &Order) -> Result<
             }
         }
     });
-    let Err(reason) = ask.await? else {
+    let refused = ask.await?.map(drop);
+    judged(app, who, plan, refused).await
+}
+
+/// Has upkeep done. The DPE compares the fingerprint in the moment in which it does it.
+async fn keep_up(app: &App, who: &Principal, plan: &Plan, upkeep: &Upkeep) -> Result<u64, Problem> {
+    let mut options = what(upkeep);
+    put(&mut options, "fingerprint", plan.fingerprint.as_str());
+    if upkeep.force {
+        put(&mut options, "force", true);
+    }
+    let ask = app.sessions.change(&who.name, |session| {
+        let (name, options) = (plan.deployment.clone(), options.clone());
+        let verb = upkeep.verb.clone();
+        async move {
+            let deployment = session.deployment(&name).await?;
+            match deployment.order_upkeep(&verb, options).await {
+                Err(Error::Refused(reason)) => Ok(Err(reason)),
+                answer => answer.map(Ok),
+            }
+        }
+    });
+    let refused = ask.await?;
+    judged(app, who, plan, refused).await
+}
+
+/// What came of an order: the generation that it left, or why it was refused.
+async fn judged(
+    app: &App,
+    who: &Principal,
+    plan: &Plan,
+    outcome: Result<(), String>,
+) -> Result<u64, Problem> {
+    let Err(reason) = outcome else {
         return Ok(plan.generation);
     };
     // Whether it is another plan now, or the same that would not hold.

@@ -631,17 +631,52 @@ impl Deployment {
         })
     }
 
-    async fn set_standby(
+    /// `tight` would run nowhere after a clean-up, and something else would be planned then.
+    async fn plan_upkeep(
         &self,
-        assembly: &str,
-        on: bool,
+        verb: &str,
+        options: Fields,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        self.0.require("viewer", &self.1, &header)?;
+        let service = Reader::new("options", &options).text("service", 99)?;
+        let action = self.0.lock().action.clone();
+        json::to_json(&ServicePlan {
+            deployment: self.1.clone(),
+            generation: 1,
+            verb: verb.to_owned(),
+            actions: self.0.plan(),
+            fingerprint: format!("of {action}"),
+            refused: match service.as_str() {
+                "tight" => vec!["web could run nowhere then".into()],
+                _ => Vec::new(),
+            },
+            service,
+            ..ServicePlan::default()
+        })
+    }
+
+    async fn order_upkeep(
+        &self,
+        verb: &str,
+        options: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
         self.0.require("operator", &self.1, &header)?;
-        self.0
-            .lock()
-            .orders
-            .push(format!("standby {assembly} {on}"));
+        let reader = Reader::new("options", &options);
+        let fingerprint = reader.text("fingerprint", 99)?;
+        let mut known = self.0.lock();
+        let is_other = !fingerprint.is_empty() && fingerprint != format!("of {}", known.action);
+        let service = reader.text("service", 99)?;
+        if is_other || (service == "tight" && !reader.boolean("force")?) {
+            return Err(Error::Refused("it would not hold".into()));
+        }
+        let assembly = reader.text("assembly", 99)?;
+        let words = match options.contains_key("on") {
+            true => format!("{verb} {assembly} {}", reader.boolean("on")?),
+            false => format!("{verb} {service} {}", reader.text("operation", 99)?),
+        };
+        known.orders.push(words.trim_end().to_owned());
         Ok(())
     }
 

@@ -143,6 +143,42 @@ async fn standby_is_planned_too() {
 }
 
 #[tokio::test]
+async fn upkeep_is_planned_too_and_done_as_it_was_planned() {
+    let setting = Setting::new().await;
+    let on = json!({"deployment": "shop", "verb": "maintenance", "assembly": "web1", "on": true});
+    let one = json!({"deployment": "shop", "verb": "cleanup", "service": "web", "action": "start"});
+    let all = json!({"deployment": "shop", "verb": "refresh"});
+    for proposal in [&on, &one, &all] {
+        let plan = planned(&setting, "operator", proposal).await;
+        assert_eq!(plan.json()["fingerprint"], "of start", "{plan:?}");
+        let seen = planned(&setting, "viewer", proposal).await;
+        apply(&setting, "viewer", &seen)
+            .await
+            .is_problem(403, "forbidden");
+        for _ in 0..2 {
+            assert_eq!(apply(&setting, "operator", &plan).await.status, 202);
+        }
+    }
+    let given = ["maintenance web1 true", "cleanup web start", "refresh"];
+    assert_eq!(setting.double.lock().orders, given);
+    let plan = planned(&setting, "operator", &one).await;
+    setting.double.lock().action = "stop".into();
+    let outdated = apply(&setting, "operator", &plan).await;
+    outdated.is_problem(409, "plan-outdated");
+    assert_eq!(outdated.json()["plan"]["fingerprint"], "of stop");
+    let mut tight = json!({"deployment": "shop", "verb": "cleanup", "service": "tight"});
+    let plan = planned(&setting, "operator", &tight).await;
+    apply(&setting, "operator", &plan)
+        .await
+        .is_problem(409, "refused");
+    assert_eq!(setting.double.lock().orders.len(), 3);
+    tight["force"] = json!(true);
+    let plan = planned(&setting, "operator", &tight).await;
+    assert_eq!(plan.json()["forced"], true);
+    assert_eq!(apply(&setting, "operator", &plan).await.status, 202);
+}
+
+#[tokio::test]
 async fn a_type_in_capitals_is_the_same_type() {
     let setting = Setting::new().await;
     // The first header of a name counts.
