@@ -1,14 +1,16 @@
-//! How long a page of metrics takes: 1,000 deployments with 8 services and 4 assemblies each.
+//! How long a page of metrics takes: 1,000 deployments with 8 services and 4 assemblies each. It is
+//! the time of the processor that counts: a machine that has other work too makes no page larger.
 
 #![allow(clippy::print_stdout, reason = "it is for people")]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cpe_bus::DeploymentEntry;
 use cpe_gateway::metrics::{Facts, Format, Page, Requests, Whole, page};
 use cpe_gateway::mirror::{Seen, Tally};
 use cpe_status::{AssemblyStatus, DeploymentStatus, ServiceState, ServiceStatus};
+use rustix::time::{ClockId, clock_gettime};
 
 fn seen(number: usize) -> Seen {
     let name = format!("deployment-{number:04}");
@@ -42,6 +44,13 @@ fn seen(number: usize) -> Seen {
     }
 }
 
+/// Time of the processor that this thread has had.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let (seconds, rest) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or(0), rest.unwrap_or(0))
+}
+
 fn main() {
     let facts = Arc::new(Facts {
         cpe: "1.0".into(),
@@ -55,9 +64,9 @@ fn main() {
         max_series: 100_000,
     });
     for _ in 0..5 {
-        let begun = Instant::now();
+        let begun = processor_time();
         let made = page(Arc::clone(&facts), Page::Own, Format::Text);
-        let took = begun.elapsed();
+        let took = processor_time().saturating_sub(begun);
         let text = made.unwrap_or_default();
         let series = text.lines().filter(|it| !it.starts_with('#')).count();
         println!("{series} series, {} bytes, {took:?}", text.len());

@@ -35,7 +35,7 @@ pub(crate) fn against_it(stage: &Stage, findings: &mut Findings) {
     // It may have emptied assemblies.
     for deployment in ["shop", "pair"] {
         stage.sh(&format!(
-            "cpectl standby {deployment} --all --off --yes; cpectl maintenance {deployment} off"
+            "cpectl standby {deployment} --all --off --yes; cpectl maintenance {deployment} off --force"
         ));
         findings.within(&format!("{deployment} is active after all"), 120, || {
             stage.lab.status(deployment).state() == "active"

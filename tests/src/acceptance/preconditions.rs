@@ -100,7 +100,7 @@ fn race(stage: &Stage, findings: &mut Findings, files: &[String], generation: u3
 
 fn order(key: &str, on: bool) -> String {
     format!(
-        "-H 'Content-Type: application/json' -H 'Idempotency-Key: {key}' -d '{{\"operation\": \"maintenance\", \"on\": {on}}}' {OPERATIONS}"
+        "-H 'Content-Type: application/json' -H 'Idempotency-Key: {key}' -d '{{\"operation\": \"maintenance\", \"on\": {on}, \"force\": true}}' {OPERATIONS}"
     )
 }
 

@@ -283,7 +283,7 @@ impl World {
                 return self.change(deployment, |_| ());
             }
             Kind::Maintain => {
-                self.eventually(&format!("cpectl maintenance {deployment} on"))?;
+                self.eventually(&format!("cpectl maintenance {deployment} on --force"))?;
                 // The agents hear of it.
                 std::thread::sleep(Duration::from_secs(2));
             }
@@ -418,7 +418,7 @@ fn end_script(fault: &Fault) -> Option<String> {
              else /srv/lab/guests.sh start {guest}; fi"
         ),
         Kind::Maintain => format!(
-            "systemctl start dpe@{deployment}.service cpe.service; cpectl maintenance {deployment} off"
+            "systemctl start dpe@{deployment}.service cpe.service; cpectl maintenance {deployment} off --force"
         ),
         Kind::PauseGuest => {
             format!("/srv/lab/guests.sh resume {guest} || :; /srv/lab/guests.sh start {guest}")

@@ -81,6 +81,14 @@ fn the_gateway_tells_what_cpectl_tells_with_its_age() {
         ask(&lab, "http://localhost/readyz").0 == "200"
             && ask(&lab, "http://localhost/v1/deployments/shop").0 == "200"
     });
+    // Its socket is systemd's, which makes it once; cpe, which may, has it made again.
+    lab.sh("rm -r /run/cpe-gateway").ok();
+    lab.wait("its socket is made again", 60, || {
+        ask(&lab, "http://localhost/readyz").0 == "200"
+    });
+    lab.wait("it knows the deployment", 30, || {
+        ask(&lab, "http://localhost/v1/deployments/shop").0 == "200"
+    });
     let transitions = get(&lab, "/v1/deployments/shop/transitions");
     assert_eq!(
         transitions["transitions"][0]["state"], "completed",

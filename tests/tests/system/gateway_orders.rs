@@ -74,7 +74,7 @@ fn the_gateway_keeps_its_contract() {
     schemathesis_finds_nothing(&lab);
     // It may have emptied assemblies; it has guessed no ETag, and so destroyed nothing.
     for (key, switch) in [(FOUR, "standby"), (FIVE, "maintenance")] {
-        let off = format!(r#"{{"operation": "{switch}", "on": false}}"#);
+        let off = format!(r#"{{"operation": "{switch}", "on": false, "force": true}}"#);
         let (status, body) = ask(&lab, &order(key, &off));
         assert_eq!(status, "200", "{body}");
     }
