@@ -27,12 +27,15 @@ fn main() -> ExitCode {
     let found = options::command().get_matches();
     let options = Options::from_arg_matches(&found).unwrap_or_else(|error| error.exit());
     let output = Output::new(options.json, options.color);
+    let output = output.that_is_endless(options.command.is_endless());
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))
         .and_then(|runtime| runtime.block_on(run(options, &output)));
     match outcome {
+        // What was to be said is missing somewhere.
+        Ok(_) if output.has_failed() => Failure::failed("").code(),
         Ok(code) => code,
         Err(failure) => {
             output.failure(&failure);

@@ -268,6 +268,17 @@ pub(crate) enum Command {
     Man { directory: PathBuf },
 }
 
+impl Command {
+    /// It may have no end but that nobody reads any more what it says.
+    pub(crate) fn is_endless(&self) -> bool {
+        match self {
+            Command::Events(_) => true,
+            Command::Status(arguments) => arguments.watch,
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct File {
     /// The deployment document; - reads standard input

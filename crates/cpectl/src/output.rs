@@ -5,7 +5,8 @@
 //! ([`cpe_terminal`]). On a terminal lines and tables wrap at its edge; elsewhere they never do, so
 //! that programs can read them line by line.
 
-use std::io::{self, IsTerminal, Write};
+use std::cell::Cell;
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
@@ -13,7 +14,7 @@ use anstyle::{AnsiColor, Style};
 use cpe_terminal::{Line, Table, columns, escape_text};
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::options::When;
 
 pub(crate) const PLAIN: Style = Style::new();
@@ -36,6 +37,20 @@ pub(crate) struct Output {
     error_terminal: bool,
     /// Width of the terminal; `None` if standard output is not a terminal.
     columns: Option<usize>,
+    /// It ends only when nobody reads any more.
+    is_endless: bool,
+    /// What became of standard output.
+    state: Cell<State>,
+}
+
+/// What became of standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// Its reader wants no more (`| head`).
+    Unread,
+    /// It takes nothing: its disk is full, perhaps.
+    Failed,
 }
 
 impl Output {
@@ -48,7 +63,42 @@ impl Output {
             terminal: stdout.is_terminal(),
             error_terminal: stderr.is_terminal(),
             columns: columns(&stdout),
+            is_endless: false,
+            state: Cell::new(State::Open),
         }
+    }
+
+    /// The same for what ends only when nobody reads any more.
+    pub(crate) fn that_is_endless(self, is_endless: bool) -> Output {
+        Output { is_endless, ..self }
+    }
+
+    /// Whether something could not be said, though somebody wanted it.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state.get() == State::Failed
+    }
+
+    fn is_open(&self) -> bool {
+        self.state.get() == State::Open
+    }
+
+    /// Without a reader all else goes on: what was ordered is done, and the exit status tells what
+    /// came of it. Only what has no other end ends.
+    fn written(&self, outcome: io::Result<()>) {
+        let Err(error) = outcome else {
+            return;
+        };
+        let (state, status) = match error.kind() {
+            ErrorKind::BrokenPipe => (State::Unread, 0),
+            _ => (State::Failed, Kind::Failed as i32),
+        };
+        if state == State::Failed {
+            self.failure(&Failure::failed(format!("standard output: {error}")));
+        }
+        if self.is_endless {
+            std::process::exit(status);
+        }
+        self.state.set(state);
     }
 
     /// Whether a person looks at it, and may be shown ages instead of points in time.
@@ -80,24 +130,26 @@ impl Output {
 
     /// Lines that fit already.
     pub(crate) fn lines(&self, lines: &[Line]) {
+        if !self.is_open() {
+            return;
+        }
         let mut out = AutoStream::new(io::stdout().lock(), self.colors);
         let written = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
-        written
-            .and_then(|()| out.flush())
-            .unwrap_or_else(|_| reader_is_gone());
+        self.written(written.and_then(|()| out.flush()));
     }
 
     /// A text of several lines, such as a document: byte for byte, unless it goes to a terminal.
     pub(crate) fn text(&self, text: &str) {
+        if !self.is_open() {
+            return;
+        }
         let mut out = io::stdout().lock();
         let end = if text.ends_with('\n') { "" } else { "\n" };
         let written = match self.terminal {
             true => write!(out, "{}{end}", escape_text(text)),
             false => write!(out, "{text}{end}"),
         };
-        written
-            .and_then(|()| out.flush())
-            .unwrap_or_else(|_| reader_is_gone());
+        self.written(written.and_then(|()| out.flush()));
     }
 
     /// One JSON value, in several lines for people who look at it.
@@ -127,10 +179,13 @@ impl Output {
             let value =
                 serde_json::json!({ "error": failure.message, "exit_status": failure.kind as u8 });
             let text = value.to_string();
-            return match self.error_terminal {
-                true => eprintln!("{}", escape_text(&text)),
-                false => eprintln!("{text}"),
+            let text = match self.error_terminal {
+                true => escape_text(&text).into_owned(),
+                false => text,
             };
+            // If standard error is gone, there is nobody to say it to.
+            let _ = writeln!(io::stderr(), "{text}");
+            return;
         }
         let mut lines = failure.message.lines();
         let head = Line::new().styled("cpectl:", BAD).plain(" ");
@@ -199,9 +254,4 @@ fn colors(when: When, stream: &impl RawStream) -> ColorChoice {
         When::Never => ColorChoice::Never,
         When::Auto => AutoStream::choice(stream),
     }
-}
-
-/// A reader that wants no more (`| head`) ends the program quietly.
-fn reader_is_gone() {
-    std::process::exit(0)
 }

@@ -39,6 +39,27 @@ fn problems(report: &str) -> Vec<String> {
 }
 
 #[test]
+fn what_cannot_be_written_is_a_failure_and_what_nobody_reads_changes_no_exit_status() {
+    let run = |name: &str, stdout: std::process::Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cpectl"));
+        command.arg("validate").arg(example(name)).stdout(stdout);
+        command.stderr(std::process::Stdio::piped());
+        command.spawn().unwrap().wait_with_output().unwrap()
+    };
+    let full = || std::fs::File::options().write(true).open("/dev/full");
+    let unwritten = run("three-tier.xml", full().unwrap().into());
+    let said = stderr(&unwritten);
+    assert_eq!(unwritten.status.code(), Some(1), "{said}");
+    assert!(said.contains("standard output: No space left"), "{said}");
+    for (name, status) in [("three-tier.xml", 0), ("invalid.xml", 3)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let unread = run(name, writer.into());
+        assert_eq!(unread.status.code(), Some(status), "{name}");
+    }
+}
+
+#[test]
 fn every_valid_example_is_valid() {
     for name in [
         "three-tier.xml",

@@ -95,8 +95,19 @@ async fn dies_of(connection: Connection, member: &'static str) {
     }
 }
 
+/// The same, of which nobody reads what it prints.
+async fn unread(bus: &Bus, words: &[&str]) -> Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_cpectl"));
+    command.arg("--bus").arg(bus.selection().to_string());
+    command.args(words).stdout(writer);
+    command.stderr(std::process::Stdio::piped());
+    command.spawn().unwrap().wait_with_output().await.unwrap()
+}
+
 /// What comes of a command if a call of that member is not answered.
-async fn unanswered(words: &str, member: &'static str) -> (Option<i32>, String) {
+async fn unanswered(words: &str, member: &'static str, is_read: bool) -> (Option<i32>, String) {
     let bus = Bus::start();
     let connection = bus.selection().builder().name(CPE_NAME).build().await;
     let connection = connection.unwrap();
@@ -105,7 +116,11 @@ async fn unanswered(words: &str, member: &'static str) -> (Option<i32>, String) 
     std::fs::write(&document, "<deployable name=\"shop\"/>").unwrap();
     let dies = tokio::spawn(dies_of(connection, member));
     let words = words.replace("FILE", document.to_str().unwrap());
-    let ended = cpectl(&bus, &words.split(' ').collect::<Vec<_>>()).await;
+    let arguments = words.split(' ').collect::<Vec<_>>();
+    let ended = match is_read {
+        true => cpectl(&bus, &arguments).await,
+        false => unread(&bus, &arguments).await,
+    };
     let said = String::from_utf8(ended.stderr).unwrap();
     let called = tokio::time::timeout(Duration::from_secs(10), dies).await;
     assert!(called.is_ok(), "{words} does not call {member}: {said}");
@@ -145,7 +160,7 @@ async fn a_change_that_nobody_answers_may_have_been_done() {
         ("ticket shop revoke paris", "RevokeTicket"),
         ("ticket shop standby paris", "SetTicketStandby"),
     ] {
-        let (status, said) = unanswered(words, member).await;
+        let (status, said) = unanswered(words, member, true).await;
         assert_eq!(status, Some(10), "{words}: {said}");
         assert!(said.contains("may have been done"), "{words}: {said}");
     }
@@ -160,8 +175,23 @@ async fn a_question_that_nobody_answers_may_be_asked_again() {
         ("standby shop --all --yes", "PlanStandby"),
         ("destroy shop", "Query"),
     ] {
-        let (status, said) = unanswered(words, member).await;
+        let (status, said) = unanswered(words, member, true).await;
         assert_eq!(status, Some(7), "{words}: {said}");
         assert!(!said.contains("may have been done"), "{words}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_made_though_nobody_reads_what_it_says() {
+    for (words, member) in [
+        ("move shop web web2", "OrderService"),
+        ("standby shop web1", "SetStandby"),
+        ("cleanup shop", "Cleanup"),
+        ("maintenance shop on", "SetMaintenance"),
+        ("rollback shop 1 --yes", "UpdateDeployment"),
+        ("deploy FILE", "CreateDeployment"),
+    ] {
+        let (status, said) = unanswered(words, member, false).await;
+        assert_eq!(status, Some(10), "{words}: {said}");
     }
 }
