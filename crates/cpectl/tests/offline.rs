@@ -222,6 +222,30 @@ fn wrong_usage_has_status_2() {
 }
 
 #[test]
+fn a_name_that_is_empty_does_not_mean_all() {
+    let usages: [&[&str]; 9] = [
+        &["standby", "shop", ""],
+        &["maintenance", "shop", "on", ""],
+        &["cleanup", "shop", ""],
+        &["cleanup", "shop", "db", "--assembly", ""],
+        &["refresh", "shop", ""],
+        &["move", "shop", "db", ""],
+        &["clear", "shop", "db", ""],
+        &["explain", "shop", ""],
+        &["attribute", "shop", "set", "rack", "7", "--assembly", ""],
+    ];
+    for arguments in usages {
+        let output = cpectl(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = stderr(&output);
+        assert!(
+            said.contains("a value is required"),
+            "{arguments:?}: {said}"
+        );
+    }
+}
+
+#[test]
 fn man_pages_and_completions_are_made_of_the_same_grammar() {
     let directory = tempfile::tempdir().expect("a directory");
     let output = cpectl(&["man", &directory.path().to_string_lossy()]);

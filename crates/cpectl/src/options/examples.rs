@@ -1,7 +1,8 @@
 //! A few examples of each command, which end its `--help` and its man page. A test has the grammar
 //! read each of them.
 
-use clap::{Command, CommandFactory};
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Arg, Command, CommandFactory};
 
 use super::Options;
 
@@ -238,11 +239,26 @@ cpectl token revoke ci",
 
 /// The grammar, with the examples.
 pub(crate) fn command() -> Command {
-    ALL.iter().fold(Options::command(), |all, (name, lines)| {
-        let lines: Vec<String> = lines.lines().map(|line| format!("  {line}")).collect();
-        let text = format!("Examples:\n{}", lines.join("\n"));
-        all.mut_subcommand(name, |own| own.after_help(text))
-    })
+    ALL.iter()
+        .fold(named(Options::command()), |all, (name, lines)| {
+            let lines: Vec<String> = lines.lines().map(|line| format!("  {line}")).collect();
+            let text = format!("Examples:\n{}", lines.join("\n"));
+            all.mut_subcommand(name, |own| own.after_help(text))
+        })
+}
+
+/// Refuses names that are empty: one may be a variable of a script that nobody has set, and without
+/// a name all is meant.
+fn named(command: Command) -> Command {
+    let is_name = |own: &Arg| {
+        let id = own.get_id().as_str();
+        matches!(id, "service" | "assembly" | "of_assembly" | "operation")
+    };
+    let command = command.mut_args(|own| match is_name(&own) {
+        true => own.value_parser(NonEmptyStringValueParser::new()),
+        false => own,
+    });
+    command.mut_subcommands(named)
 }
 
 #[cfg(test)]
