@@ -281,6 +281,14 @@ class Deployment(Proxy):
         """What has become of an order by now."""
         return self._call(self.interface, "GetOrder", "(s)", id)
 
+    def plan_upkeep(self, verb: str, options: dict = {}) -> str:
+        """What that would bring in the present state, and whether it would hold."""
+        return self._call(self.interface, "PlanUpkeep", "(sa{sv})", verb, options)
+
+    def order_upkeep(self, verb: str, options: dict = {}) -> None:
+        """Has it done, if it holds: what Cleanup, CleanupOperation, Refresh, SetMaintenance, SetStandby and SetStandbyOfAll do, which have no options."""
+        return self._call(self.interface, "OrderUpkeep", "(sa{sv})", verb, options)
+
     def plan_standby(self, assembly: str, on: bool) -> str:
         """What that would change in the present state."""
         return self._call(self.interface, "PlanStandby", "(sb)", assembly, on)

@@ -79,8 +79,8 @@ async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
 async fn ask(client: Client, command: Command, output: &Output) -> Result<(), Failure> {
     use commands::{
         administer, agents, attribute, check, debug, deploy, destroy, edit, events, explain,
-        fencing, history, host, list, orders, owner, plan, report, rollback, sinks, status, store,
-        ticket, top, transitions, upkeep, wait,
+        fencing, history, host, list, orders, owner, plan, report, rollback, sinks, standby,
+        status, store, ticket, top, transitions, upkeep, wait,
     };
     match command {
         Command::Deploy(arguments) => deploy::run(&client, &arguments, output).await,
@@ -99,11 +99,9 @@ async fn ask(client: Client, command: Command, output: &Output) -> Result<(), Fa
         Command::Edit(arguments) => edit::run(&client, &arguments, output).await,
         Command::Wait(arguments) => wait::run(&client, &arguments, output).await,
         Command::Events(arguments) => events::run(client, &arguments, output).await,
-        Command::Standby(arguments) => upkeep::standby(&client, &arguments, output).await,
-        Command::Unstandby(arguments) => upkeep::unstandby(&client, &arguments, output).await,
-        Command::Maintenance(arguments) => {
-            administer::maintenance(&client, &arguments, output).await
-        }
+        Command::Standby(arguments) => standby::standby(&client, &arguments, output).await,
+        Command::Unstandby(arguments) => standby::unstandby(&client, &arguments, output).await,
+        Command::Maintenance(arguments) => upkeep::maintenance(&client, &arguments, output).await,
         Command::Move(arguments) => orders::move_service(&client, &arguments, output).await,
         Command::Ban(arguments) => orders::ban(&client, &arguments, output).await,
         Command::Clear(arguments) => orders::clear(&client, &arguments, output).await,

@@ -34,7 +34,9 @@ pub(crate) use self::sinks::{Sinks, SinksCommand};
 pub(crate) use self::token::{Token, TokenCommand};
 pub(crate) use self::top::Top;
 pub(crate) use self::transitions::{Input, Transitions};
-pub(crate) use self::upkeep::{Cleanup, Planned, Refresh, Standby, Unstandby};
+pub(crate) use self::upkeep::{
+    Cleanup, Gently, Maintenance, Planned, Refresh, Standby, Switch, Unstandby,
+};
 pub(crate) use self::wait::{Condition, Role, Wait};
 use crate::failure::EXIT_STATUSES;
 use crate::times::{self, Since};
@@ -152,11 +154,17 @@ pub(crate) enum Command {
     /// Ends standby: the assembly may run services again
     Unstandby(Unstandby),
     /// Stops managing services, whatever happens to them, until it is switched off again
+    ///
+    /// Shows what will be done first. If a service would stay down, since nothing is started in
+    /// maintenance, or if at its end one could run nowhere, nothing is done (exit status 5) unless
+    /// --force is given. Where nobody can say what would follow, it is done all the same.
     Maintenance(Maintenance),
     /// Forgets failures, so that services may run again where they failed
     ///
-    /// What failed last is looked at again. With --operation only the failures of one operation are
-    /// forgotten, at each of its intervals unless --interval names one.
+    /// Shows what will be done first. If a service could run nowhere then, nothing is done (exit
+    /// status 5) unless --force is given. What failed last is looked at again. With --operation only
+    /// the failures of one operation are forgotten, at each of its intervals unless --interval
+    /// names one.
     Cleanup(Cleanup),
     /// Moves a service to another assembly, and leaves nothing behind
     ///
@@ -195,8 +203,9 @@ pub(crate) enum Command {
     /// Forgets failures and looks at everything again: what runs, what failed, and what is known
     /// not to run
     ///
-    /// Nothing is started or stopped before each place has answered, so what is well is left as it
-    /// is. What is under way ends first. What cannot be looked at now is as it was known.
+    /// Shows what will be done first, as cleanup does. Nothing is started or stopped before each
+    /// place has answered, so what is well is left as it is. What is under way ends first. What
+    /// cannot be looked at now is as it was known.
     Refresh(Refresh),
     /// Confirms that a lost assembly is powered off, so that its services may start elsewhere
     ///
@@ -660,23 +669,6 @@ pub(crate) struct HostFailed {
     /// so that a report that comes late cannot vouch for a later loss
     #[arg(long, value_name = "WHEN", value_parser = times::moment)]
     pub failed_at: Option<u64>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Maintenance {
-    /// The deployment
-    pub name: String,
-    /// Switches it on or off
-    #[arg(value_enum)]
-    pub switch: Switch,
-    /// One assembly; the whole deployment if none is given
-    pub assembly: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Switch {
-    On,
-    Off,
 }
 
 #[derive(Debug, Args)]

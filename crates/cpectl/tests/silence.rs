@@ -76,7 +76,7 @@ async fn dies_of(connection: Connection, member: &'static str) {
             return;
         }
         let answered = match asked.as_str() {
-            "PlanService" | "PlanStandby" => connection.reply(&header, &"{}").await,
+            "PlanService" | "PlanStandby" | "PlanUpkeep" => connection.reply(&header, &"{}").await,
             "GetDocument" => {
                 let generation: u64 = call.body().deserialize().unwrap();
                 let document = (format!("<generation{generation}/>"), 2_u64);
@@ -136,12 +136,12 @@ async fn a_change_that_nobody_answers_may_have_been_done() {
         ("destroy shop", "DestroyDeployment"),
         ("destroy shop --expect 1", "DestroyDeploymentAt"),
         ("chown shop alice", "SetOwner"),
-        ("cleanup shop web", "Cleanup"),
-        ("cleanup shop web --operation start", "CleanupOperation"),
-        ("refresh shop web", "Refresh"),
-        ("standby shop web1", "SetStandby"),
-        ("standby shop --all --yes", "SetStandbyOfAll"),
-        ("maintenance shop on", "SetMaintenance"),
+        ("cleanup shop web", "OrderUpkeep"),
+        ("cleanup shop web --operation start", "OrderUpkeep"),
+        ("refresh shop web", "OrderUpkeep"),
+        ("standby shop web1", "OrderUpkeep"),
+        ("standby shop --all --yes", "OrderUpkeep"),
+        ("maintenance shop on", "OrderUpkeep"),
         ("restart shop web", "OrderService"),
         ("fence shop web1 --off", "Fence"),
         ("confirm-fenced shop web1 --attempt 7-1", "ConfirmFenced"),
@@ -173,6 +173,7 @@ async fn a_question_that_nobody_answers_may_be_asked_again() {
         ("plan FILE", "PlanDeployment"),
         ("restart shop web", "PlanService"),
         ("standby shop --all --yes", "PlanStandby"),
+        ("cleanup shop --dry-run", "PlanUpkeep"),
         ("destroy shop", "Query"),
     ] {
         let (status, said) = unanswered(words, member, true).await;
@@ -185,9 +186,9 @@ async fn a_question_that_nobody_answers_may_be_asked_again() {
 async fn a_change_is_made_though_nobody_reads_what_it_says() {
     for (words, member) in [
         ("move shop web web2", "OrderService"),
-        ("standby shop web1", "SetStandby"),
-        ("cleanup shop", "Cleanup"),
-        ("maintenance shop on", "SetMaintenance"),
+        ("standby shop web1", "OrderUpkeep"),
+        ("cleanup shop", "OrderUpkeep"),
+        ("maintenance shop on", "OrderUpkeep"),
         ("rollback shop 1 --yes", "UpdateDeployment"),
         ("deploy FILE", "CreateDeployment"),
     ] {

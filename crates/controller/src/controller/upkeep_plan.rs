@@ -89,7 +89,7 @@ impl Controller {
                 self.leaving_alone(now, &LeftAlone { assembly, on: *on }, plan)
             }
             _ => Err(Refusal::InvalidArgument(
-                "that is no upkeep: expected a clean-up, a refresh or maintenance".into(),
+                "this is not upkeep: expected a clean-up, a refresh or maintenance".into(),
             )),
         }
     }

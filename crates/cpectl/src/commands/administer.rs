@@ -1,5 +1,4 @@
-//! What an administrator does to a running deployment: maintenance, confirming that an assembly is
-//! fenced.
+//! What an administrator vouches for: that an assembly is fenced.
 
 use serde_json::json;
 
@@ -7,30 +6,8 @@ use super::confirm;
 use crate::cells;
 use crate::client::Client;
 use crate::failure::{Failure, Kind, of_change};
-use crate::options::{ConfirmFenced, Maintenance, Switch, Target};
+use crate::options::{ConfirmFenced, Target};
 use crate::output::Output;
-
-pub(crate) async fn maintenance(
-    client: &Client,
-    arguments: &Maintenance,
-    output: &Output,
-) -> Result<(), Failure> {
-    let on = arguments.switch == Switch::On;
-    let assembly = arguments.assembly.as_deref().unwrap_or("");
-    let deployment = client.deployment(&arguments.name).await?;
-    let set = deployment.set_maintenance(assembly, on).await;
-    set.map_err(of_change)?;
-    let of = match assembly {
-        "" => arguments.name.clone(),
-        assembly => format!("{assembly} of {}", arguments.name),
-    };
-    let word = if on {
-        "in maintenance: its services are left alone"
-    } else {
-        "managed again"
-    };
-    done(output, &format!("{of} is {word}"))
-}
 
 pub(crate) async fn confirm_fenced(
     client: &Client,

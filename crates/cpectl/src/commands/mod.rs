@@ -29,6 +29,7 @@ mod renewal;
 pub(crate) mod report;
 pub(crate) mod rollback;
 pub(crate) mod sinks;
+pub(crate) mod standby;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod ticket;

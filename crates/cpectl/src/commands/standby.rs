@@ -1,6 +1,4 @@
-//! What operators order beyond switches: to forget failures, to look again, to empty assemblies.
-
-use std::time::Duration;
+//! `cpectl standby` and `unstandby`: assemblies are emptied, one or all, and filled again.
 
 use cpe_bus::fields::put;
 use cpe_bus::{Error, Fields, json};
@@ -8,94 +6,10 @@ use cpe_status::Plan;
 use serde_json::json;
 
 use crate::client::Client;
-use crate::commands::administer::done;
 use crate::commands::{confirm, plan};
 use crate::failure::{Failure, Kind, of_change};
-use crate::options::{Cleanup, Planned, Refresh, Standby, Unstandby};
+use crate::options::{Planned, Standby, Unstandby};
 use crate::output::Output;
-
-pub(crate) async fn cleanup(
-    client: &Client,
-    arguments: &Cleanup,
-    output: &Output,
-) -> Result<(), Failure> {
-    let service = arguments.service.as_deref().unwrap_or("");
-    let assembly = arguments.assembly.as_deref().unwrap_or("");
-    let deployment = client.deployment(&arguments.name).await?;
-    let Some(operation) = &arguments.operation else {
-        let cleaned = deployment.cleanup(service, assembly).await;
-        cleaned.map_err(of_change)?;
-        let of = whole(service, "all services");
-        return done(
-            output,
-            &format!("failures of {of} of {} are forgotten", arguments.name),
-        );
-    };
-    let mut options = Fields::new();
-    if let Some(interval) = arguments.interval {
-        put(&mut options, "interval_ms", milliseconds(interval)?);
-    }
-    let cleaned = deployment.cleanup_operation(service, assembly, operation, options);
-    cleaned.await.map_err(of_change)?;
-    let every = match arguments.interval {
-        Some(interval) if !interval.is_zero() => format!(" every {}", shown(interval)),
-        _ => String::new(),
-    };
-    done(
-        output,
-        &format!(
-            "failures of {operation}{every} of {service} of {} are forgotten",
-            arguments.name
-        ),
-    )
-}
-
-/// What an interval is on the bus. Nothing is cut off: it would be another operation.
-fn milliseconds(interval: Duration) -> Result<u64, Failure> {
-    let interval_ms = u64::try_from(interval.as_millis()).ok();
-    let whole = interval_ms.filter(|it| Duration::from_millis(*it) == interval);
-    whole.ok_or_else(|| {
-        Failure::new(
-            Kind::Usage,
-            "an interval is a whole number of milliseconds, such as 10s or 500ms",
-        )
-    })
-}
-
-fn shown(interval: Duration) -> String {
-    match interval.subsec_nanos() {
-        0 => format!("{} s", interval.as_secs()),
-        _ => format!("{} ms", interval.as_millis()),
-    }
-}
-
-fn whole<'a>(name: &'a str, all: &'a str) -> &'a str {
-    if name.is_empty() { all } else { name }
-}
-
-pub(crate) async fn refresh(
-    client: &Client,
-    arguments: &Refresh,
-    output: &Output,
-) -> Result<(), Failure> {
-    let service = arguments.service.as_deref().unwrap_or("");
-    let assembly = arguments.assembly.as_deref().unwrap_or("");
-    let deployment = client.deployment(&arguments.name).await?;
-    let looked = deployment.refresh(service, assembly).await;
-    looked.map_err(of_change)?;
-    let of = whole(service, "everything");
-    let at = match assembly {
-        "" => String::new(),
-        assembly => format!(" on {assembly}"),
-    };
-    done(
-        output,
-        &format!(
-            "{of} of {}{at} is looked at again, and its failures are forgotten",
-            arguments.name
-        ),
-    )
-}
 
 pub(crate) async fn standby(
     client: &Client,
@@ -155,12 +69,17 @@ impl Switch<'_> {
         if asks {
             confirm::confirmed(&format!("{what} of {name} {word}?"), planned.yes)?;
         }
-        let deployment = client.deployment(name).await?;
-        match self.assembly {
-            Some(assembly) => deployment.set_standby(assembly, on).await,
-            None => deployment.set_standby_of_all(on).await,
+        let mut options = Fields::new();
+        put(&mut options, "on", on);
+        if let Some(assembly) = self.assembly {
+            put(&mut options, "assembly", assembly.to_owned());
         }
-        .map_err(of_change)?;
+        if self.force {
+            put(&mut options, "force", true);
+        }
+        let deployment = client.deployment(name).await?;
+        let given = deployment.order_upkeep("standby", options).await;
+        given.map_err(of_change)?;
         if !output.json {
             let are = if self.assembly.is_some() { "is" } else { "are" };
             output.line(format!("{what} of {name} {are} {word}"));
@@ -234,21 +153,5 @@ fn report(name: &str, result: &str, plan: Option<&Plan>, output: &Output) -> Res
     match output.json {
         true => output.json(&json!({ "name": name, "result": result, "plan": plan })),
         false => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_interval_is_not_rounded() {
-        let ms = |interval| milliseconds(interval).ok();
-        assert_eq!(ms(Duration::from_secs(10)), Some(10_000));
-        assert_eq!(ms(Duration::ZERO), Some(0));
-        assert_eq!(ms(Duration::from_micros(1_500)), None);
-        assert_eq!(ms(Duration::MAX), None);
-        assert_eq!(shown(Duration::from_secs(90)), "90 s");
-        assert_eq!(shown(Duration::from_millis(1_500)), "1500 ms");
     }
 }

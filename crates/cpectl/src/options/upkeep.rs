@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::times;
 
@@ -21,6 +21,8 @@ pub(crate) struct Cleanup {
     /// Only those of the operation with this interval, such as 10s; 0 for what is done once
     #[arg(long, value_name = "TIME", requires = "operation", value_parser = times::duration)]
     pub interval: Option<Duration>,
+    #[command(flatten)]
+    pub how: Gently,
 }
 
 #[derive(Debug, Args)]
@@ -32,6 +34,40 @@ pub(crate) struct Refresh {
     /// Only on this assembly
     #[arg(long)]
     pub assembly: Option<String>,
+    #[command(flatten)]
+    pub how: Gently,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Maintenance {
+    /// The deployment
+    pub name: String,
+    /// Switches it on or off
+    #[arg(value_enum)]
+    pub switch: Switch,
+    /// One assembly; the whole deployment if none is given
+    pub assembly: Option<String>,
+    #[command(flatten)]
+    pub how: Gently,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
+/// How upkeep is done that is not asked about.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Gently {
+    /// Shows what would be done, and does nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Does it although services would run nowhere then, or stay down
+    ///
+    /// Without it that is refused (exit status 5).
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -340,6 +340,15 @@ impl Shared {
     }
 
     /// Hands a request to the controller and lets it act on it, if it is not refused.
+    fn plan_upkeep(&self, request: &Request) -> Result<ServicePlan> {
+        let world = self.lock();
+        let planned = world
+            .controller()
+            .unwrap()
+            .plan_upkeep(world.time(), request);
+        planned.and_then(|input| input.answer()).map_err(refused)
+    }
+
     fn ask(&self, request: Request) -> Result<()> {
         let mut world = self.lock();
         let answer = world.try_ask(request);
@@ -680,13 +689,6 @@ impl Deployment {
         })
     }
 
-    async fn cleanup(&self, service: &str, assembly: &str) -> Result<()> {
-        self.0.ask(Request::Cleanup {
-            service: some(service),
-            assembly: some(assembly),
-        })
-    }
-
     #[zbus(out_args("plan_json"))]
     async fn plan_service(&self, verb: &str, service: &str, options: Fields) -> Result<String> {
         let (plan, _) = self.0.plan_order(verb, service, &options)?;
@@ -699,25 +701,6 @@ impl Deployment {
         let service = service.into();
         self.0.ask(Request::Service { service, order })?;
         json::to_json(&plan)
-    }
-
-    async fn cleanup_operation(
-        &self,
-        service: &str,
-        assembly: &str,
-        operation: &str,
-        options: Fields,
-    ) -> Result<()> {
-        let interval_ms = options.get("interval_ms").cloned().map(u64::try_from);
-        let interval_ms = interval_ms.map(|it| u32::try_from(it.unwrap()).unwrap());
-        self.0.ask(Request::CleanupOperation {
-            service: service.into(),
-            assembly: some(assembly),
-            operation: FailedOperation {
-                action: operation.into(),
-                interval_ms,
-            },
-        })
     }
 
     #[zbus(out_args("report_json"))]
@@ -746,15 +729,43 @@ impl Deployment {
         json::to_json(&report)
     }
 
-    async fn refresh(&self, service: &str, assembly: &str) -> Result<()> {
-        self.0.ask(Request::Refresh {
-            service: some(service),
-            assembly: some(assembly),
-        })
+    #[zbus(out_args("plan_json"))]
+    async fn plan_upkeep(&self, verb: &str, options: Fields) -> Result<String> {
+        if let Some(error) = *self.0.unplanned.lock().unwrap() {
+            return Err(error("nothing can be planned now".into()));
+        }
+        let plan = self.0.plan_upkeep(&upkeep(verb, &options)?)?;
+        json::to_json(&plan)
     }
 
-    async fn set_standby_of_all(&self, on: bool) -> Result<()> {
-        self.0.ask(Request::StandbyOfAll { on })
+    /// As a real DPE: what would not hold, or is not what was planned, is refused.
+    async fn order_upkeep(&self, verb: &str, options: Fields) -> Result<()> {
+        let request = upkeep(verb, &options)?;
+        let options = Reader::new("options", &options);
+        let (seen, force) = (
+            options.text("fingerprint", LONGEST)?,
+            options.boolean("force")?,
+        );
+        let is_judged = !matches!(
+            request,
+            Request::Standby { .. } | Request::StandbyOfAll { .. }
+        );
+        let planned = match is_judged && self.0.unplanned.lock().unwrap().is_none() {
+            true => self.0.plan_upkeep(&request).map(Some),
+            false => Ok(None),
+        };
+        match planned {
+            Ok(Some(plan)) if !seen.is_empty() && seen != plan.fingerprint => {
+                return Err(Error::Refused("something else would be done now".into()));
+            }
+            Ok(Some(plan)) if !force && !plan.refused.is_empty() => {
+                return Err(Error::Refused(plan.refused.join("; ")));
+            }
+            Err(Error::NotReady(_)) if force || seen.is_empty() => {}
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+        self.0.ask(request)
     }
 
     async fn plan_standby(&self, assembly: &str, on: bool) -> Result<String> {
@@ -836,11 +847,42 @@ impl Deployment {
     async fn delete_attribute(&self, assembly: &str, lifetime: &str, name: &str) -> Result<()> {
         self.0.put(assembly, lifetime, name, None)
     }
+}
 
-    async fn set_maintenance(&self, assembly: &str, on: bool) -> Result<()> {
-        let assembly = some(assembly);
-        self.0.ask(Request::Maintenance { assembly, on })
-    }
+/// Upkeep in the words of the bus.
+fn upkeep(verb: &str, options: &Fields) -> Result<Request> {
+    let options = Reader::new("options", options);
+    let name = |key| options.text(key, LONGEST);
+    let (service, assembly, operation) = (name("service")?, name("assembly")?, name("operation")?);
+    let on = options.boolean("on")?;
+    let interval_ms = options.optional_u64("interval_ms")?;
+    Ok(match verb {
+        "cleanup" if operation.is_empty() => Request::Cleanup {
+            service: some(&service),
+            assembly: some(&assembly),
+        },
+        "cleanup" => Request::CleanupOperation {
+            service: service.as_str().into(),
+            assembly: some(&assembly),
+            operation: FailedOperation {
+                action: operation.as_str().into(),
+                interval_ms: interval_ms.map(|it| u32::try_from(it).unwrap()),
+            },
+        },
+        "refresh" => Request::Refresh {
+            service: some(&service),
+            assembly: some(&assembly),
+        },
+        "maintenance" => Request::Maintenance {
+            assembly: some(&assembly),
+            on,
+        },
+        _ if assembly.is_empty() => Request::StandbyOfAll { on },
+        _ => Request::Standby {
+            assembly: assembly.as_str().into(),
+            on,
+        },
+    })
 }
 
 fn some<'a, Id: From<&'a str>>(text: &'a str) -> Option<Id> {

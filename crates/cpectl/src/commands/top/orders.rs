@@ -92,6 +92,13 @@ impl Order {
         }
     }
 
+    /// The service that it tends.
+    fn upkeep(&self) -> Fields {
+        let mut options = Fields::new();
+        put(&mut options, "service", self.target.as_str());
+        options
+    }
+
     /// What it would bring.
     pub(super) async fn plan(&self, client: &Client) -> Result<Planned, Failure> {
         let deployment = client.deployment(&self.deployment).await?;
@@ -100,14 +107,8 @@ impl Order {
             return Ok(of_plan(&json::from_json(&told)?));
         }
         if self.verb == "cleanup" {
-            return Ok(Planned {
-                lines: vec![
-                    "its failures are forgotten, and what failed last is looked at again".into(),
-                    "it may run again where it failed".into(),
-                ],
-                refused: false,
-                fingerprint: String::new(),
-            });
+            let told = deployment.plan_upkeep(self.verb, self.upkeep()).await?;
+            return Ok(of_service_plan(&json::from_json(&told)?));
         }
         let plan = deployment.plan_service(self.verb, &self.target, Fields::new());
         Ok(of_service_plan(&json::from_json(&plan.await?)?))
@@ -121,7 +122,9 @@ impl Order {
             return Ok(set.map_err(of_change)?);
         }
         if self.verb == "cleanup" {
-            let cleaned = deployment.cleanup(&self.target, "").await;
+            let mut options = self.upkeep();
+            put(&mut options, "fingerprint", fingerprint);
+            let cleaned = deployment.order_upkeep(self.verb, options).await;
             return Ok(cleaned.map_err(of_change)?);
         }
         let mut options = Fields::new();
@@ -149,7 +152,10 @@ fn of_plan(plan: &Plan) -> Planned {
 fn of_service_plan(plan: &ServicePlan) -> Planned {
     let mut lines = plan.changes.clone();
     if plan.unchanged {
-        lines.push("it is so already".into());
+        lines.push(match plan.verb.as_str() {
+            "cleanup" => "there is nothing to forget".into(),
+            _ => "it is so already".into(),
+        });
     }
     lines.extend(actions(&plan.actions));
     lines.extend(plan.warnings.iter().map(|text| format!("warning: {text}")));
