@@ -267,3 +267,34 @@ async fn a_certificate_says_who_calls_until_it_is_revoked() {
             .starts_with("HTTP/1.1 401")
     );
 }
+
+/// Units as they are installed, and what packages do with them.
+#[test]
+fn it_is_off_until_somebody_switches_it_on_and_is_for_this_host_alone_then() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let mut listens = Vec::new();
+    for unit in ["cpe-gateway.socket", "cpe-gateway-tls.socket"] {
+        let text = read(&format!("systemd/usr/lib/systemd/system/{unit}"));
+        let lines = text.lines().filter(|line| line.starts_with("Listen"));
+        listens.extend(lines.map(str::to_owned));
+    }
+    let expected = [
+        "ListenStream=/run/cpe-gateway/http.sock",
+        "ListenStream=127.0.0.1:7443",
+    ];
+    assert_eq!(listens, expected);
+    for path in [
+        "mk/install.mk",
+        "mk/packages/cloud-policy-engine.spec",
+        "mk/packages/debian/cpe-gateway.postinst",
+        "mk/packages/debian/rules",
+    ] {
+        let text = read(path);
+        let mut lines = text.lines().filter(|line| line.contains("gateway"));
+        // Debian's helper enables the units that it is told.
+        let words = ["enable", "preset", "systemd_post", "dh_installsystemd"];
+        let switches_on = lines.find(|line| words.iter().any(|word| line.contains(word)));
+        assert_eq!(switches_on, None, "{path}");
+    }
+}
