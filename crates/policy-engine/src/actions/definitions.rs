@@ -266,6 +266,15 @@ fn check_definition(
         Task::Monitor | Task::MigrateFrom | Task::Promote if interval_ms == 0 => Task::Start,
         _ => task.clone(),
     };
+    if interval_ms == 0 {
+        cluster.note_redefinition(Redefinition {
+            resource: id,
+            node,
+            entry: entry.id(),
+            reloads_others: digests.result == Comparison::Restart
+                && entry.get("op-restart-digest").is_some(),
+        });
+    }
     match digests.result {
         Comparison::Restart => force_restart(cluster, id, reference, interval_ms, node),
         _ if interval_ms > 0 => recurring::reschedule(cluster, id, &task, interval_ms, node),

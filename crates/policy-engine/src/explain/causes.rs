@@ -53,10 +53,7 @@ impl Explainer<'_> {
             Cause::PromotionScore => self.plain(&codes::PROMOTION_PLACE),
             Cause::Primary(colocation) => self.primary(id, *colocation, entry),
             Cause::Dependent(colocation) => self.dependent(id, *colocation, entry),
-            Cause::RoleStopped => {
-                let unmet = self.unmet(id);
-                unmet.unwrap_or_else(|| self.plain(&codes::NOT_TO_RUN))
-            }
+            Cause::RoleStopped => self.not_to_run(id),
             Cause::Utilization => self.capacity(id, entry.node),
             Cause::EnoughInstances => self.enough(id),
             Cause::InstanceLimit => self.limit(id, entry.node),
@@ -67,6 +64,13 @@ impl Explainer<'_> {
 
     /// The history or the state of the node.
     fn state(&self, id: ResourceId, entry: &Entry) -> Statement {
+        let resource = self.cluster.resource(id);
+        let speaks_for = entry.after.is_some_and(|score| score > Score::ZERO);
+        if !resource.managed && speaks_for && resource.active_on.contains(&entry.node) {
+            let reason = self.unmanaged(id);
+            let reason = reason.map(|reason| ("reason", Value::from(reason)));
+            return self.say(&codes::LEFT_THERE, reason.into_iter().collect());
+        }
         let failures = self.failures(id);
         let here = failures.iter().find(|failure| failure.node == entry.node);
         match here {

@@ -472,7 +472,9 @@ impl<'s> Explainer<'s> {
     /// The same for failures that are too many.
     fn too_often_beside(&self, id: ResourceId, node: NodeId) -> Statement {
         let parts = self.cluster.leaves(self.cluster.top(id));
-        let mut parts = parts.into_iter().filter(|part| *part != id);
+        // What a guest or a container runs counts for it too.
+        let launched = self.cluster.resource(id).launched.iter().copied();
+        let mut parts = launched.chain(parts).filter(|part| *part != id);
         let Some(part) = parts.find(|part| !self.counted(*part, node).is_empty()) else {
             return self.plain(&codes::STATE);
         };
@@ -482,7 +484,7 @@ impl<'s> Explainer<'s> {
             Some(failure) if there.code == &codes::FAILED_TOO_OFTEN => {
                 self.with(there, "failure", self.failure_of_part(part, &failure))
             }
-            _ => there,
+            _ => self.of(part, there),
         }
     }
 

@@ -106,18 +106,18 @@ impl Explainer<'_> {
             (Limit::Full, Some(clone)) => self.full(*instance, clone, node),
             (Limit::Banned, Some(clone)) => match self.ban(clone, node) {
                 Some(entry) => self.cause(clone, entry),
-                None => match self.cluster.resource(clone).allowed.contains(node) {
-                    true => self.plain(&codes::STATE),
-                    false if !self.cluster.options.symmetric => {
+                None => match self.cluster.resource(clone).allowed.get(node) {
+                    Some(entry) => self.negative(clone, node, entry.score),
+                    None if !self.cluster.options.symmetric => {
                         let node = self.node_name(node);
                         self.say(&codes::OPT_IN, vec![("node", node.into())])
                     }
-                    false => self.plain(&codes::NO_CANDIDATE),
+                    None => self.plain(&codes::NO_CANDIDATE),
                 },
             },
             _ => self
                 .node_problem(node)
-                .unwrap_or_else(|| self.plain(&codes::STATE)),
+                .unwrap_or_else(|| self.plain(&codes::NO_CANDIDATE)),
         }
     }
 

@@ -3,7 +3,8 @@
 use super::answer::{Statement, Value, constraint};
 use super::{Explainer, codes};
 use crate::model::{
-    LossPolicy, MultipleActive, NvSet, OnFail, ResourceId, Role, Ticket, TicketConstraint, Variant,
+    LossPolicy, MultipleActive, NodeId, NvSet, OnFail, ResourceId, Role, Ticket, TicketConstraint,
+    Variant,
 };
 use crate::xml::Element;
 
@@ -44,8 +45,7 @@ impl Explainer<'_> {
             return Some(self.plain(&codes::ALL_IN_MAINTENANCE));
         }
         if let Some(node) = in_maintenance {
-            let node = self.node_name(*node);
-            return Some(self.say(&codes::NODE_MAINTENANCE, vec![("node", node.into())]));
+            return Some(self.in_maintenance(*node));
         }
         if resource.removed && !cluster.options.stop_removed_resources {
             return Some(self.plain(&codes::KEPT_AFTER_REMOVAL));
@@ -54,6 +54,24 @@ impl Explainer<'_> {
             return Some(self.set_by(id, &codes::UNMANAGED, "is-managed"));
         }
         Some(self.plain(&codes::NOT_MANAGED))
+    }
+
+    /// Why what runs on a node is left alone: its attribute says so, or it is a guest or a remote
+    /// node whose connection is not managed.
+    pub(super) fn in_maintenance(&self, id: NodeId) -> Statement {
+        let node = self.cluster.node(id);
+        let name = ("node", Value::from(self.node_name(id)));
+        let connection = node.connection.filter(|connection| {
+            let is_managed = self.cluster.resource(*connection).managed;
+            !is_managed && !node.attributes.is_true("maintenance")
+        });
+        let Some(connection) = connection else {
+            return self.say(&codes::NODE_MAINTENANCE, vec![name]);
+        };
+        let mut parameters = vec![name, ("connection", self.name(connection).into())];
+        let reason = self.behind(connection, || self.unmanaged(connection));
+        parameters.extend(reason.map(|reason| ("reason", Value::from(reason))));
+        self.say(&codes::NODE_NOT_MANAGED, parameters)
     }
 
     /// Whether each of several nodes is in maintenance.

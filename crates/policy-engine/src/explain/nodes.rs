@@ -99,11 +99,9 @@ impl<'s> Explainer<'s> {
         }
         if let Some(problem) = self.node_problem(id) {
             let mut told = explain(problem);
-            if node.maintenance && told.outcome.code != &codes::NODE_MAINTENANCE {
-                told.remarks.push(self.say(
-                    &codes::NODE_MAINTENANCE,
-                    vec![("node", name.as_str().into())],
-                ));
+            let known = [&codes::NODE_MAINTENANCE, &codes::NODE_NOT_MANAGED];
+            if node.maintenance && !known.contains(&told.outcome.code) {
+                told.remarks.push(self.in_maintenance(id));
             }
             return told;
         }
@@ -231,7 +229,7 @@ impl<'s> Explainer<'s> {
         } else if node.maintenance && self.all_in_maintenance() {
             &codes::ALL_IN_MAINTENANCE
         } else if node.maintenance {
-            &codes::NODE_MAINTENANCE
+            return Some(self.in_maintenance(id));
         } else {
             return None;
         };
@@ -264,6 +262,9 @@ impl<'s> Explainer<'s> {
         let Some(connection) = node.connection else {
             return self.say(&codes::NODE_OFFLINE, vec![name]);
         };
+        if node.fail_standby && node.online {
+            return self.standby_on_fail(id, name);
+        }
         if node.standby && node.online {
             let order = self.end_of_standby(id);
             return self.say(&codes::NODE_STANDBY, vec![name, order]);

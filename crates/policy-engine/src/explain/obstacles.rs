@@ -15,7 +15,7 @@ impl Explainer<'_> {
     pub(super) fn impossible(&self, id: ActionId) -> Option<Statement> {
         let action = self.cluster.action(id);
         if let Some(node) = action.node
-            && !self.cluster.node(node).online
+            && (!self.cluster.node(node).online || self.cluster.node(node).pending)
             && let Some(reason) = self.node_problem(node)
         {
             let node = self.node_name(node);

@@ -90,14 +90,7 @@ impl<'s> Explainer<'s> {
             };
         }
         if score < Score::ZERO {
-            let worst = self.notes.at(id, node).min_by_key(|entry| weight(entry));
-            let reason = worst.map(|entry| self.cause(id, entry));
-            let mut parameters = vec![
-                ("node", Value::from(self.node_name(node))),
-                ("score", score.to_string().into()),
-            ];
-            parameters.extend(reason.map(|reason| ("reason", Value::from(reason))));
-            return self.say(&codes::NEGATIVE, parameters);
+            return self.negative(id, node, score);
         }
         if let Some(problem) = self.node_problem(node) {
             return problem;
@@ -105,12 +98,23 @@ impl<'s> Explainer<'s> {
         self.worse(id, node, score)
     }
 
+    /// A node with a negative score, and what speaks most against it.
+    pub(super) fn negative(&self, id: ResourceId, node: NodeId, score: Score) -> Statement {
+        let worst = self.notes.at(id, node).min_by_key(|entry| weight(entry));
+        let reason = worst.map(|entry| self.cause(id, entry));
+        let mut parameters = vec![
+            ("node", Value::from(self.node_name(node))),
+            ("score", score.to_string().into()),
+        ];
+        parameters.extend(reason.map(|reason| ("reason", Value::from(reason))));
+        self.say(&codes::NEGATIVE, parameters)
+    }
+
     /// A usable node that is not the chosen one.
     fn worse(&self, id: ResourceId, node: NodeId, score: Score) -> Statement {
         let resource = self.cluster.resource(id);
         let Some(chosen) = resource.assigned else {
-            let unmet = self.unmet(id);
-            return unmet.unwrap_or_else(|| self.plain(&codes::NOT_TO_RUN));
+            return self.not_to_run(id);
         };
         let best = self.score_at(id, chosen).unwrap_or(Score::ZERO);
         let mut parameters = vec![

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use super::answer::{Statement, Value, constraint};
+use super::answer::{Statement, Value, and, constraint};
 use super::causes::role_text;
 use super::places::weight;
 use super::steps::participle;
-use super::{Explainer, codes};
+use super::{Explainer, codes, time_text};
 use crate::model::{Cause, NodeId, OnFail, ResourceId, Task};
+use crate::scalar;
 
 impl Explainer<'_> {
     /// A failure of what runs inside a resource: a guest, or a container.
@@ -64,6 +65,36 @@ impl Explainer<'_> {
             let parameters = vec![("was", Value::from(was)), ("is", is.into())];
             self.say(&codes::AGENT_CHANGED, parameters)
         })
+    }
+
+    /// That a resource is defined otherwise than when it was started: since when, and why its agent
+    /// does not reload that.
+    pub(super) fn definition_changed(&self, id: ResourceId) -> Statement {
+        let all = self.journal.redefined.iter();
+        let mut own = all.filter(|it| it.resource == id);
+        let Some(changed) = own.next() else {
+            return self.plain(&codes::DEFINITION_CHANGED);
+        };
+        let entry = self.cluster.document.element(changed.entry);
+        let mut parameters = Vec::new();
+        let time = entry.get("last-rc-change").and_then(scalar::integer);
+        if let Some(time) = time.filter(|time| *time > 0).and_then(time_text) {
+            parameters.push(("time", Value::from(time)));
+        }
+        let names = entry.get("op-force-restart").unwrap_or_default();
+        let names: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
+        let restart_for = match (changed.reloads_others, names.as_slice()) {
+            (true, [_, ..]) => format!(
+                "its agent reloads other parameters, but not {}",
+                and(&names)
+            ),
+            _ if entry.get("op-restart-digest").is_some() => {
+                return self.say(&codes::DEFINITION_CHANGED, parameters);
+            }
+            _ => "its agent does not reload parameters".to_owned(),
+        };
+        parameters.push(("restart_for", restart_for.into()));
+        self.say(&codes::DEFINITION_CHANGED, parameters)
     }
 
     /// The order constraint that makes a resource stop because another one stops.
@@ -142,6 +173,39 @@ impl Explainer<'_> {
         let explains = |it: &Statement| it.parameters.iter().any(|(name, _)| *name == "reason");
         let best = found.iter().position(explains).unwrap_or(0);
         (!found.is_empty()).then(|| found.swap_remove(best))
+    }
+
+    /// Why a resource runs nowhere, whatever speaks for nodes.
+    pub(super) fn not_to_run(&self, id: ResourceId) -> Statement {
+        if self.cluster.options.stop_all_resources {
+            return self.plain(&codes::STOP_ALL);
+        }
+        let ordered = self.target_role(id);
+        let ordered = ordered.filter(|role| role.code == &codes::TARGET_ROLE_STOPPED);
+        ordered
+            .or_else(|| self.unmet(id))
+            .or_else(|| self.bound_inside(id))
+            .unwrap_or_else(|| self.plain(&codes::NOT_TO_RUN))
+    }
+
+    /// That a constraint binds what is inside a bundle, and not the bundle: so it was placed before
+    /// its container was.
+    fn bound_inside(&self, id: ResourceId) -> Option<Statement> {
+        let bundle = self.cluster.bundle_of(id)?;
+        let inside = self.line_of(id).into_iter();
+        let inside = inside.take_while(|at| *at != bundle);
+        let mut all = inside.flat_map(|at| {
+            let resource = self.cluster.resource(at);
+            resource.this_with.iter().chain(&resource.with_this)
+        });
+        let bound = all.find(|known| self.cluster.colocation(**known).explicit)?;
+        let of = self.constraint_of_set(&self.cluster.colocation(*bound).id);
+        let parameters = vec![
+            ("constraint", constraint(&of)),
+            ("name", self.cleanup_name(id).into()),
+            ("bundle", self.name(bundle).into()),
+        ];
+        Some(self.say(&codes::BOUND_INSIDE, parameters))
     }
 
     /// Mandatory colocations with something that is nowhere in the role that they mean.

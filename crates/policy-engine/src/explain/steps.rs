@@ -397,7 +397,7 @@ impl<'s> Explainer<'s> {
         let reason = change.and_then(|change| change.reason.as_deref());
         let reason = reason.unwrap_or_default();
         if reason.contains("definition change") {
-            return self.plain(&codes::DEFINITION_CHANGED);
+            return self.definition_changed(id);
         }
         let Some((mut root, mut task)) = self.named_in(reason, "required ") else {
             let known = self.unnamed_restart(id, reason);
@@ -461,8 +461,9 @@ impl<'s> Explainer<'s> {
         }
         let actions = self.cluster.resource(id).actions.iter();
         let mut reasons = actions.filter_map(|it| self.cluster.action(*it).reason.as_deref());
-        if reasons.any(|reason| reason.contains("definition change")) {
-            return Some(self.plain(&codes::DEFINITION_CHANGED));
+        let is_redefined = self.journal.redefined.iter().any(|it| it.resource == id);
+        if is_redefined || reasons.any(|reason| reason.contains("definition change")) {
+            return Some(self.definition_changed(id));
         }
         if let Some(inside) = self.failed_inside(id) {
             return Some(inside);

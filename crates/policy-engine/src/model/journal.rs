@@ -145,6 +145,19 @@ pub struct TooFull {
     pub taken_by: Vec<ResourceId>,
 }
 
+/// An operation that is defined otherwise than when it was done, which takes a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redefinition {
+    /// The resource.
+    pub resource: ResourceId,
+    /// Where it was done.
+    pub node: NodeId,
+    /// Its entry in the history.
+    pub entry: ElementId,
+    /// Its agent reloads parameters, but not all that have changed.
+    pub reloads_others: bool,
+}
+
 /// The journal of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
@@ -160,6 +173,8 @@ pub struct Journal {
     pub limits: Vec<(ResourceId, NodeId, Limit)>,
     /// Nodes without enough capacity.
     pub too_full: Vec<TooFull>,
+    /// Definitions that have changed: the reason of an action may be erased later.
+    pub redefined: Vec<Redefinition>,
     /// Tables as last seen, by resource.
     seen: Vec<NodeTable>,
 }
@@ -237,6 +252,13 @@ impl Cluster {
             }
         }
         self.journal = Some(journal);
+    }
+
+    /// Records an operation that is defined otherwise than when it was done.
+    pub fn note_redefinition(&mut self, redefinition: Redefinition) {
+        if let Some(journal) = &mut self.journal {
+            journal.redefined.push(redefinition);
+        }
     }
 
     /// Records why a primitive got its node.

@@ -70,8 +70,8 @@ codes! {
     PROBE_IMPOSSIBLE "probe-impossible": "first it must be found out whether it runs on {node}, which is not possible now[: {reason}]";
         "What may run on a node already is not started elsewhere before a probe there has said no.";
         ""; ""
-    DEFINITION_CHANGED "definition-changed": "its definition has changed since it was started, and the change takes a restart";
-        "Parameters that its agent cannot reload were changed.";
+    DEFINITION_CHANGED "definition-changed": "its definition has changed since it was started[ at {time}], and the change takes a restart[: {restart_for}]";
+        "Parameters were changed that its agent cannot reload: of the resource, of the groups and clones around it, or of its operations. What it was started with is known by a digest only, not which of them differs.";
         ""; ""
     DEFINITION_RELOAD "definition-reload": "its definition has changed, and its agent can take the change while it runs";
         "Reloadable parameters were changed.";

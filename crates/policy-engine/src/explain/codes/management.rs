@@ -15,6 +15,9 @@ codes! {
         "The node attribute `maintenance` is on: what runs there is left alone, and nothing is started there.";
         "set node attribute maintenance=false on {node}";
         "cpectl maintenance {NAME} off {node}"
+    NODE_NOT_MANAGED "node-not-managed": "{node} is left alone, because its connection {connection} is not managed[: {reason}]";
+        "A guest or a remote node is reached by its connection. Where that is not managed, what runs on the node is left alone, and nothing is started there.";
+        ""; ""
     ALL_IN_MAINTENANCE "all-in-maintenance": "all {NODES} are in maintenance, so everything is left alone";
         "Every node has the attribute `maintenance`; in a deployment that is its maintenance.";
         "set node attribute maintenance=false on the {NODES}";

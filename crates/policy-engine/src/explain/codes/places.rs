@@ -55,12 +55,16 @@ codes! {
     NOT_CHOSEN "not-chosen": "no {NODE} is chosen for it, since it is not managed";
         "What is not managed is left where it is.";
         ""; ""
-    LEFT_THERE "left-there": "it is there, and is left alone";
+    LEFT_THERE "left-there": "it is there, and is left alone[: {reason}]";
         "What is not managed is left where it is.";
         ""; ""
     NOT_TO_RUN "not-to-run": "it must not run anywhere";
         "The reason has nothing to do with nodes.";
         ""; ""
+    BOUND_INSIDE "bound-inside": "colocation {constraint} names {name}, which is inside {bundle}: so it was placed before its container was, which is nowhere";
+        "What is inside a bundle is where its container is. A constraint that names it and not the bundle has it placed too early.";
+        "name {bundle} in colocation {constraint} in place of {name}";
+        "name {bundle} in colocation {constraint} in place of {name}"
     BASE "base": "what every {RESOURCE} starts with there";
         "The base score of the node.";
         ""; ""

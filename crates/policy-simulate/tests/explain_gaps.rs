@@ -1,0 +1,127 @@
+//! Reasons that were there and were not found: the answer was "the state of the cluster".
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod small_cluster;
+
+use policy_engine::explain::{Question, Terms};
+
+use small_cluster::{Input, STOPPED, answer_to, clone, holds, lacks, runs, several, with_meta};
+
+#[test]
+fn an_instance_is_kept_away_by_what_speaks_against_its_clone() {
+    let input = Input {
+        resources: clone("web", &[]),
+        constraints: r#"<rsc_location id="not-n1" rsc="web-clone" node="n1" score="-50"/>"#,
+        ..Input::default()
+    };
+    holds(
+        &input.answer("web:0"),
+        "no other node can run it (its score on n1 is negative (-50): location constraint not-n1 avoids n1 (score -50))",
+    );
+}
+
+#[test]
+fn a_member_follows_one_that_is_not_managed() {
+    let unmanaged = [("is-managed", "false")];
+    let members = with_meta("a", &unmanaged, "") + &with_meta("b", &[], "");
+    let input = Input {
+        resources: several("group", "g", &[], &members),
+        histories: [runs("a") + &runs("b"), String::new()],
+        ..Input::default()
+    };
+    holds(
+        &input.answer("b"),
+        "it is there, and is left alone: is-managed=false is set for a",
+    );
+}
+
+#[test]
+fn a_guest_is_kept_away_by_the_failures_of_its_connection() {
+    let input = Input {
+        resources: with_meta("vm", &[("remote-node", "guest")], ""),
+        attribute: Some(("fail-count-guest#start_0", "INFINITY")),
+        ..Input::default()
+    };
+    holds(
+        &input.answer("vm"),
+        "guest: start has failed on n1: fail count INFINITY, migration-threshold INFINITY",
+    );
+}
+
+#[test]
+fn a_node_that_joins_cannot_stop_anything() {
+    let input = Input {
+        resources: with_meta("a", STOPPED, ""),
+        histories: [runs("a"), String::new()],
+        ..Input::default()
+    };
+    let joining = input
+        .text()
+        .replacen("join=\"member\"", "join=\"pending\"", 1);
+    let question = Question {
+        resource: Some("a"),
+        node: None,
+    };
+    let answer = answer_to(&joining, question, &Terms::CLUSTER);
+    lacks(&answer, "the state of the cluster");
+    holds(&answer, "n1 is joining the cluster and takes nothing yet");
+}
+
+#[test]
+fn a_restart_for_a_new_definition_says_since_when_and_why_it_is_no_reload() {
+    let web = |digests: &str| {
+        let resources = r#"<primitive id="web" class="ocf" provider="pacemaker" type="Stateful"><instance_attributes id="web-i"><nvpair id="web-s" name="state" value="/run/new"/><nvpair id="web-f" name="fake" value="1"/></instance_attributes></primitive>"#;
+        let input = Input {
+            resources: resources.to_owned(),
+            histories: [runs("web"), String::new()],
+            ..Input::default()
+        };
+        let text = input.text();
+        let at = text.find("op-digest=\"").unwrap() + "op-digest=\"".len();
+        let digest = text[at..at + 32].to_owned();
+        let recorded = format!("op-digest=\"{digest}\"");
+        let text = text.replace(&recorded, &format!("op-digest=\"other\" {digests}"));
+        let question = Question {
+            resource: Some("web"),
+            node: None,
+        };
+        answer_to(&text, question, &Terms::CLUSTER)
+    };
+    holds(
+        &web(""),
+        "its definition has changed since it was started at 2023-11-14 21:56:40 UTC, and the change takes a restart: its agent does not reload parameters.",
+    );
+    holds(
+        &web("op-restart-digest=\"other\" op-force-restart=\" state \""),
+        "and the change takes a restart: its agent reloads other parameters, but not state.",
+    );
+}
+
+#[test]
+fn what_is_stopped_by_order_says_so_for_each_node() {
+    let input = Input {
+        resources: with_meta("a", STOPPED, "") + &with_meta("b", &[], ""),
+        constraints: r#"<rsc_colocation id="k" rsc="a" with-rsc="b" score="INFINITY"/>"#,
+        histories: [runs("a") + &runs("b"), String::new()],
+        ..Input::default()
+    };
+    lacks(&input.answer("a"), "it must not run anywhere");
+    lacks(&input.answer("b"), "it must not run anywhere");
+}
+
+#[test]
+fn a_constraint_that_binds_the_inside_of_a_bundle_is_named() {
+    let bundle = r#"<bundle id="box"><podman image="i" replicas="1"/><network control-port="3121"/><primitive id="feed" class="ocf" provider="pacemaker" type="Dummy"/></bundle>"#;
+    let input = Input {
+        resources: bundle.to_owned() + &with_meta("other", &[], ""),
+        constraints: r#"<rsc_colocation id="inside" rsc="feed" with-rsc="other" score="-1"/>"#,
+        ..Input::default()
+    };
+    let answer = input.answer("feed:0");
+    lacks(&answer, "it must not run anywhere");
+}
