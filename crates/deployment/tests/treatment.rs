@@ -295,7 +295,7 @@ fn clone_with(name: &str, set: &str) -> String {
         false => "",
     };
     format!(
-        "<resources><clone id=\"c\">{set}{promotable}<primitive id=\"p\" class=\"lsb\" type=\"t\"/></clone></resources>"
+        "<resources><clone id=\"c\">{set}{promotable}<primitive id=\"p\" class=\"ocf\" provider=\"pacemaker\" type=\"t\"/></clone></resources>"
     )
 }
 

@@ -14,6 +14,48 @@ const OF_PROMOTABLE: &[&str] = &[
     "master-node-max",
 ];
 
+/// Classes whose agents can neither be promoted nor told apart (scheduler-spec/01 §15.1).
+const PLAIN: &[&str] = &["lsb", "systemd", "service"];
+
+/// Refuses promotable clones of agents that cannot be promoted: the policy engine would drop them.
+/// Warns of instances that are to be told apart and cannot be.
+fn check_class(clone: &Element<'_>, promotable: &roles::Promotable<'_>, problems: &mut Problems) {
+    let mut plain = None;
+    clone.visit(&mut |inner| {
+        let class = inner.value("class").unwrap_or_default();
+        let is_plain = inner.name == "primitive" && PLAIN.contains(&class);
+        if is_plain && plain.is_none() {
+            plain = Some((inner.place("class"), class));
+        }
+    });
+    let Some((at, class)) = plain else { return };
+    let class = quote(class);
+    if promotable.may_be(clone) {
+        let message =
+            format!("agents of class {class} cannot be promoted: nothing of this clone would run");
+        let hint = "remove promotable=true, or use an agent of class \"ocf\" that can be promoted";
+        problems.refuse(at, message, hint.to_owned());
+    }
+    let mut unique = None;
+    let sets = clone
+        .children
+        .iter()
+        .filter(|set| set.name == "meta_attributes");
+    for pair in sets.flat_map(|set| &set.children) {
+        let says = pair.value("value").map(value::boolean) == Some(Ok(true));
+        if says && pair.value("name") == Some("globally-unique") {
+            unique = Some(pair.place("value"));
+        }
+    }
+    if let Some(at) = unique {
+        let message = format!(
+            "globally-unique has no effect: instances of agents of class {class} cannot be told apart"
+        );
+        let hint = "remove it, or use an agent of class \"ocf\"";
+        problems.warning(at, message, hint.to_owned());
+    }
+}
+
 /// Warns of what a clone says in vain.
 pub(super) fn check(configuration: &Element<'_>, problems: &mut Problems) {
     let promotable = roles::Promotable::of(configuration);
@@ -21,6 +63,7 @@ pub(super) fn check(configuration: &Element<'_>, problems: &mut Problems) {
         if element.name != "clone" {
             return;
         }
+        check_class(element, &promotable, problems);
         let id = quote(element.value("id").unwrap_or_default());
         let sets = element.children.iter();
         let sets = sets.filter(|set| set.name == "meta_attributes");
@@ -34,6 +77,15 @@ pub(super) fn check(configuration: &Element<'_>, problems: &mut Problems) {
             }
         }
         let named = |name: &str| pairs.iter().find(|pair| pair.value("name") == Some(name));
+        let number = |name: &str| named(name)?.value("value")?.trim().parse::<u32>().ok();
+        if let Some(pair) = named("clone-min")
+            && let (Some(min), Some(max)) = (number("clone-min"), number("clone-max"))
+            && min > max
+        {
+            let message = format!("what comes after {id} never starts: clone-min is more than clone-max");
+            let hint = format!("write a clone-min from 0 to {max}, or a higher clone-max");
+            problems.warning(pair.place("value"), message, hint);
+        }
         let alike = named("globally-unique").and_then(|pair| pair.value("value"));
         let alike = alike.is_some_and(|it| value::boolean(it) == Ok(false));
         let several = |pair: &&&Element<'_>| {

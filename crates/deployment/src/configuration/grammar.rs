@@ -83,13 +83,13 @@ const AGENT: &[(&str, Kind)] = &[
 /// Lengths of time (scheduler-spec/01 §6.5).
 const LENGTHS: &[(&str, Kind)] = &[
     ("id", Id),
-    ("years", Text),
-    ("months", Text),
-    ("weeks", Text),
-    ("days", Text),
-    ("hours", Text),
-    ("minutes", Text),
-    ("seconds", Text),
+    ("years", Is(Values::Integer)),
+    ("months", Is(Values::Integer)),
+    ("weeks", Is(Values::Integer)),
+    ("days", Is(Values::Integer)),
+    ("hours", Is(Values::Integer)),
+    ("minutes", Is(Values::Integer)),
+    ("seconds", Is(Values::Integer)),
 ];
 /// Ranges of a clock's fields (scheduler-spec/01 §6.4).
 const SPECIFICATION: &[(&str, Kind)] = &[

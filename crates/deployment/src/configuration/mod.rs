@@ -7,16 +7,19 @@
 
 mod check;
 mod clones;
+mod constraints;
 mod devices;
 mod grammar;
 mod hosts;
 mod index;
 mod links;
+mod operations;
 mod options;
 mod plugs;
 mod requirements;
 mod roles;
 mod roster;
+mod rules;
 mod secrets;
 mod tickets;
 mod topology;
@@ -94,6 +97,9 @@ fn read_newest(
     topology::assign(element, &devices, &links, deployment, problems);
     roles::check(element, deployment, problems);
     clones::check(element, problems);
+    rules::check(element, deployment, problems);
+    operations::check(element, problems);
+    constraints::check(element, problems);
     deployment.devices = devices.into_iter().map(|found| found.device).collect();
     deployment.raw = raw(element);
     if let Some(wanted) = wanted {

@@ -58,6 +58,7 @@ fn of_element(element: Element<'_>, compared: &BTreeSet<&str>) -> Vec<Misread> {
             found.extend(of_response(element, element, element.get("on-fail")));
         }
         "operations" => found.extend(doubles(element)),
+        "rsc_colocation" => found.extend(without_score(element)),
         "date_spec" => {
             let fields = element.attributes().filter(|(name, _)| *name != "id");
             let wrong = fields.filter(|(name, value)| !is_possible_range(name, value));
@@ -247,6 +248,18 @@ fn doubles(operations: Element<'_>) -> Vec<Misread> {
         seen.push((name, ms, operation.get("id").unwrap_or_default()));
     }
     found
+}
+
+/// A colocation without a score has the score 0.
+fn without_score(colocation: Element<'_>) -> Option<Misread> {
+    let sets: Vec<Element<'_>> = colocation.children_named("resource_set").collect();
+    let is_said = |set: &Element<'_>| set.get("score").or(set.get("id-ref")).is_some();
+    let of_set = sets.len() == 1 && sets.iter().all(is_said);
+    (colocation.get("score").is_none() && !of_set).then(|| {
+        let id = colocation.get("id").unwrap_or_default();
+        let text = format!("<rsc_colocation> {id} has no score: it binds nothing: add one");
+        say(colocation, text)
+    })
 }
 
 fn misread_value(at: Element<'_>, what: &str, kind: Kind, found: &str, instead: &str) -> Misread {
@@ -455,6 +468,17 @@ mod tests {
                 "attribute standby of node n1: it is there before in the same set, and \"off\" counts: remove one",
             ]
         );
+    }
+
+    #[test]
+    fn a_colocation_without_a_score_is_told() {
+        let with = |rest: &str| told("", "", &format!("<rsc_colocation id=\"c\" {rest}"));
+        one(
+            &with(r#"rsc="a" with-rsc="b"/>"#),
+            "<rsc_colocation> c has no score: it binds nothing: add one",
+        );
+        assert!(with(r#"rsc="a" with-rsc="b" score="5"/>"#).is_empty());
+        assert!(with(r#"><resource_set id="s" score="5"/></rsc_colocation>"#).is_empty());
     }
 
     #[test]
