@@ -125,3 +125,74 @@ fn a_constraint_that_binds_the_inside_of_a_bundle_is_named() {
     let answer = input.answer("feed:0");
     lacks(&answer, "it must not run anywhere");
 }
+
+#[test]
+fn a_move_is_explained_by_the_node_that_is_left_and_says_what_keeps_it_there() {
+    let input = Input {
+        resources: with_meta("a", &[("resource-stickiness", "10")], ""),
+        constraints: r#"<rsc_location id="home" rsc="a" node="n2" score="100"/>"#,
+        histories: [runs("a"), String::new()],
+        ..Input::default()
+    };
+    let answer = input.answer("a");
+    holds(
+        &answer,
+        "a is started on n1 and will be moved to n2, because n2 is better for it than n1 (100 against 10): location constraint home prefers n2 (score 100).",
+    );
+    holds(
+        &answer,
+        "    if it should stay where it runs: crm_resource --resource a --meta --set-parameter resource-stickiness --parameter-value 101\n",
+    );
+}
+
+#[test]
+fn what_must_not_be_somewhere_is_told_with_what_lets_it() {
+    let input = Input {
+        resources: with_meta("a", &[], ""),
+        constraints: r#"<rsc_location id="no1" rsc="a" node="n1" score="-INFINITY"/><rsc_location id="no2" rsc="a" node="n2" score="-INFINITY"/>"#,
+        ..Input::default()
+    };
+    let answer = input.answer("a");
+    holds(
+        &answer,
+        "to let it run on n1: remove location constraint no1 (pcs constraint delete no1; crm configure delete no1), or change it",
+    );
+    let placed = Input {
+        constraints: r#"<rsc_location id="no1" rsc="a" node="n1" score="-INFINITY"/>"#,
+        ..input
+    };
+    lacks(&placed.answer("a"), "What you can do");
+}
+
+#[test]
+fn a_guest_is_left_alone_with_its_connection() {
+    let input = Input {
+        resources: with_meta(
+            "vm",
+            &[("remote-node", "guest"), ("is-managed", "false")],
+            "",
+        ) + &with_meta("a", &[], ""),
+        histories: [
+            runs("vm")
+                + &runs("guest")
+                    .replace("Stateful", "remote")
+                    .replace("heartbeat", "pacemaker"),
+            String::new(),
+        ],
+        ..Input::default()
+    };
+    let state = format!(
+        r#"<node_state id="guest" uname="guest" remote_node="true" in_ccm="true"><lrm id="guest"><lrm_resources>{}</lrm_resources></lrm></node_state></status>"#,
+        runs("a")
+    );
+    let text = input.text().replace("</status>", &state);
+    let question = Question {
+        resource: Some("a"),
+        node: None,
+    };
+    let answer = answer_to(&text, question, &Terms::CLUSTER);
+    holds(
+        &answer,
+        "guest is left alone, because its connection guest is not managed: is-managed=false is set",
+    );
+}

@@ -1,7 +1,7 @@
 //! What an explanation consists of: statements with codes and parameters, which texts and JSON are
 //! made of.
 
-use super::codes::Code;
+use super::codes::{self, Code};
 use super::terms::Terms;
 
 /// The value of a parameter.
@@ -315,7 +315,43 @@ impl Explanation {
         own.for_each(|statement| statement.remedies(&mut found));
         let more = self.remarks.iter().chain(&self.failures);
         more.for_each(|statement| statement.remedies(&mut found));
+        found.retain(|statement| self.asks_for(statement.code));
         found
+    }
+
+    /// Whether a remedy is of use for what is done: what only places a resource has to be changed
+    /// where it has no place, or loses it.
+    fn asks_for(&self, code: &Code) -> bool {
+        // Where something waits for the fencing, it is not said of all that could run there too.
+        if code == &codes::NODE_UNCLEAN {
+            let waiting = [
+                &codes::STARTS_AFTER,
+                &codes::STAYS_STOPPED,
+                &codes::NODE_UNCLEAN,
+            ];
+            return waiting.contains(&self.outcome.code);
+        }
+        let placing = [
+            &codes::LOCATION,
+            &codes::APART,
+            &codes::EXCLUSIVE,
+            &codes::INSTANCE_THERE,
+        ];
+        let nowhere = [
+            &codes::STAYS_STOPPED,
+            &codes::STOPS,
+            &codes::CANNOT_START,
+            &codes::CANNOT_STOP,
+        ];
+        let moved = [&codes::MOVES, &codes::MIGRATES];
+        let (is, outcome) = (
+            |all: &[&Code], it: &Code| all.contains(&it),
+            self.outcome.code,
+        );
+        if !is(&placing, code) {
+            return true;
+        }
+        is(&nowhere, outcome) || code == &codes::LOCATION && is(&moved, outcome)
     }
 }
 

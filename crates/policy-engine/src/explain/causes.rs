@@ -156,6 +156,9 @@ impl Explainer<'_> {
         if is_of_move(&location.id) && score > Score::ZERO {
             return self.say(&codes::LEFTOVER_PREFER, parameters);
         }
+        if score < Score::ZERO {
+            parameters.push(("undo", "to let it run on".into()));
+        }
         if location.mode == ProbeMode::Never && score.is_minus_infinity() {
             parameters.push(("discovery", "resource-discovery=never".into()));
         }

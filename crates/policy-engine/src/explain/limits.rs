@@ -123,12 +123,12 @@ impl Explainer<'_> {
 
     fn full(&self, instance: ResourceId, clone: ResourceId, node: NodeId) -> Statement {
         let collective = self.cluster.resource(clone);
-        let (siblings, option): (Vec<ResourceId>, _) = match collective.bundle_data() {
+        let (siblings, option, number): (Vec<ResourceId>, _, _) = match collective.bundle_data() {
             Some(bundle) => {
                 let containers = bundle.replicas.iter().map(|replica| replica.container);
-                (containers.collect(), "replicas-per-host")
+                (containers.collect(), "replicas-per-host", "replicas")
             }
-            None => (collective.children.clone(), "clone-node-max"),
+            None => (collective.children.clone(), "clone-node-max", "clone-max"),
         };
         let others: Vec<String> = siblings
             .into_iter()
@@ -161,6 +161,7 @@ impl Explainer<'_> {
                 ("clone", self.name(clone).into()),
                 ("max", i64::from(max.unwrap_or(1)).into()),
                 ("option", option.into()),
+                ("number", number.into()),
             ],
         )
     }

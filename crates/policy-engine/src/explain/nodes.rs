@@ -211,6 +211,7 @@ impl<'s> Explainer<'s> {
         if node.unclean {
             let mut parameters = vec![name];
             parameters.push(("reason", self.fence_reason(id, None).into()));
+            parameters.extend(self.awaited(id));
             return Some(self.say(&codes::NODE_UNCLEAN, parameters));
         }
         if node.kind == NodeKind::Remote && !node.is_available() && !node.maintenance {
@@ -367,14 +368,13 @@ impl<'s> Explainer<'s> {
                 ));
             }
             let reason = self.fence_reason(id, reason);
-            return Some(self.say(
-                &codes::NODE_FENCED,
-                vec![
-                    ("node", name),
-                    ("operation", operation.into()),
-                    ("reason", reason.into()),
-                ],
-            ));
+            let mut parameters = vec![
+                ("node", name),
+                ("operation", operation.into()),
+                ("reason", reason.into()),
+            ];
+            parameters.extend(self.awaited(id));
+            return Some(self.say(&codes::NODE_FENCED, parameters));
         }
         if !node.unclean {
             return None;
@@ -389,6 +389,13 @@ impl<'s> Explainer<'s> {
                 ("remedy", remedy.into()),
             ],
         ))
+    }
+
+    /// The node as one that a device fences, if it will be: a guest is not.
+    fn awaited(&self, id: NodeId) -> Option<(&'static str, Value)> {
+        let actions = self.node_actions(id, Task::Stonith);
+        let planned = actions.iter().any(|(_, it)| it.in_graph && !it.pseudo);
+        planned.then(|| ("awaited", Value::from(self.node_name(id))))
     }
 
     fn fencing_obstacle(&self, id: NodeId) -> (String, String) {

@@ -133,7 +133,7 @@ impl<'s> Explainer<'s> {
 
     /// The score by which a resource was placed, or not, on a node. What is done with scores after
     /// that, when it is decided which instance is promoted, places nothing.
-    fn score_at(&self, id: ResourceId, node: NodeId) -> Option<Score> {
+    pub(super) fn score_at(&self, id: ResourceId, node: NodeId) -> Option<Score> {
         let score = self.cluster.resource(id).allowed.get(node)?.score;
         if !score.is_minus_infinity() || self.ban(id, node).is_some() {
             return Some(score);
@@ -208,18 +208,7 @@ impl<'s> Explainer<'s> {
             score(rival).unwrap_or(Score::ZERO),
         );
         if own > rivals {
-            let reason = self.difference(id, node, rival);
-            let reason = reason.unwrap_or_else(|| self.plain(&codes::BUILT_IN));
-            return self.say(
-                &codes::BEST,
-                vec![
-                    ("node", self.node_name(node).into()),
-                    ("other", self.node_name(rival).into()),
-                    ("score", own.to_string().into()),
-                    ("other_score", rivals.to_string().into()),
-                    ("reason", reason.into()),
-                ],
-            );
+            return self.better(id, node, rival);
         }
         let choice = self.journal.choices.iter().rev().find(|it| it.0 == id);
         let code = match choice.map(|choice| choice.2) {
@@ -236,6 +225,21 @@ impl<'s> Explainer<'s> {
             code,
             self.equals(id, (node, own), rival, code == &codes::EQUAL_STAYS),
         )
+    }
+
+    /// That one node is better than another, and by what most of all.
+    pub(super) fn better(&self, id: ResourceId, node: NodeId, other: NodeId) -> Statement {
+        let score = |node: NodeId| self.score_at(id, node).unwrap_or(Score::ZERO);
+        let reason = self.difference(id, node, other);
+        let reason = reason.unwrap_or_else(|| self.plain(&codes::BUILT_IN));
+        let parameters = vec![
+            ("node", Value::from(self.node_name(node))),
+            ("other", self.node_name(other).into()),
+            ("score", score(node).to_string().into()),
+            ("other_score", score(other).to_string().into()),
+            ("reason", reason.into()),
+        ];
+        self.say(&codes::BEST, parameters)
     }
 
     /// What to say of nodes with equal scores; in full: what speaks for each of them.

@@ -4,7 +4,7 @@ use super::answer::{Explanation, Statement, SubjectKind, Value};
 use super::codes::Code;
 use super::{Explainer, codes};
 use crate::model::{
-    ActionId, MultipleActive, NodeId, OnFail, OperationKey, ResourceId, Role, Task,
+    ActionId, MultipleActive, NodeId, OnFail, OperationKey, ResourceId, Role, Score, Task,
 };
 use crate::output::summary::{Change, ResourceChange};
 use crate::transition::actions;
@@ -411,10 +411,19 @@ impl<'s> Explainer<'s> {
         if (reason.code == &codes::LOWER || reason.code == &codes::EQUAL)
             && let Some(to) = to
         {
-            let reason = self.chosen(id, to);
-            return match reason.code == &codes::EQUAL_FEWEST {
-                true => self.say(&codes::MOVED_FOR_BALANCE, reason.parameters),
-                false => reason,
+            let name = self.cleanup_name(cluster.top(id));
+            let why = match reason.code == &codes::LOWER {
+                true => self.better(id, to, from),
+                false => self.chosen(id, to),
+            };
+            let why = match why.code == &codes::EQUAL_FEWEST {
+                true => self.say(&codes::MOVED_FOR_BALANCE, why.parameters),
+                false => why,
+            };
+            let why = self.with(why, "resource", name);
+            return match self.enough_to_stay(id, from, to) {
+                Some(enough) => self.with(why, "enough", enough),
+                None => why,
             };
         }
         if reason.code == &codes::NODE_UNCLEAN || self.speaks_of_place(&reason) {
@@ -425,6 +434,18 @@ impl<'s> Explainer<'s> {
             Some(reason) => reason,
             None => self.plain(&codes::STATE),
         }
+    }
+
+    /// The stickiness with which a resource would stay; `None` if none is high enough, or it is not
+    /// alone in what it is part of.
+    fn enough_to_stay(&self, id: ResourceId, from: NodeId, to: NodeId) -> Option<i64> {
+        let resource = self.cluster.resource(id);
+        let (there, here) = (self.score_at(id, to)?, self.score_at(id, from)?);
+        let is_finite = !there.is_infinity() && !here.is_minus_infinity();
+        let is_alone = resource.parent.is_none() && resource.active_on.len() == 1;
+        let own = i64::from(resource.stickiness.0.max(0));
+        let enough = own + i64::from(there.0) - i64::from(here.0) + 1;
+        (is_finite && is_alone && enough < i64::from(Score::INFINITY.0)).then_some(enough)
     }
 
     /// Whether a reason says by itself which node it is about.

@@ -1,6 +1,6 @@
 //! What the remedy of a code means, done to an input: for those codes where that is one change.
 
-use policy_engine::explain::{Statement, codes};
+use policy_engine::explain::{Statement, Value, codes};
 use policy_engine::xml::{Document, Element, ElementId};
 
 /// Does what the remedy of a statement means. False: this module does not know its code.
@@ -65,9 +65,34 @@ pub(crate) fn apply(document: &mut Document, statement: &Statement) -> bool {
     } else if code == &codes::OPT_IN {
         option(document, "symmetric-cluster", "true");
     } else {
-        return false;
+        return placed_elsewhere(document, statement);
     }
     true
+}
+
+/// The same of what places a resource.
+fn placed_elsewhere(document: &mut Document, statement: &Statement) -> bool {
+    let of = |name: &str| statement.text_of(name).unwrap_or_default().to_owned();
+    let code = statement.code;
+    if [&codes::LOCATION, &codes::APART].contains(&code) {
+        let id = of("constraint");
+        remove(document, |it| {
+            let is_it = it.get("id") == Some(&id);
+            is_it && matches!(it.name(), "rsc_location" | "rsc_colocation")
+        });
+        return true;
+    }
+    if ![&codes::BEST, &codes::MOVED_FOR_BALANCE].contains(&code) {
+        return false;
+    }
+    let mut parameters = statement.parameters.iter();
+    let enough = parameters.find_map(|(name, value)| match value {
+        Value::Number(number) if *name == "enough" => Some(number.to_string()),
+        _ => None,
+    });
+    let Some(enough) = enough else { return false };
+    let stickiness = ("resource-stickiness", enough.as_str());
+    own_meta(document, &["primitive"], &of("resource"), stickiness)
 }
 
 /// Whether failures are to be forgotten, and on which node.
@@ -153,8 +178,17 @@ fn meta(document: &mut Document, id: &str, name: &str, value: &str) -> bool {
 
 /// As `crm_resource --meta --set-parameter` sets it.
 fn clone_meta(document: &mut Document, id: &str, name: &str, value: &str) -> bool {
+    own_meta(document, &["clone", "master"], id, (name, value))
+}
+
+fn own_meta(
+    document: &mut Document,
+    kinds: &[&str],
+    id: &str,
+    (name, value): (&str, &str),
+) -> bool {
     let clones = all(document, |it| {
-        matches!(it.name(), "clone" | "master") && it.get("id") == Some(id)
+        kinds.contains(&it.name()) && it.get("id") == Some(id)
     });
     let Some(clone) = clones.first().copied() else {
         return false;

@@ -9,11 +9,11 @@ codes! {
         "remove stonith-enabled and have-watchdog from the crm_config of the document's <configuration>: the {CLUSTER} fences by itself"
     CLUSTER_MAINTENANCE "cluster-maintenance": "the whole {CLUSTER} is in maintenance (maintenance-mode=true): nothing is started, stopped or monitored";
         "The option `maintenance-mode` is on. New resources are only looked for (probed).";
-        "set maintenance-mode=false";
+        "set maintenance-mode=false: crm_attribute --name maintenance-mode --update false (or: pcs property set maintenance-mode=false)";
         "cpectl maintenance {NAME} off"
     NODE_MAINTENANCE "node-maintenance": "{node} is in maintenance";
         "The node attribute `maintenance` is on: what runs there is left alone, and nothing is started there.";
-        "set node attribute maintenance=false on {node}";
+        "set node attribute maintenance=false on {node}: crm_attribute --node {node} --name maintenance --delete (or: pcs node unmaintenance {node})";
         "cpectl maintenance {NAME} off {node}"
     NODE_NOT_MANAGED "node-not-managed": "{node} is left alone, because its connection {connection} is not managed[: {reason}]";
         "A guest or a remote node is reached by its connection. Where that is not managed, what runs on the node is left alone, and nothing is started there.";
@@ -24,11 +24,11 @@ codes! {
         "cpectl maintenance {NAME} off"
     MAINTENANCE "maintenance": "maintenance=true is set {origin}";
         "The meta attribute `maintenance` of the resource, its parents or the defaults is on.";
-        "set maintenance=false there ({set})";
+        "set maintenance=false there ({set})[: crm_resource --resource {own} --meta --set-parameter maintenance --parameter-value false][, or for {override} alone: crm_resource --resource {override} --meta --set-parameter maintenance --parameter-value false]";
         "remove maintenance=true from the document ({set})"
     UNMANAGED "unmanaged": "is-managed={value} is set {origin}, so the {CLUSTER} neither starts nor stops it";
         "The meta attribute `is-managed` of the resource, its parents or the defaults is false. What a resource sets itself wins over its group or clone, and that over the defaults.";
-        "set is-managed=true there ({set})";
+        "set is-managed=true there ({set})[: crm_resource --resource {own} --meta --set-parameter is-managed --parameter-value true (or: pcs resource manage {own})][, or for {override} alone: crm_resource --resource {override} --meta --set-parameter is-managed --parameter-value true]";
         "remove is-managed from the document ({set})"
     NOT_MANAGED "not-managed": "it is not managed";
         "The state of the cluster took it out of management.";
@@ -39,7 +39,8 @@ codes! {
         "remove stop-removed-resources from the document's crm_config"
     REMOVED "removed": "it was removed from the configuration: only the history knows it";
         "Its definition is gone, so what still runs of it is stopped.";
-        ""; ""
+        "if it should run, define it again under that name";
+        "if it should run, put it into the document again under that name"
     ABOVE_CLONE_MAX "above-clone-max": "{clone} may have {max} instances (clone-max={max}), and this is one more";
         "The history knows more instances of a clone than the configuration allows.";
         "raise clone-max of {clone} if it should run";
@@ -85,7 +86,7 @@ codes! {
         "remove target-role from the document ({set})"
     STOP_ALL "stop-all": "stop-all-resources=true stops all {RESOURCES}";
         "The option `stop-all-resources` is on.";
-        "set stop-all-resources=false";
+        "set stop-all-resources=false: crm_attribute --name stop-all-resources --update false (or: pcs property set stop-all-resources=false)";
         "remove stop-all-resources from the document's crm_config"
     NO_QUORUM "no-quorum": "the {CLUSTER} has no quorum, and no-quorum-policy={policy}[, which {acts},] allows nothing to run without it";
         "This part of the cluster cannot know whether another part runs the same resources, so it stops its own.";

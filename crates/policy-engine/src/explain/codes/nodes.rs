@@ -28,12 +28,12 @@ codes! {
         "start {node}, and cpe-agent in it"
     NODE_UNCLEAN "node-unclean": "{node} is unclean[: {reason}]; it must be fenced first";
         "Nobody knows what runs there. Nothing of it may start elsewhere before it has been fenced.";
-        "";
-        ""
+        "[wait until {awaited} has been fenced; how far that is: stonith_admin --history {awaited}]";
+        "wait until {node} has been fenced; how far that is: cpectl fencing {NAME}"
     NODE_FENCED "node-fenced": "{node} will be fenced ({operation}): {reason}";
         "The cluster takes it down by its fencing device.";
-        "";
-        ""
+        "[how far it is: stonith_admin --history {awaited}]";
+        "how far it is: cpectl fencing {NAME}"
     NODE_CANNOT_BE_FENCED "node-cannot-be-fenced": "{node} should be fenced ({reason}), but cannot be: {obstacle}";
         "Without fencing, what ran there is not recovered.";
         "{remedy}";

@@ -23,7 +23,8 @@ codes! {
         ""; ""
     BEST "best": "{node} is better for it than {other} ({score} against {other_score}): {reason}";
         "Of the usable nodes the one with the highest score is taken. What decides most is named.";
-        ""; ""
+        "[if it should stay where it runs: crm_resource --resource {resource} --meta --set-parameter resource-stickiness --parameter-value {enough}]";
+        "[if it should stay where it runs: set stickiness=\"{enough}\" for {resource} in the document]"
     EQUAL_STAYS "equal-stays": "no {NODE} is better than the one it is on[: {speaks}; as much speaks for {other}: {against}]";
         "Equal positive scores leave a resource where it is.";
         ""; ""
@@ -32,8 +33,8 @@ codes! {
         ""; ""
     MOVED_FOR_BALANCE "moved-for-balance": "the scores are equal ({score} each), and fewer {RESOURCES} are assigned to {node} so far";
         "Without stickiness a resource is moved to where fewer resources are, if the scores are equal.";
-        "set resource-stickiness if it should stay where it runs";
-        "set stickiness for the {RESOURCE} if it should stay where it runs"
+        "set resource-stickiness if it should stay where it runs[: crm_resource --resource {resource} --meta --set-parameter resource-stickiness --parameter-value {enough}]";
+        "set stickiness[=\"{enough}\" for {resource} in the document] if it should stay where it runs"
     MIGRATION_GOES_ON "migration-goes-on": "its live migration to {node} has begun, and no {NODE} is better";
         "An unfinished migration goes on if its target is as good as any.";
         ""; ""
@@ -76,7 +77,8 @@ codes! {
         ""; ""
     LOCATION "location": "location constraint {constraint} {effect} {node} (score {score})[, and it is not looked for there ({discovery})][: {rule}]";
         "A location constraint of the configuration prefers, avoids or forbids the node.";
-        ""; ""
+        "[{undo} {node}: remove location constraint {constraint} (pcs constraint delete {constraint}; crm configure delete {constraint}), or change it]";
+        "[{undo} {node}: remove {constraint} from the document, or change it]"
     LOCATION_NOT_NOW "location-not-now": "location constraint {constraint} does not count now: {rule}";
         "A rule with a date counts only at the times that it asks for. It is looked at again when the time comes.";
         ""; ""
@@ -108,7 +110,8 @@ codes! {
         ""; ""
     APART "apart": "colocation {constraint} keeps it away from {primary}[ ({role})][ (another {attribute})], which is on {places}[ (score {score})]";
         "It must not, or should rather not, be where another resource is.";
-        ""; ""
+        "if they may be together: remove colocation {constraint} (pcs constraint delete {constraint}; crm configure delete {constraint}), or give it a score above -INFINITY";
+        "if they may be together: remove the colocation {constraint} from the document, or give it a score above -INFINITY"
     DEPENDENT "dependent": "{dependent} is to be with it (colocation {constraint}), and what {dependent} prefers counts for it";
         "The scores of a dependent count for its primary, unless the constraint says influence=false.";
         ""; ""
@@ -150,7 +153,8 @@ codes! {
         "mend it, then: cpectl cleanup {NAME} {resource}"
     EXCLUSIVE "exclusive": "a location constraint with resource-discovery=exclusive names other {NODES} only";
         "Exclusive discovery makes the named nodes the only candidates.";
-        ""; ""
+        "if it may run elsewhere: add a location constraint with resource-discovery=exclusive for that {NODE}, or remove resource-discovery from the others";
+        "if it may run elsewhere: add a <rsc_location> with resource-discovery=\"exclusive\" for that {NODE}, or remove resource-discovery from the others"
     OPT_IN "opt-in": "the {CLUSTER} is opt-in (symmetric-cluster=false), and no constraint allows it there";
         "In an opt-in cluster a resource runs only where a location constraint allows it.";
         "add a location constraint with a score of 0 or more for each {NODE} where it may run, or set symmetric-cluster=true";
@@ -173,7 +177,8 @@ codes! {
         "raise the <capacity> of a {NODE}, lower the <utilization>, or raise the priority of what matters more: {RESOURCES} with a higher priority are placed first"
     INSTANCE_THERE "instance-there": "{others} {verb} there already, and {clone} may have {max} on a {NODE} ({option})";
         "Another instance has the place.";
-        ""; ""
+        "if so many instances of {clone} are meant to run: add a {NODE}, or raise {option}; if not: lower {number}";
+        "if so many instances of {clone} are meant to run: add an {NODE}, or raise {option}; if not: lower {number} in the document"
     ENOUGH_INSTANCES "enough-instances": "{clone} has all its instances already: {max} (clone-max), on {places}";
         "No further instance is wanted.";
         ""; ""
