@@ -10,7 +10,9 @@ mod small_cluster;
 
 use policy_engine::explain::{Question, Terms};
 
-use small_cluster::{Input, STOPPED, answer_to, clone, holds, lacks, runs, several, with_meta};
+use small_cluster::{
+    Input, STOPPED, answer_to, clone, failed, holds, lacks, runs, several, with_meta,
+};
 
 #[test]
 fn an_instance_is_kept_away_by_what_speaks_against_its_clone() {
@@ -155,7 +157,7 @@ fn what_must_not_be_somewhere_is_told_with_what_lets_it() {
     let answer = input.answer("a");
     holds(
         &answer,
-        "to let it run on n1: remove location constraint no1 (pcs constraint delete no1; crm configure delete no1), or change it",
+        "if it should run there: remove location constraint no1 (pcs constraint delete no1; crm configure delete no1), or change it",
     );
     let placed = Input {
         constraints: r#"<rsc_location id="no1" rsc="a" node="n1" score="-INFINITY"/>"#,
@@ -194,5 +196,54 @@ fn a_guest_is_left_alone_with_its_connection() {
     holds(
         &answer,
         "guest is left alone, because its connection guest is not managed: is-managed=false is set",
+    );
+}
+
+#[test]
+fn a_group_moves_because_of_the_member_that_failed_and_not_because_others_stay() {
+    let members: String = ["a", "b", "c", "d"]
+        .iter()
+        .map(|id| {
+            with_meta(
+                id,
+                &[
+                    ("resource-stickiness", "INFINITY"),
+                    ("migration-threshold", "1"),
+                ],
+                "",
+            )
+        })
+        .collect();
+    let input = Input {
+        resources: several("group", "g", &[], &members),
+        attribute: Some(("fail-count-d#monitor_10000", "1")),
+        histories: [
+            runs("a") + &runs("b") + &runs("c") + &failed("d"),
+            String::new(),
+        ],
+        ..Input::default()
+    };
+    let answer = input.answer("a");
+    lacks(&answer, "stay there");
+    holds(
+        &answer,
+        "d, which is to be with it (group g), is kept from n1: monitor every 10 s failed with exit code 7 (not running) on n1",
+    );
+}
+
+#[test]
+fn nobody_has_asked_for_more_instances_than_the_nodes_can_take() {
+    let pinned = r#"<rsc_location id="not-n2" rsc="web-clone" node="n2" score="-INFINITY"/>"#;
+    let input = |meta: &[(&str, &str)]| Input {
+        resources: clone("web", meta),
+        constraints: pinned,
+        histories: [runs("web"), String::new()],
+        ..Input::default()
+    };
+    let whole = |input: &Input<'_>| answer_to(&input.text(), Question::default(), &Terms::CLUSTER);
+    holds(&whole(&input(&[])), "Everything is as it should be");
+    holds(
+        &whole(&input(&[("clone-max", "2")])),
+        "1 of 2 resources and 0 of 2 nodes are not as they should be",
     );
 }

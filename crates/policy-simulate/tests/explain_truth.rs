@@ -309,6 +309,7 @@ fn a_failure_whose_time_is_over_is_not_forgotten_in_the_past() {
         &answer,
         "its time is over, and it is forgotten now (failure-timeout).",
     );
+    lacks(&answer, "to forget it");
 }
 
 #[test]

@@ -361,7 +361,7 @@ fn values_that_are_not_read_as_they_are_written_are_told_with_their_place() {
     assert_eq!(input.run(&["-S"]).1, "");
     assert_eq!(
         input.run(&["-S", "-V"]).1,
-        "warning: line 2, column 99: option no-quorum-policy: expected one of stop, freeze, ignore, demote, fence, suicide, found \"bogus\": correct it\n\
-         warning: line 3, column 1: option cluster-delay: expected a time from 0 to 49 days, such as 10s, 5min, 2h or PT10S, found \"-5\": correct it\n"
+        "warning: line 2, column 99: option no-quorum-policy: expected one of stop, freeze, ignore, demote, fence, suicide, found \"bogus\": stop counts\n\
+         warning: line 3, column 1: option cluster-delay: expected a time from 0 to 49 days, such as 10s, 5min, 2h or PT10S, found \"-5\": 60s counts\n"
     );
 }

@@ -157,7 +157,7 @@ impl Explainer<'_> {
             return self.say(&codes::LEFTOVER_PREFER, parameters);
         }
         if score < Score::ZERO {
-            parameters.push(("undo", "to let it run on".into()));
+            parameters.push(("undo", "there".into()));
         }
         if location.mode == ProbeMode::Never && score.is_minus_infinity() {
             parameters.push(("discovery", "resource-discovery=never".into()));
@@ -321,11 +321,11 @@ impl Explainer<'_> {
         let colocation = self.cluster.colocation(colocation);
         let dependent = self.cluster.resource(colocation.dependent);
         let avoids = weight(entry) < 0;
-        if let Some(reason) = avoids
+        if let Some((kept, reason)) = avoids
             .then(|| self.kept_away(colocation.dependent, id, entry.node))
             .flatten()
         {
-            let name = self.cleanup_name(colocation.dependent);
+            let name = self.cleanup_name(kept);
             let node = self.node_name(entry.node);
             let mut parameters = vec![
                 ("dependent", Value::from(name)),

@@ -110,6 +110,17 @@ fn responded(on_fail: OnFail) -> [(&'static str, Value); 2] {
     [("on_fail", name.into()), ("response", effect.into())]
 }
 
+/// What is forgotten now need not be forgotten by hand.
+fn without_needless_remedy(mut failure: Statement) -> Statement {
+    if failure.text_of("forgotten") == Some(FORGOTTEN_NOW) {
+        failure.remedy.clear();
+    }
+    failure
+}
+
+/// What is said of a failure whose time is over.
+const FORGOTTEN_NOW: &str = "its time is over, and it is forgotten now (failure-timeout)";
+
 impl<'s> Explainer<'s> {
     /// The recorded failures of a primitive, those with the weightiest response first.
     pub(super) fn failures(&self, id: ResourceId) -> Vec<Failure<'s>> {
@@ -235,7 +246,7 @@ impl<'s> Explainer<'s> {
             parameters.extend(responded(failure.on_fail));
             parameters.push(("forgotten", self.forgotten(id, time).into()));
         }
-        self.say(&codes::FAILURE, parameters)
+        without_needless_remedy(self.say(&codes::FAILURE, parameters))
     }
 
     /// The name under which a failure is forgotten.
@@ -263,7 +274,7 @@ impl<'s> Explainer<'s> {
         }
         let end = last.saturating_add(scalar::seconds(timeout));
         if last > 0 && end <= self.cluster.now {
-            return "its time is over, and it is forgotten now (failure-timeout)".into();
+            return FORGOTTEN_NOW.into();
         }
         match time_text(end) {
             Some(time) if last > 0 => format!("it is forgotten at {time} (failure-timeout)"),
@@ -379,7 +390,7 @@ impl<'s> Explainer<'s> {
         if let Some(time) = time_text(last).filter(|_| last > 0) {
             parameters.push(("time", time.into()));
         }
-        self.say(&codes::FAIL_COUNT, parameters)
+        without_needless_remedy(self.say(&codes::FAIL_COUNT, parameters))
     }
 
     /// Why failures keep a resource from a node: too many of them.
@@ -489,7 +500,7 @@ impl<'s> Explainer<'s> {
     }
 
     /// What happened, with whom it happened to.
-    fn failure_of_part(&self, part: ResourceId, failure: &Failure<'_>) -> Statement {
+    pub(super) fn failure_of_part(&self, part: ResourceId, failure: &Failure<'_>) -> Statement {
         let what = self.what_failed(failure);
         let operation = what.text_of("operation").unwrap_or_default();
         let of = format!("{}: {operation}", self.cleanup_name(part));

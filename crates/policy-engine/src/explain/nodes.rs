@@ -334,8 +334,14 @@ impl<'s> Explainer<'s> {
             let is_connection = connection == Some(leaf);
             for failure in self.failures(leaf) {
                 let fences = failure.node == node && failure.on_fail == OnFail::Fence;
-                if fences || is_connection {
-                    told.push(self.failure_in_full(leaf, &failure));
+                if !fences && !is_connection {
+                    continue;
+                }
+                let full = self.failure_in_full(leaf, &failure);
+                let full = self.with(full, "failure", self.failure_of_part(leaf, &failure));
+                // Instances that are not told apart have one history.
+                if !told.iter().any(|known| known.text == full.text) {
+                    told.push(full);
                 }
             }
         }

@@ -304,11 +304,12 @@ impl<'s> Explainer<'s> {
             return found.clone();
         }
         let minor = [&codes::NO_CANDIDATE, &codes::CONTAINER];
-        let (minor, major): (Vec<_>, Vec<_>) = reasons
-            .into_iter()
-            .partition(|(_, reason)| minor.contains(&reason.code));
-        let told = if major.is_empty() { minor } else { major };
-        let told = self.grouped(told);
+        let major = reasons.into_iter();
+        let major = major.filter(|(_, reason)| !minor.contains(&reason.code));
+        let told = self.grouped(major.collect());
+        if told.is_empty() {
+            return self.plain(&codes::SINGLE_NODE);
+        }
         self.say(&codes::ONLY_NODE, vec![("reasons", told.into())])
     }
 

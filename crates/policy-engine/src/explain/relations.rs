@@ -8,7 +8,7 @@ use super::causes::role_text;
 use super::places::weight;
 use super::steps::participle;
 use super::{Explainer, codes, time_text};
-use crate::model::{Cause, NodeId, OnFail, ResourceId, Task};
+use crate::model::{Cause, Entry, NodeId, OnFail, ResourceId, Task};
 use crate::scalar;
 
 impl Explainer<'_> {
@@ -274,14 +274,37 @@ impl Explainer<'_> {
         told.collect()
     }
 
-    /// What keeps a dependent from a node, other than that its primary is not there.
+    /// What keeps a dependent from a node, or what follows it in turn: whom, and why.
     pub(super) fn kept_away(
         &self,
         dependent: ResourceId,
         primary: ResourceId,
         node: NodeId,
-    ) -> Option<Statement> {
-        let leaf = self.cluster.leaves(dependent).first().copied()?;
+    ) -> Option<(ResourceId, Statement)> {
+        let (mut next, mut at) = (vec![(dependent, primary)], 0);
+        while let Some((dependent, primary)) = next.get(at).copied() {
+            at += 1;
+            let leaf = self.cluster.leaves(dependent).first().copied()?;
+            if let Some(worst) = self.speaks_against(leaf, primary, node) {
+                let reason = self.behind(leaf, || Some(self.cause(leaf, worst)))?;
+                return Some((dependent, reason));
+            }
+            let followers = self.cluster.resource(leaf).with_this.iter();
+            let followers = followers.map(|known| self.cluster.colocation(*known).dependent);
+            let known = |id: &ResourceId| next.iter().any(|(known, _)| known == id);
+            let new: Vec<ResourceId> = followers.filter(|id| !known(id)).collect();
+            next.extend(new.into_iter().map(|id| (id, leaf)));
+        }
+        None
+    }
+
+    /// What speaks most against a node for a dependent, and not because its primary is elsewhere.
+    fn speaks_against(
+        &self,
+        dependent: ResourceId,
+        primary: ResourceId,
+        node: NodeId,
+    ) -> Option<&Entry> {
         let is_no_reason = |cause: &Cause| match cause {
             Cause::Primary(known) => {
                 let known = self.cluster.colocation(*known);
@@ -290,10 +313,9 @@ impl Explainer<'_> {
             Cause::Base | Cause::Container | Cause::Bundle => true,
             _ => false,
         };
-        let entries = self.notes.at(leaf, node);
+        let entries = self.notes.at(dependent, node);
         let entries = entries.filter(|entry| !is_no_reason(&entry.cause) && weight(entry) < 0);
-        let worst = entries.min_by_key(|entry| weight(entry))?;
-        self.behind(leaf, || Some(self.cause(leaf, worst)))
+        entries.min_by_key(|entry| weight(entry))
     }
 
     /// Something in the same group that is blocked, and why.

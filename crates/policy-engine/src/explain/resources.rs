@@ -508,16 +508,20 @@ impl<'s> Explainer<'s> {
     }
 
     /// Whether somebody wants it as it is: it is stopped by its target-role, because it waits for a
-    /// ticket or because enough of its kind run; or it is left alone by its is-managed or by
-    /// a ticket that freezes it, and has not failed.
+    /// ticket, because enough of its kind run or because it is not configured any more; or it is
+    /// left alone by its is-managed or by a ticket that freezes it, and has not failed.
     fn is_ordered(&self, id: ResourceId, code: &'static Code, reason: &Statement) -> bool {
         let stopped = [
             &codes::ENOUGH_INSTANCES,
             &codes::NO_INSTANCES,
             &codes::TARGET_ROLE_STOPPED,
             &codes::TICKET_MISSING,
+            // Only the history knows it, and it does not run.
+            &codes::ABOVE_CLONE_MAX,
+            &codes::REMOVED,
         ];
         match code {
+            code if code == &codes::STAYS_STOPPED && self.is_surplus(id) => true,
             code if code == &codes::STAYS_STOPPED => stopped.contains(&reason.code),
             code if code == &codes::LEFT_ALONE => {
                 let left = [&codes::UNMANAGED, &codes::FROZEN_BY_TICKET];
@@ -525,6 +529,33 @@ impl<'s> Explainer<'s> {
             }
             _ => false,
         }
+    }
+
+    /// Whether an instance of a clone is one more than its nodes can take, while nobody has asked
+    /// for so many: others run wherever the configuration lets them.
+    fn is_surplus(&self, id: ResourceId) -> bool {
+        let Some(clone) = self.clone_of(id) else {
+            return false;
+        };
+        let resource = self.cluster.resource(clone);
+        if resource.meta.contains("clone-max") || self.cluster.in_bundle(id) {
+            return false;
+        }
+        let settled = [
+            &codes::INSTANCE_THERE,
+            &codes::EXCLUSIVE,
+            &codes::OPT_IN,
+            &codes::NO_CANDIDATE,
+            &codes::LOCATION,
+        ];
+        // Later members of a group go where the first one goes.
+        let line = self.line_of(id).into_iter();
+        let instance = line.take_while(|at| *at != clone).last().unwrap_or(id);
+        let first = self.cluster.leaves(instance).first().copied();
+        let first = first.unwrap_or(id);
+        let mut nodes = self.cluster.node_order.iter();
+        let places = self.places_of(clone, None);
+        !places.is_empty() && nodes.all(|node| settled.contains(&self.not_there(first, *node).code))
     }
 
     /// Whether no instance of a promotable clone is promoted, although one should be.

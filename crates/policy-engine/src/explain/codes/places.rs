@@ -19,7 +19,7 @@ codes! {
         "All other nodes are excluded.";
         ""; ""
     SINGLE_NODE "single-node": "there is no other {NODE}";
-        "The cluster has one node.";
+        "The cluster has one node, or the others are not for such resources.";
         ""; ""
     BEST "best": "{node} is better for it than {other} ({score} against {other_score}): {reason}";
         "Of the usable nodes the one with the highest score is taken. What decides most is named.";
@@ -77,8 +77,8 @@ codes! {
         ""; ""
     LOCATION "location": "location constraint {constraint} {effect} {node} (score {score})[, and it is not looked for there ({discovery})][: {rule}]";
         "A location constraint of the configuration prefers, avoids or forbids the node.";
-        "[{undo} {node}: remove location constraint {constraint} (pcs constraint delete {constraint}; crm configure delete {constraint}), or change it]";
-        "[{undo} {node}: remove {constraint} from the document, or change it]"
+        "[if it should run {undo}: remove location constraint {constraint} (pcs constraint delete {constraint}; crm configure delete {constraint}), or change it]";
+        "[if it should run {undo}: remove {constraint} from the document, or change it]"
     LOCATION_NOT_NOW "location-not-now": "location constraint {constraint} does not count now: {rule}";
         "A rule with a date counts only at the times that it asks for. It is looked at again when the time comes.";
         ""; ""
