@@ -11,7 +11,7 @@ mod small_cluster;
 use policy_engine::explain::{Question, Terms};
 
 use small_cluster::{
-    Input, STOPPED, answer_to, clone, failed, holds, lacks, runs, several, with_meta,
+    Input, STOPPED, answer_to, clone, failed, history, holds, lacks, runs, several, with_meta,
 };
 
 #[test]
@@ -157,7 +157,7 @@ fn what_must_not_be_somewhere_is_told_with_what_lets_it() {
     let answer = input.answer("a");
     holds(
         &answer,
-        "if it should run there: remove location constraint no1 (pcs constraint delete no1; crm configure delete no1), or change it",
+        "if location constraint no1 should not keep it away: remove it (pcs constraint delete no1; crm configure delete no1), or change it",
     );
     let placed = Input {
         constraints: r#"<rsc_location id="no1" rsc="a" node="n1" score="-INFINITY"/>"#,
@@ -246,4 +246,33 @@ fn nobody_has_asked_for_more_instances_than_the_nodes_can_take() {
         &whole(&input(&[("clone-max", "2")])),
         "1 of 2 resources and 0 of 2 nodes are not as they should be",
     );
+}
+
+#[test]
+fn what_has_failed_and_is_left_alone_is_nothing_to_be_with() {
+    let blocking = r#"<op id="fs-b" name="monitor" interval="11s" on-fail="block"/>"#;
+    let inner = with_meta("fs", &[], blocking);
+    let failed_fs = history("fs", &[("start", 0, 0, 0), ("monitor", 11_000, 7, 0)]);
+    let input = Input {
+        resources: several("clone", "fs-clone", &[], &inner) + &with_meta("web", &[], ""),
+        constraints: r#"<rsc_colocation id="k" rsc="web" with-rsc="fs-clone" score="INFINITY"/>"#,
+        histories: [failed_fs + &runs("web"), runs("fs")],
+        ..Input::default()
+    };
+    holds(
+        &input.answer("web"),
+        "colocation k wants it where fs-clone is: on n2; what is on n1 does not count: fs:0: its monitor every 11 s failed with exit code 7 (not running) on n1",
+    );
+}
+
+#[test]
+fn what_only_the_history_knows_and_does_not_run_is_as_it_should_be() {
+    let stopped = history("gone", &[("start", 0, 0, 0), ("stop", 0, 0, 0)]);
+    let input = Input {
+        resources: with_meta("a", &[], ""),
+        histories: [stopped + &runs("a"), String::new()],
+        ..Input::default()
+    };
+    let whole = answer_to(&input.text(), Question::default(), &Terms::CLUSTER);
+    holds(&whole, "Everything is as it should be");
 }

@@ -143,6 +143,7 @@ impl Explainer<'_> {
         if *location.id == *health && health != "none" {
             parameters.push(("strategy", health.into()));
             parameters.push(("attributes", self.health_attributes(node).into()));
+            parameters.push(("worst", self.worst_health(node).into()));
             return self.say(&codes::HEALTH, parameters);
         }
         if let Some(known) = self.terms.temporary.get(&*location.id) {
@@ -157,7 +158,7 @@ impl Explainer<'_> {
             return self.say(&codes::LEFTOVER_PREFER, parameters);
         }
         if score < Score::ZERO {
-            parameters.push(("undo", "there".into()));
+            parameters.push(("undo", "away".into()));
         }
         if location.mode == ProbeMode::Never && score.is_minus_infinity() {
             parameters.push(("discovery", "resource-discovery=never".into()));
@@ -175,6 +176,16 @@ impl Explainer<'_> {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         health.join(", ")
+    }
+
+    /// The name of the health attribute with the lowest score.
+    fn worst_health(&self, node: NodeId) -> String {
+        let attributes = self.cluster.node(node).attributes.iter();
+        let health = attributes.filter(|(name, _)| name.starts_with("#health"));
+        let worst = health.min_by_key(|(_, value)| self.cluster.options.score(value));
+        let name = worst.map(|(name, _)| name.to_string());
+        // A shell takes a bare # for a comment.
+        name.map_or_else(String::new, |name| format!("'{name}'"))
     }
 
     /// Where a primary is, in the role that a colocation means.
@@ -234,6 +245,13 @@ impl Explainer<'_> {
             parameters.extend(missing.map(|missing| ("missing", Value::from(missing))));
             parameters.push(("node", self.node_name(entry.node).into()));
         }
+        let idle = self.idle_primary(colocation.primary, entry);
+        let mut places = places;
+        if let Some(reason) = idle {
+            places.retain(|node| *node != entry.node);
+            parameters.push(("there", self.node_name(entry.node).into()));
+            parameters.push(("idle", reason.into()));
+        }
         let names = places.iter().map(|node| {
             let name = self.node_name(*node);
             match &*colocation.attribute {
@@ -249,6 +267,23 @@ impl Explainer<'_> {
             true => self.say(&codes::APART, parameters),
             false => self.say(&codes::COLOCATION, parameters),
         }
+    }
+
+    /// Why what is on a node is nothing that a dependent there can be with: it has failed and is
+    /// left alone.
+    fn idle_primary(&self, primary: ResourceId, entry: &Entry) -> Option<Statement> {
+        let dependent = self.cluster.resource(entry.resource);
+        if weight(entry) >= 0 || !dependent.active_on.contains(&entry.node) {
+            return None;
+        }
+        let leaves = self.cluster.leaves(primary).into_iter();
+        let mut idle = leaves.filter(|leaf| {
+            let leaf = self.cluster.resource(*leaf);
+            leaf.active_on.contains(&entry.node) && leaf.failed && !leaf.managed
+        });
+        let leaf = idle.next()?;
+        let reason = self.behind(leaf, || self.unmanaged(leaf))?;
+        Some(self.of(leaf, reason))
     }
 
     /// Why no instance of a clone is on a node.

@@ -32,8 +32,8 @@ codes! {
         "wait until {node} has been fenced; how far that is: cpectl fencing {NAME}"
     NODE_FENCED "node-fenced": "{node} will be fenced ({operation}): {reason}";
         "The cluster takes it down by its fencing device.";
-        "[how far it is: stonith_admin --history {awaited}]";
-        "how far it is: cpectl fencing {NAME}"
+        "[how far its fencing is: stonith_admin --history {awaited}]";
+        "how far its fencing is: cpectl fencing {NAME}"
     NODE_CANNOT_BE_FENCED "node-cannot-be-fenced": "{node} should be fenced ({reason}), but cannot be: {obstacle}";
         "Without fencing, what ran there is not recovered.";
         "{remedy}";

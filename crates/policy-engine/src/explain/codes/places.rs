@@ -77,8 +77,8 @@ codes! {
         ""; ""
     LOCATION "location": "location constraint {constraint} {effect} {node} (score {score})[, and it is not looked for there ({discovery})][: {rule}]";
         "A location constraint of the configuration prefers, avoids or forbids the node.";
-        "[if it should run {undo}: remove location constraint {constraint} (pcs constraint delete {constraint}; crm configure delete {constraint}), or change it]";
-        "[if it should run {undo}: remove {constraint} from the document, or change it]"
+        "[if location constraint {constraint} should not keep it {undo}: remove it (pcs constraint delete {constraint}; crm configure delete {constraint}), or change it]";
+        "[if {constraint} should not keep it {undo}: remove it from the document, or change it]"
     LOCATION_NOT_NOW "location-not-now": "location constraint {constraint} does not count now: {rule}";
         "A rule with a date counts only at the times that it asks for. It is looked at again when the time comes.";
         ""; ""
@@ -100,9 +100,9 @@ codes! {
         "{end}"
     HEALTH "health": "the health of {node} {effect} {RESOURCES} there: {attributes} (node-health-strategy={strategy})";
         "Node health: attributes whose names begin with `#health`, which agents set.";
-        "mend what the attribute is about; it is set back by its agent, or: attrd_updater --node {node} --name NAME --update green";
+        "mend what the attribute is about; it is set back by its agent, or: attrd_updater --node {node} --name {worst} --update green";
         "mend what the attribute is about; its agent in {node} sets it back"
-    COLOCATION "colocation": "colocation {constraint} wants it where {primary} is[ {role}][ (the same {attribute})]: on {places}[ (score {score})][; {primary} is not on {node}: {missing}]";
+    COLOCATION "colocation": "colocation {constraint} wants it where {primary} is[ {role}][ (the same {attribute})]: on {places}[ (score {score})][; {primary} is not on {node}: {missing}][; what is on {there} does not count: {idle}]";
         "It must be, or rather be, where another resource is. A role means only nodes where an instance has that role; a node attribute means all nodes with the same value.";
         ""; ""
     COLOCATION_NO_PRIMARY "colocation-no-primary": "colocation {constraint} wants it where {primary} is[ {role}], which is nowhere[: {reason}]";
