@@ -288,7 +288,7 @@ async fn a_deployment_is_started_with_its_grant_and_the_next_process_finds_it() 
     runs.abort();
     let _ = runs.await;
     let units = Units::new(units.systemd.clone(), folder.path());
-    let (runs, _handle) = process(&lab, folder.path(), units).await;
+    let (runs, handle) = process(&lab, folder.path(), units).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(started(), 1);
     assert_eq!(grant_of(&grant).unwrap(), Some(first));
@@ -299,5 +299,14 @@ async fn a_deployment_is_started_with_its_grant_and_the_next_process_finds_it() 
     eventually("it is started again", || started() == 2).await;
     let second = grant_of(&grant).unwrap().unwrap();
     assert!(second.revision > first.revision, "{second:?}");
+
+    // So does one that is of no use, which is stopped before.
+    handle.renew(&DeploymentId::new("shop")).await;
+    eventually("it is started once more", || started() == 3).await;
+    let third = grant_of(&grant).unwrap().unwrap();
+    assert!(third.revision > second.revision, "{third:?}");
+    let said = lock(&played.said).clone();
+    let stops = said.iter().filter(|it| **it == format!("stop {UNIT}"));
+    assert_eq!(stops.count(), 1, "{said:?}");
     runs.abort();
 }
