@@ -15,8 +15,8 @@
 //! - **What membership knows of a deployment** (`cluster/dep/N`) changes in the same transaction as
 //!   the store's own row. Its `destroying` is set when the DPE has *unloaded*: membership stops the
 //!   DPE then, which until then is needed to stop services.
-//! - **What a host sees of the run of a DPE** is written only while no other host has the deployment:
-//!   one that has stood still tells nothing of what was taken from it.
+//! - **What a host sees of the run of a DPE** is written only while no other host has the
+//!   deployment: one that has stood still tells nothing of what was taken from it.
 //! - **A call that is not answered** may have been carried out, or be carried out later. It is sent
 //!   again as it was: its compares let it be done once. If they fail, the event that was written
 //!   with the change tells whether it was this one; if that is not there, it is made impossible
