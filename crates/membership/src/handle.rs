@@ -15,7 +15,7 @@ pub struct Status {
     pub host: ownership::Status,
     /// Why the store has not answered lately.
     pub trouble: Option<Trouble>,
-    /// How often owners have changed: [`Handle::owner`] says something else then.
+    /// How often owners have changed: [`Handle::host_of`] says something else then.
     pub moves: u64,
 }
 
@@ -86,7 +86,7 @@ impl Handle {
     }
 
     /// Who owns a deployment, as far as this host knows. `None`: the driver has ended.
-    pub async fn owner_since(&self, deployment: DeploymentId) -> Option<Option<Owner>> {
+    pub async fn owner(&self, deployment: DeploymentId) -> Option<Option<Owner>> {
         let (answer, answered) = oneshot::channel();
         let asked = Asked::Owner(deployment, answer);
         self.asked.send(asked).await.ok()?;
@@ -104,7 +104,7 @@ impl Handle {
     }
 
     /// The host that has a deployment, as far as this one knows. It may be gone.
-    pub fn owner(&self, deployment: &DeploymentId) -> Option<HostId> {
+    pub fn host_of(&self, deployment: &DeploymentId) -> Option<HostId> {
         self.owners.get(deployment)
     }
 

@@ -59,7 +59,7 @@ impl Places {
                 },
             };
         }
-        match self.handle.owner(&id) {
+        match self.handle.host_of(&id) {
             Some(host) if host.as_str() == self.host => Place::Pending,
             Some(host) => Place::There(host.as_str().to_owned()),
             None if status.host.is_synced => Place::Nowhere,
