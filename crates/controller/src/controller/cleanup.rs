@@ -18,6 +18,9 @@ use super::Controller;
 use crate::machines::assembly::Assembly;
 use crate::vocabulary::{AssemblyId, Refusal, ServiceId, Time};
 
+/// Resources, each in an assembly.
+pub(super) type Targets = Vec<(AssemblyId, String)>;
+
 impl Controller {
     /// Forgets failures of a service (or of all) in an assembly (or in all), and has what failed
     /// last looked at again.

@@ -5,6 +5,7 @@
 //! word, and a failed stop would be forgotten with it.
 
 use super::Controller;
+use super::cleanup::Targets;
 use crate::vocabulary::{AssemblyId, FailedOperation, Record, Refusal, ServiceId};
 
 impl Controller {
@@ -34,18 +35,18 @@ impl Controller {
     }
 
     /// The service that is meant, and where failures of the operation are forgotten.
-    pub(crate) fn operation_targets(
+    pub(super) fn operation_targets(
         &self,
         service: &ServiceId,
         assembly: Option<&AssemblyId>,
         operation: &FailedOperation,
-    ) -> Result<(ServiceId, Vec<(AssemblyId, String)>), Refusal> {
+    ) -> Result<(ServiceId, Targets), Refusal> {
         self.known_deployment()?;
         if let Some(name) = assembly {
             self.known_assembly(name)?;
         }
         let service = self.known_resource(service)?;
-        let targets: Vec<(AssemblyId, String)> = self
+        let targets: Targets = self
             .cleanup_targets(None, assembly)
             .into_iter()
             .filter(|(_, resource)| self.is_or_contains(&service, resource))

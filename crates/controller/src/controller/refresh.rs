@@ -20,6 +20,7 @@
 use std::collections::BTreeSet;
 
 use super::Controller;
+use super::cleanup::Targets;
 use crate::machines::assembly::Assembly;
 use crate::machines::look::{self, Looks};
 use crate::vocabulary::{AssemblyId, EngineInput, Outcome, Refusal, ServiceId, Time};
@@ -59,11 +60,11 @@ impl Controller {
     }
 
     /// The service that is meant (`None`: all), and what is forgotten and looked at.
-    pub(crate) fn refresh_targets(
+    pub(super) fn refresh_targets(
         &self,
         service: Option<&ServiceId>,
         assembly: Option<&AssemblyId>,
-    ) -> Result<(Option<ServiceId>, Vec<(AssemblyId, String)>), Refusal> {
+    ) -> Result<(Option<ServiceId>, Targets), Refusal> {
         self.must_be_in_force()?;
         if let Some(name) = assembly {
             self.known_assembly(name)?;
