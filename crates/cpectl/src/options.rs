@@ -162,8 +162,8 @@ pub(crate) enum Command {
     /// Forgets failures, so that services may run again where they failed
     ///
     /// Shows what will be done first. If a service could run nowhere then, nothing is done (exit
-    /// status 5) unless --force is given. What failed last is looked at again. With --operation only
-    /// the failures of one operation are forgotten, at each of its intervals unless --interval
+    /// status 5) unless --force is given. What failed last is looked at again. With --operation
+    /// only the failures of one operation are forgotten, at each of its intervals unless --interval
     /// names one.
     Cleanup(Cleanup),
     /// Moves a service to another assembly, and leaves nothing behind
