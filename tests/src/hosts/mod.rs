@@ -44,6 +44,8 @@ pub const GUESTS: [&str; 2] = ["a", "b"];
 pub const NAME: &str = "shop";
 /// Its services, witnesses.
 pub const SERVICES: [&str; 3] = ["shop-0", "shop-1", "shop-2"];
+/// One more, which fails once: that counts, whichever host runs the deployment.
+const FRAIL: &str = "shop-frail";
 /// No service may stand still for longer.
 const LONGEST_PAUSE: Micros = 1_000_000;
 /// Folders that a host keeps over a power cut: name of the folder, and where the host has it.
@@ -302,7 +304,7 @@ impl Hosts {
         for (number, guest) in GUESTS.iter().enumerate() {
             document = document.address(guest, &format!("tcp:10.77.0.{}", 11 + number));
         }
-        for service in SERVICES {
+        for service in SERVICES.into_iter().chain([FRAIL]) {
             document = document.service(&format!(
                 r#"<service name="{service}" class="ocf" provider="torture" type="witness" monitor_interval="1s"/>"#
             ));
@@ -337,6 +339,14 @@ impl Hosts {
         };
         let mut units = self.units().into_iter().filter(|host| *host != former);
         units.find(|host| acts(&self.host(host).status(NAME)))
+    }
+
+    /// How many failures of the service that has failed once count, by the word of a host's DPE.
+    pub fn failures(&self, host: &str) -> Option<u64> {
+        let status = self.host(host).status(NAME);
+        let failures = status.0["failures"].as_array()?;
+        let of = |it: &&serde_json::Value| it["service"] == FRAIL;
+        failures.iter().find(of)?["count"].as_u64()
     }
 
     /// The hosts with a session in the store.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Hosts, NAME, NAMES, Reader};
+use super::{FRAIL, Hosts, NAME, NAMES, Reader};
 use crate::document::Document;
 use crate::system::System;
 
@@ -140,6 +140,9 @@ impl Scene<'_> {
         if let Some(host) = self.hosts.acting_but(from) {
             self.reader.moves += 1;
             self.to.tell(&format!("{host} runs it now"));
+            let counts = self.hosts.failures(host) == Some(1);
+            let what = format!("the failure of {FRAIL} counts there too");
+            self.to.check(&what, counts);
         }
     }
 
@@ -213,6 +216,15 @@ fn deploy(scene: &mut Scene<'_>) {
             .to
             .check(&format!("{host} lists it"), listed.stdout.contains(NAME));
     }
+    let frail = format!("witness --serve {FRAIL}$");
+    for (_, pid) in scene.hosts.cloud().processes(&frail) {
+        scene.hosts.cloud().sh(&format!("kill -9 {pid}")).ok();
+    }
+    scene.within(
+        &format!("{FRAIL} is killed, and recovered; that counts"),
+        15,
+        |hosts| hosts.failures(owner) == Some(1) && hosts.acting() == Some(owner),
+    );
     let other = scene.other(owner);
     let status = scene.hosts.host(other).cpectl(&["status", NAME]);
     let said = format!("{}{}", status.stdout, status.stderr);
@@ -427,7 +439,9 @@ fn events(scene: &mut Scene<'_>) {
         scene.to.tell(tale);
     }
     let moves = scene.reader.moves;
-    let what = format!("they tell of {moves} moves, of one start of each service, and of no loss");
+    let what = format!(
+        "they tell of {moves} moves, of one start of each service and the one failure, and of no loss"
+    );
     scene.to.check(&what, tales.is_empty());
 }
 
