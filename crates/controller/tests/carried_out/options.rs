@@ -223,4 +223,6 @@ fn the_policy_engine_is_asked_again_after_the_recheck_interval() {
     };
     assert_eq!(asked("0"), 0);
     assert!((4..=6).contains(&asked("10s")));
+    // Shorter than a second counts as one.
+    assert!((55..=61).contains(&asked("200ms")));
 }
