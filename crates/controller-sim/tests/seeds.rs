@@ -121,7 +121,8 @@ fn seeds_that_found_mistakes_hold() {
     // a start that had begun while the same was asked for again and taken back; another guest at
     // the address of one that had left the document; a service that went on after a failed stop
     // and was cleaned up; a value that went with an assembly while the disk was full; a failed stop
-    // that was cleaned up while something was under way, in an assembly that cannot be fenced.
+    // that was cleaned up while something was under way, in an assembly that cannot be fenced; a
+    // start that was sent once more, to a boot that was not let in yet.
     for seed in [
         19, 181, 896, 92, 401, 2807, 1590, 2086, 20306, 20689, 2978, 2444, 2961, 2_107_379,
         2_125_298, 5_028_314, 2_070_119, 6_027_209, 6_031_994, 6_076_217, 6_105_479, 6_064_769,

@@ -262,6 +262,8 @@ impl Controller {
             // What lets in another boot counts for nothing in this one.
             self.end_unfencing(now, name);
             self.forget_boot(name);
+            // Nor does what was asked of another boot: it may have to be let in first.
+            self.actions_lost(name, "its assembly was rebooted");
             // One that a killed DPE had begun has done what it was for.
             let how = "its guest was rebooted";
             self.note_end(now, name, FencingResult::Succeeded, how);
