@@ -50,7 +50,7 @@ install-files:
 	  case $$f in usr/*) to=$(DESTDIR)$(PREFIX)/$${f#usr/};; *) to=$(DESTDIR)/$$f;; esac; \
 	  case $$f in etc/*) [ ! -e "$$to" ] || { echo "kept: $$to"; continue; };; esac; \
 	  install -D -m 0644 systemd/$$f "$$to" || exit 1; \
-	  [ "$(PREFIX)" = /usr ] || sed -i 's,/usr/bin/,$(PREFIX)/bin/,g' "$$to" || exit 1; \
+	  [ "$(PREFIX)" = /usr ] || sed -i 's,/usr/\(bin\|lib/cpe-agent\)/,$(PREFIX)/\1/,g' "$$to" || exit 1; \
 	done
 	install -d $(busdir) $(docdir)
 	for f in docs/bus/*.xml; do [ ! -e $$f ] || install -m 0644 $$f $(busdir)/ || exit 1; done
@@ -94,4 +94,4 @@ uninstall: ## take away what install put there
 	for p in $(FILE_PAGES); do rm -f $(mandir)/man5/$$p.5; done
 	for p in $(WORD_PAGES); do rm -f $(mandir)/man7/$$p.7; done
 	for f in docs/bus/*.xml; do rm -f $(busdir)/$${f##*/}; done
-	rm -rf $(docdir) $(DESTDIR)$(PREFIX)/share/cpe
+	rm -rf $(docdir) $(DESTDIR)$(PREFIX)/share/cpe $(DESTDIR)$(PREFIX)/lib/cpe-agent

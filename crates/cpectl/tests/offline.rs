@@ -464,13 +464,15 @@ fn a_bundle_for_cloud_init_has_all_that_a_guest_needs() {
         [
             "/usr/lib/systemd/system/cpe-agent.service",
             "/usr/lib/systemd/system/cpe-agent-guard.service",
+            "/usr/lib/systemd/system/cpe-agent-lapse.service",
+            "/usr/lib/cpe-agent/lapse.sh",
             "/etc/cpe/agent/ca.pem",
             "/etc/cpe/agent/revoked.pem",
             "/etc/cpe/agent/identity.pem",
             "/etc/cpe/agent.conf",
         ]
     );
-    assert_eq!(files[4]["permissions"], "0600");
+    assert_eq!(files[6]["permissions"], "0600");
     // Never over a file that exists.
     assert!(
         !bundle(folder.path(), "cloud-init", "user-data")

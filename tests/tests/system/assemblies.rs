@@ -192,6 +192,20 @@ fn an_agent_and_a_guard_with_wrong_settings_keep_to_the_lease() {
 }
 
 #[test]
+fn a_lease_holds_though_the_program_of_agent_and_guard_cannot_be_executed() {
+    let lab = Lab::boot("broken-program").with_guests(&["a", "b"]);
+    lab.deploy(&document());
+    let home = lab.sleepers(100_001)[0].0.clone();
+    // Both are restarted, as an upgrade does, and neither comes back.
+    lab.in_guest(
+        &home,
+        "printf '#!/nonexistent\n' > /usr/bin/cpe-agent.new; chmod +x /usr/bin/cpe-agent.new; mv /usr/bin/cpe-agent.new /usr/bin/cpe-agent; \
+         systemctl restart cpe-agent cpe-agent-guard; systemctl is-active cpe-agent cpe-agent-guard || :",
+    );
+    moves_and_never_runs_twice(&lab, &home);
+}
+
+#[test]
 fn an_agent_that_follows_one_of_a_former_version_finds_its_state_and_lease() {
     let lab = Lab::boot("former-state").with_guests(&["a", "b"]);
     lab.deploy(&document());

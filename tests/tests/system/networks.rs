@@ -49,9 +49,10 @@ fn guests_that_cloud_init_sets_up_by_their_bundles_come_online_by_themselves() {
     // The first image has our agent. Into the others it comes with the user-data: as a program, and
     // as a package, which has the program and its units and nothing else of ours.
     lab.sh(
-        "mkdir -p /srv/seed/c /srv/seed/d /srv/seed/e /srv/deb/DEBIAN /srv/deb/usr/bin /srv/deb/usr/lib/systemd/system
+        "mkdir -p /srv/seed/c /srv/seed/d /srv/seed/e /srv/deb/DEBIAN /srv/deb/usr/bin /srv/deb/usr/lib/systemd/system /srv/deb/usr/lib/cpe-agent
          cp /srv/cpe-agent /srv/deb/usr/bin/
-         cp /usr/lib/systemd/system/cpe-agent.service /usr/lib/systemd/system/cpe-agent-guard.service /srv/deb/usr/lib/systemd/system/
+         cp /usr/lib/systemd/system/cpe-agent.service /usr/lib/systemd/system/cpe-agent-guard.service /usr/lib/systemd/system/cpe-agent-lapse.service /srv/deb/usr/lib/systemd/system/
+         cp /usr/lib/cpe-agent/lapse.sh /srv/deb/usr/lib/cpe-agent/
          printf 'Package: cpe-agent\\nVersion: 1\\nArchitecture: all\\nMaintainer: nobody\\nDescription: made for a test\\n' > /srv/deb/DEBIAN/control
          dpkg-deb --build --root-owner-group -Zgzip /srv/deb /srv/cpe-agent.deb > /dev/null
          cpectl guest bundle shop c --output /srv/seed/c/user-data

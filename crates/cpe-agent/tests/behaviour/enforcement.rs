@@ -2,12 +2,13 @@
 //! is reset, although the agent cannot start as it should, hangs, or is gone.
 
 use std::fs;
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use cpe_bus::HelloSettings;
 use rustix::process::Signal;
 
-use crate::guest::{Dpe, Guest, holds, operation, until, with};
+use crate::guest::{Dpe, Guest, holds, operation, until, with, write_program};
 
 /// Short, so that tests are.
 const LEASE: HelloSettings = HelloSettings {
@@ -146,7 +147,7 @@ async fn what_does_not_stop_within_the_grace_is_killed_whatever_its_stop_timeout
     dpe.hello(1, LEASE).await.unwrap();
     dpe.run(&with(operation("db", "start"), "stubborn", "1000"))
         .await;
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     is_reset(&guest).await;
     until("it is killed", || holds(guest.service_pid("db").is_none())).await;
     // Lease, grace and the two seconds that the DPE adds.
@@ -188,4 +189,95 @@ async fn leased(guest: &Guest) -> Dpe {
     dpe.hello(1, LEASE).await.unwrap();
     dpe.run(&operation("db", "start")).await;
     dpe
+}
+
+/// The script that keeps the lease while the guard cannot run, as its unit runs it, but without the
+/// kernel: a reset is a file. Its systemctl is a fake that says this of the guard.
+fn start_script(guest: &Guest, guard: &str) -> Script {
+    fs::create_dir(guest.path("bin")).unwrap();
+    let fake = format!("#!/bin/sh\necho {guard}\n");
+    write_program(&guest.path("bin/systemctl"), &fake);
+    let path = std::env::var("PATH").unwrap();
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../systemd/usr/lib/cpe-agent/lapse.sh"
+    );
+    let rebooted = guest.path("rebooted");
+    let child = Command::new("sh")
+        .arg(script)
+        .args([guest.path("state"), guest.path("boot_id")])
+        .env("PATH", format!("{}:{path}", guest.path("bin").display()))
+        .env(
+            "CPE_AGENT_REBOOT_COMMAND",
+            format!("touch {}", rebooted.display()),
+        )
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    Script(child.unwrap())
+}
+
+/// Killed when dropped: it would reset for ever.
+struct Script(Child);
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn the_script_resets_a_guest_in_which_neither_agent_nor_guard_can_be_executed() {
+    let begin = Instant::now();
+    let guest = orphaned().await;
+    let script = start_script(&guest, "activating");
+    is_reset(&guest).await;
+    let took = begin.elapsed();
+    // Not before lease and grace are over, nor after what the DPE adds.
+    assert!(took >= Duration::from_millis(600 + 600), "{took:?}");
+    drop(script);
+}
+
+#[tokio::test]
+async fn what_the_script_has_seen_counts_when_the_state_is_gone() {
+    let mut guest = Guest::start();
+    let _dpe = leased(&guest).await;
+    let script = start_script(&guest, "failed");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    guest.kill_agent();
+    fs::remove_dir_all(guest.path("state")).unwrap();
+    is_reset(&guest).await;
+    drop(script);
+}
+
+#[tokio::test]
+async fn the_script_leaves_a_guest_alone_that_is_of_another_boot_or_whose_agent_does_its_work() {
+    let guest = Guest::start();
+    let mut dpe = guest.connect().await;
+    let patient = HelloSettings {
+        grace_ms: 5_000,
+        ..LEASE
+    };
+    dpe.hello(1, patient).await.unwrap();
+    dpe.run(&operation("db", "start")).await;
+    let script = start_script(&guest, "activating");
+    is_stopped_in_order(&guest).await;
+    drop(script);
+    let guest = orphaned().await;
+    guest.new_boot();
+    let script = start_script(&guest, "activating");
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert!(!guest.path("rebooted").exists());
+    drop(script);
+}
+
+#[tokio::test]
+async fn the_script_ends_when_the_guard_runs_again_or_was_stopped_on_purpose() {
+    for said in ["active", "inactive"] {
+        let guest = Guest::start();
+        let mut script = start_script(&guest, said);
+        until("it ends", || holds(script.0.try_wait().unwrap().is_some())).await;
+        assert!(script.0.wait().unwrap().success(), "{said}");
+    }
 }

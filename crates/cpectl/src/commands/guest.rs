@@ -25,6 +25,9 @@ const MAX_AGENT: u64 = 64 << 20;
 const MAX_IN_SETTINGS: usize = 64 << 10;
 /// Where the units of the agent lie on this host, and in the guest.
 const UNITS: &str = "/usr/lib/systemd/system";
+/// What one of the units runs.
+const LAPSE: &str = "/usr/lib/cpe-agent/lapse.sh";
+const LAPSE_TEXT: &str = include_str!("../../../../systemd/usr/lib/cpe-agent/lapse.sh");
 
 /// A file of the guest.
 struct File {
@@ -108,10 +111,15 @@ fn agent_files(arguments: &Bundle) -> Result<Vec<File>, Failure> {
         ));
     }
     let mut files = vec![File::new("/usr/bin/cpe-agent", 0o755, content)];
-    for unit in ["cpe-agent.service", "cpe-agent-guard.service"] {
+    for unit in [
+        "cpe-agent.service",
+        "cpe-agent-guard.service",
+        "cpe-agent-lapse.service",
+    ] {
         let path = arguments.units.join(unit);
         files.push(File::new(format!("{UNITS}/{unit}"), 0o644, read(&path)?));
     }
+    files.push(File::new(LAPSE, 0o644, LAPSE_TEXT));
     Ok(files)
 }
 
