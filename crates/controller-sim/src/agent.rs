@@ -101,7 +101,8 @@ impl World {
 
     /// An operation is taken in, unless the lease is over or it is known.
     fn accept(&mut self, guest: usize, stream: u64, operation: Operation) {
-        if self.now_us < self.guests[guest].full_until_us {
+        let full = self.now_us < self.guests[guest].full_until_us;
+        if full && operation.action != Task::Stop {
             let reply = ToDpe::ExecuteRefused(operation.id, "no space is left".into());
             self.post_to_dpe(stream, reply);
             return;

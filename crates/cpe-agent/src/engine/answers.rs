@@ -343,8 +343,13 @@ impl Engine {
                 self.records.len()
             )));
         }
-        let accepted = self.accept(operation, not_before_us);
-        let call_id = accepted.map_err(not_durable)?;
+        let call_id = match self.accept(operation.clone(), not_before_us) {
+            Ok(call_id) => call_id,
+            // It makes nothing less safe, and what cannot be stopped cannot be helped.
+            Err(_) if operation.action == "stop" => self.accept_stop(operation),
+            // What is refused with this has failed, and is decided about.
+            Err(error) => return Err(Error::TooLarge(not_durable(error).message())),
+        };
         self.enqueue_in_time(call_id);
         self.report_delay(call_id);
         Ok(())

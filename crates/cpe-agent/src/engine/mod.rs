@@ -31,7 +31,7 @@ mod stopping;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +93,8 @@ pub struct Engine {
     phase: Phase,
     /// The history by call id, that is in the order of requests.
     records: BTreeMap<u32, OperationRecord>,
+    /// Records that could not be written, to be written later.
+    unkept: BTreeSet<u32>,
     /// Services that may be running though no record names them.
     left_behind: LeftServices,
     /// It is noted outside the state folder that there may be services.
@@ -159,6 +161,7 @@ impl Engine {
             timer: timer.ok(),
             phase: Phase::Serving,
             records: found.records,
+            unkept: BTreeSet::new(),
             left_behind: found.left,
             noted: false,
             lanes: BTreeMap::new(),
@@ -317,6 +320,9 @@ impl Engine {
             self.identity.heartbeat_interval_ms.max(MIN_HEARTBEAT_MS),
         ));
         self.heartbeat_due = Some(now + interval);
+        for call_id in self.unkept.clone() {
+            self.keep(call_id);
+        }
         let stamp = boottime_us();
         let outgoing = Outgoing::Heartbeat {
             stamp,
@@ -438,12 +444,17 @@ impl Engine {
         }
     }
 
-    /// Writes a record; where that fails, history in memory is still right and the failure is in
-    /// the log.
-    fn keep(&self, call_id: u32) {
+    /// Writes a record; where that fails, history in memory is still right, the failure is in the
+    /// log, and it is tried again with the next heartbeat.
+    fn keep(&mut self, call_id: u32) {
+        let known = self.unkept.remove(&call_id);
         if let Some(record) = self.records.get(&call_id)
             && let Err(error) = self.store.write_record(record)
         {
+            self.unkept.insert(call_id);
+            if known {
+                return;
+            }
             let operation = &record.operation;
             log!(
                 error,

@@ -256,6 +256,8 @@ impl Model {
                 self.agent.fill_run(true);
                 let start = twin(&operation(service, "start"));
                 completions = self.agent.execute(self.epoch, start, REST_S);
+                let stop = twin(&operation(service, "stop"));
+                completions.extend(self.agent.execute(self.epoch, stop, REST_S));
                 self.epoch += 1;
             }
             Step::Stranger(_, beside) => {
@@ -419,9 +421,20 @@ impl Real {
     async fn full(&mut self, service: &str) -> String {
         self.guest.fill_state(true);
         let refused = self.dpe.execute(&operation(service, "start")).await;
-        assert!(matches!(refused, Err(Error::Failed(_))), "{refused:?}");
+        assert!(matches!(refused, Err(Error::TooLarge(_))), "{refused:?}");
+        self.dpe.execute(&operation(service, "stop")).await.unwrap();
+        let mut stopped = false;
+        while !stopped {
+            let record = self.dpe.completion().await;
+            stopped = record.operation.action == "stop";
+            let seen = (!lost_its_script(&record)).then(|| of_agent(&record));
+            self.early.extend(seen);
+        }
         let answer = self.connect(self.dpe.epoch + 1).await;
         self.guest.fill_state(false);
+        // With the next one it records what it could not.
+        self.dpe.heartbeat().await.unwrap();
+        self.dpe.heartbeat().await.unwrap();
         answer
     }
 
