@@ -15,12 +15,15 @@ mod guest;
 use std::path::PathBuf;
 
 use cpe_bus::records::rc;
-use cpe_bus::{Operation, OperationStatus, connect, proxies::SystemdManagerProxy};
+use cpe_bus::{Operation, OperationRecord, OperationStatus, connect, proxies::SystemdManagerProxy};
 
-use crate::guest::{Guest, holds, operation, until};
+use crate::guest::{Dpe, Guest, holds, operation, until};
 
 /// How long systemd may take for an answer.
 const REPLY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// How long a completion is waited for between two heartbeats.
+const SHORT: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// A unit file for one test, gone at its end.
 struct Unit {
@@ -286,4 +289,75 @@ async fn it_stops_units_when_the_lease_ends() {
             .unwrap()
             .is_empty()
     );
+}
+
+/// Has an operation done that takes longer than unread heartbeats have room.
+async fn run_slowly(dpe: &mut Dpe, operation: &Operation) -> OperationRecord {
+    dpe.execute(operation).await.unwrap();
+    loop {
+        dpe.heartbeat().await.unwrap();
+        let record = dpe.completion_within(SHORT).await;
+        if let Some(record) = record.filter(|record| record.operation.id == operation.id) {
+            return record;
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a user's service manager: `make test` runs it under a private one"]
+async fn a_unit_is_not_down_while_a_process_of_it_is_left() {
+    let folder = PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR").unwrap());
+    let pid_file = folder.join(format!("left-{}.pid", std::process::id()));
+    let service = format!(
+        "ExecStart=/bin/sh -c 'trap \"\" TERM; echo $$$$ > {}; while :; do sleep 1; done'\n\
+         SendSIGKILL=no\nTimeoutStopSec=1",
+        pid_file.display()
+    );
+    let unit = Unit::new("left", &service).await;
+    let guest = Guest::start_with_bus(Some("user"));
+    let mut dpe = guest.dpe(1).await;
+    for class in ["systemd", "service"] {
+        let of = |action: &str| unit_operation(&unit.name, class, action);
+        assert_eq!(dpe.run(&of("start")).await.rc, rc::OK);
+        let pid = until("its process runs", || {
+            let text = std::fs::read_to_string(&pid_file).ok()?;
+            rustix::process::Pid::from_raw(text.trim().parse().ok()?)
+        })
+        .await;
+        for action in ["stop", "monitor", "stop"] {
+            let record = run_slowly(&mut dpe, &of(action)).await;
+            let told = (record.status, record.rc);
+            assert_eq!(told, (OperationStatus::Done, rc::GENERIC), "{action}");
+            let reason = &record.exit_reason;
+            assert!(reason.contains("of it are left"), "{action}: {reason}");
+        }
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        assert_eq!(dpe.run(&of("stop")).await.rc, rc::OK);
+        assert_eq!(dpe.run(&of("monitor")).await.rc, rc::NOT_RUNNING);
+        std::fs::remove_file(&pid_file).unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a user's service manager: `make test` runs it under a private one"]
+async fn what_an_init_script_has_started_is_stopped_by_it_though_there_is_a_unit_since() {
+    let guest = Guest::start_with_bus(Some("user"));
+    let mut dpe = guest.dpe(1).await;
+    let name = format!("late-{}", std::process::id());
+    let scripts = guest.path("init.d");
+    std::fs::copy(scripts.join("olddaemon"), scripts.join(&name)).unwrap();
+    let of = |action: &str| unit_operation(&name, "service", action);
+    assert_eq!(dpe.run(&of("start")).await.rc, rc::OK);
+    assert!(guest.path("init.d/runs").exists());
+    let unit = Unit::new("late", "ExecStart=/bin/sleep 1000").await;
+    assert_eq!(unit.name, name);
+    assert_eq!(dpe.run(&of("monitor")).await.rc, rc::OK);
+    assert_eq!(dpe.run(&of("stop")).await.rc, rc::OK);
+    assert!(!guest.path("init.d/runs").exists());
+    assert_eq!(dpe.run(&of("monitor")).await.rc, rc::NOT_RUNNING);
+    // What the unit starts is stopped too, whatever the script says.
+    assert_eq!(dpe.run(&of("start")).await.rc, rc::OK);
+    assert!(!guest.path("init.d/runs").exists());
+    assert_eq!(dpe.run(&of("stop")).await.rc, rc::OK);
+    assert_eq!(dpe.run(&of("monitor")).await.rc, rc::NOT_RUNNING);
 }

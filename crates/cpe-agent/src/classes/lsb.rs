@@ -24,7 +24,7 @@ impl Classes {
         operation: &Operation,
         mark: String,
         timeout: Duration,
-        mut cancel: oneshot::Receiver<()>,
+        cancel: &mut oneshot::Receiver<()>,
     ) -> OperationOutcome {
         let (argument, code): (_, fn(i32) -> i32) = match operation.action.as_str() {
             "monitor" | "status" => ("status", status_code),
@@ -57,7 +57,7 @@ impl Classes {
             most: None,
             hidden: Hidden::default(),
         };
-        run_program(program, &mut cancel, code).await
+        run_program(program, cancel, code).await
     }
 }
 

@@ -10,6 +10,7 @@ pub mod metadata;
 pub mod ocf;
 mod reload;
 mod secrets;
+mod service;
 pub mod systemd;
 
 use std::path::PathBuf;
@@ -165,7 +166,7 @@ impl Classes {
         &self,
         operation: &Operation,
         mark: String,
-        cancel: oneshot::Receiver<()>,
+        mut cancel: oneshot::Receiver<()>,
     ) -> OperationOutcome {
         let timeout = match operation.timeout_ms {
             0 => DEFAULT_TIMEOUT,
@@ -173,31 +174,11 @@ impl Classes {
         };
         match operation.class.parse() {
             Ok(ResourceClass::Ocf) => self.run_ocf(operation, mark, timeout, cancel).await,
-            Ok(ResourceClass::Lsb) => self.run_lsb(operation, mark, timeout, cancel).await,
-            Ok(ResourceClass::Systemd) => self.systemd.run(operation, timeout, cancel).await,
+            Ok(ResourceClass::Lsb) => self.run_lsb(operation, mark, timeout, &mut cancel).await,
+            Ok(ResourceClass::Systemd) => self.systemd.run(operation, timeout, &mut cancel).await,
             Ok(ResourceClass::Service) => {
-                let unit =
-                    tokio::time::timeout(timeout, self.systemd.has_unit(&operation.agent)).await;
-                let script = lsb::script(self, &operation.agent).is_some();
-                match unit {
-                    Ok(Ok(true)) => self.systemd.run(operation, timeout, cancel).await,
-                    // Only where systemd says that it has no such unit. What its unit has started
-                    // is nothing that the script knows: its stop would find nothing to stop.
-                    Ok(Ok(false)) if script => self.run_lsb(operation, mark, timeout, cancel).await,
-                    Ok(Ok(false)) => OperationOutcome::not_installed(format!(
-                        "there is neither a systemd unit nor an init script named {}",
-                        operation.agent
-                    )),
-                    Ok(Err(error)) => OperationOutcome::failed(
-                        OperationStatus::Error,
-                        rc::GENERIC,
-                        format!(
-                            "systemd cannot be asked whether it has a unit named {}: {error}",
-                            operation.agent
-                        ),
-                    ),
-                    Err(_) => OperationOutcome::timed_out(timeout),
-                }
+                self.run_service(operation, mark, timeout, &mut cancel)
+                    .await
             }
             Err(error) => OperationOutcome::failed(
                 OperationStatus::NotSupported,

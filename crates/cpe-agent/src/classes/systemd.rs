@@ -3,12 +3,15 @@
 //! A start or stop is a job; its result comes as signal JobRemoved, which systemd sends only to
 //! connections that have called Subscribe. The outcome is then read from the unit itself: a job
 //! that is `done` is not yet a service that runs.
+//!
+//! Nor is a unit that is `inactive` or `failed` a service that is down: with `KillMode=process` or
+//! `SendSIGKILL=no` its processes may run on. It is down when its control group is empty.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cpe_bus::proxies::systemd::JobRemovedArgs;
 use cpe_bus::proxies::{SystemdManagerProxy, SystemdServiceProxy, SystemdUnitProxy};
-use cpe_bus::records::rc;
+use cpe_bus::records::{MAX_REASON, rc};
 use cpe_bus::{BusSelection, Operation, OperationStatus};
 use cpe_daemon::Pauses;
 use futures_util::StreamExt;
@@ -22,6 +25,10 @@ use super::OperationOutcome;
 const SHORTEST_LOOK: Duration = Duration::from_millis(20);
 /// Longest time between two looks: how late a unit's change is noticed at most.
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
+/// How long what is left of a unit that was stopped may take to end.
+const LEFT_BEHIND: Duration = Duration::from_secs(2);
+/// How many processes that are left are named.
+const NAMED: usize = 3;
 
 /// The guest's service manager.
 #[derive(Debug)]
@@ -90,10 +97,11 @@ impl Systemd {
             return Ok(true);
         }
         let active = unit.active_state().await?;
-        Ok(matches!(
+        let is_up = matches!(
             active.as_str(),
             "active" | "activating" | "deactivating" | "reloading" | "refreshing"
-        ))
+        );
+        Ok(is_up || left_behind(&manager, &unit_name(name)).await?.is_some())
     }
 
     /// The unit's description; `None` if the unit does not exist.
@@ -123,7 +131,7 @@ impl Systemd {
         &self,
         operation: &Operation,
         timeout: Duration,
-        cancel: oneshot::Receiver<()>,
+        cancel: &mut oneshot::Receiver<()>,
     ) -> OperationOutcome {
         let name = unit_name(&operation.agent);
         let mut job = None;
@@ -211,11 +219,71 @@ async fn settled(manager: &SystemdManagerProxy<'static>, name: &str) -> zbus::Re
     }
 }
 
+/// What runs in a unit's control group, in words; `None` if nothing does.
+async fn left_behind(
+    manager: &SystemdManagerProxy<'static>,
+    name: &str,
+) -> zbus::Result<Option<String>> {
+    let asked: zbus::Result<Vec<(String, u32, String)>> =
+        manager.inner().call("GetUnitProcesses", &(name,)).await;
+    let processes = match asked {
+        Ok(processes) => processes,
+        // systemd forgets no unit that has processes. Before version 231 it does not tell.
+        Err(zbus::Error::MethodError(error, ..))
+            if matches!(
+                error.as_str(),
+                "org.freedesktop.systemd1.NoSuchUnit" | "org.freedesktop.DBus.Error.UnknownMethod"
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let named = processes.iter().take(NAMED);
+    let named: Vec<String> = named
+        .map(|(_, pid, command)| format!("{pid} ({command})"))
+        .collect();
+    let count = processes.len();
+    let text = format!("{count} processes of it are left: {}", named.join(", "));
+    Ok((count > 0).then(|| cpe_bus::fields::bounded(&text, MAX_REASON / 2)))
+}
+
+/// The same after a stop: what is about to end is waited for.
+async fn left_after_stop(
+    manager: &SystemdManagerProxy<'static>,
+    name: &str,
+) -> zbus::Result<Option<String>> {
+    let begin = Instant::now();
+    let mut pauses = Pauses::between(SHORTEST_LOOK, LONGEST_LOOK);
+    loop {
+        let left = left_behind(manager, name).await?;
+        if left.is_none() || begin.elapsed() >= LEFT_BEHIND {
+            return Ok(left);
+        }
+        tokio::time::sleep(pauses.next_pause()).await;
+    }
+}
+
+/// A unit that is not active, and of which something runs.
+fn not_down(name: &str, state: &UnitState, left: &str) -> OperationOutcome {
+    OperationOutcome {
+        exit_reason: format!(
+            "unit {name} is {}, and {left}; see KillMode= and SendSIGKILL= in systemd.kill(5)",
+            state.active
+        ),
+        ..OperationOutcome::done(rc::GENERIC)
+    }
+}
+
 async fn monitor(
     manager: &SystemdManagerProxy<'static>,
     name: &str,
 ) -> zbus::Result<OperationOutcome> {
     let state = settled(manager, name).await?;
+    let is_up = matches!(state.active.as_str(), "active" | "reloading" | "refreshing");
+    if !is_up && let Some(left) = left_behind(manager, name).await? {
+        return Ok(not_down(name, &state, &left));
+    }
     Ok(match (state.load.as_str(), state.active.as_str()) {
         (_, "active" | "reloading" | "refreshing") => OperationOutcome::done(rc::OK),
         ("not-found", _) => {
@@ -240,6 +308,24 @@ async fn how_to_stop(manager: &SystemdManagerProxy<'static>) -> &'static str {
     }
 }
 
+/// There is no such unit, at least none that runs.
+async fn without_file(
+    manager: &SystemdManagerProxy<'static>,
+    name: &str,
+    action: &str,
+    state: &UnitState,
+) -> zbus::Result<OperationOutcome> {
+    if action != "stop" {
+        let reason = format!("there is no systemd unit {name}");
+        return Ok(OperationOutcome::not_installed(reason));
+    }
+    let left = left_after_stop(manager, name).await?;
+    Ok(left.map_or_else(
+        || OperationOutcome::done(rc::OK),
+        |left| not_down(name, state, &left),
+    ))
+}
+
 async fn run_job(
     manager: &SystemdManagerProxy<'static>,
     name: &str,
@@ -253,10 +339,7 @@ async fn run_job(
             "active" | "activating" | "deactivating"
         )
     {
-        return Ok(match action {
-            "stop" => OperationOutcome::done(rc::OK),
-            _ => OperationOutcome::not_installed(format!("there is no systemd unit {name}")),
-        });
+        return without_file(manager, name, action, &before).await;
     }
     // Listening begins before the job exists, so that its end cannot be missed.
     let mut removed = manager.receive_job_removed().await?;
@@ -282,6 +365,12 @@ async fn run_job(
     // A stream that nobody reads fills up, and then holds up every answer on this connection.
     drop(removed);
     let after = settled(manager, name).await?;
+    if action == "stop"
+        && matches!(after.active.as_str(), "inactive" | "failed")
+        && let Some(left) = left_after_stop(manager, name).await?
+    {
+        return Ok(not_down(name, &after, &left));
+    }
     let runs = matches!(after.active.as_str(), "active" | "reloading" | "refreshing");
     let as_wanted = match action {
         // A oneshot unit that does not remain is inactive after it has done its work.
