@@ -148,6 +148,9 @@ impl Database {
         self.head.send_if_modified(|head| {
             let newer = cursor > *head;
             *head = cursor.max(*head);
+            if newer {
+                self.mark.write(cursor);
+            }
             newer
         });
     }

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use tokio::task::JoinError;
 
 use super::events::{self, Cursors};
+use super::mark::Mark;
 use super::open;
 use crate::error::{Error, Result};
 use crate::words::{Filter, KeptAside, News, Page};
@@ -24,6 +25,8 @@ pub(super) struct Database {
     pub(super) log: String,
     /// Cursor of the newest event, announced after its commit.
     pub(super) head: watch::Sender<u64>,
+    /// The same, beside the database.
+    pub(super) mark: Mark,
     /// Who gives the cursors.
     pub(super) cursors: Cursors,
     /// What is too old to be kept.

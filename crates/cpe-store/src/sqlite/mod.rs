@@ -9,6 +9,7 @@ mod deployments;
 mod documents;
 mod events;
 mod handle;
+mod mark;
 mod open;
 mod orders;
 mod stored;

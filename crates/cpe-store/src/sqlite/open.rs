@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use super::events::Cursors;
 use super::handle::{Database, unsigned};
+use super::mark::Mark;
 use super::{backup, documents};
 use crate::error::{Error, Result};
 use crate::words::KeptAside;
@@ -168,7 +169,11 @@ impl Database {
                 |row| row.get(0),
             )
             .optional()?;
-        let (head, _) = watch::channel(unsigned(head.unwrap_or(0)));
+        let head = unsigned(head.unwrap_or(0));
+        let mark = Mark::beside(&path);
+        let log = log_id(&connection, &path, mark.read() > head);
+        mark.write(head);
+        let (head, _) = watch::channel(head);
         let newest: Option<i64> = connection
             .query_row(
                 "SELECT recorded FROM event ORDER BY cursor DESC LIMIT 1",
@@ -177,12 +182,12 @@ impl Database {
             )
             .optional()?;
         let newest = newest.map(unsigned);
-        let log = log_id(&connection, &path);
         Ok(Database {
             path,
             connection,
             log,
             head,
+            mark,
             cursors: Cursors::Counted,
             ages: Ages::new(newest),
             is_log_uncut: false,
@@ -230,9 +235,10 @@ impl Database {
 }
 
 /// The id of the event log, to which its cursors belong. A database that was restored from a backup
-/// is another file than the one that was opened last, and its log goes on from an older cursor: it
-/// is another log. On a full disk the new id lasts until the next start.
-fn log_id(connection: &Connection, path: &Path) -> String {
+/// is another file than the one that was opened last, or `is_older` than what was told: its log
+/// goes on from an older cursor, so it is another log. On a full disk the new id lasts until the
+/// next start.
+fn log_id(connection: &Connection, path: &Path, is_older: bool) -> String {
     let file = std::fs::metadata(path).map_or_else(
         |_| String::new(),
         |found| format!("{}:{}", found.dev(), found.ino()),
@@ -244,6 +250,7 @@ fn log_id(connection: &Connection, path: &Path) -> String {
     };
     if let (Ok(log), Ok(known)) = (setting("log"), setting("file"))
         && known == file
+        && !is_older
     {
         return log;
     }

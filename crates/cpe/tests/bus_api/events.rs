@@ -149,8 +149,34 @@ async fn a_cursor_of_a_lost_log_is_refused_with_what_to_do() {
     assert_eq!(same, log, "a restart is no loss");
     drop(cpe_again);
 
-    // The backup is a copy: another file with the same contents.
+    // A backup that is copied over the file is the same file.
     let state = bus.state();
+    let cpe = bus.cpe().await;
+    let backup = state.join("backup");
+    let connection = rusqlite::Connection::open(state.join("cpe.db")).unwrap();
+    let copied = connection.execute("VACUUM INTO ?1", [backup.to_str().unwrap()]);
+    copied.unwrap();
+    drop(connection);
+    let late = event("late", "test.event", "db");
+    cpe.events().await.record(late).await.unwrap();
+    drop(cpe);
+    for log in ["cpe.db-wal", "cpe.db-shm"] {
+        let _ = std::fs::remove_file(state.join(log));
+    }
+    std::fs::copy(&backup, state.join("cpe.db")).unwrap();
+    let cpe = bus.cpe().await;
+    let events = cpe.events().await;
+    let restored = events.log_id().await.unwrap();
+    assert_ne!(restored, log);
+    let other = events.query(2, 0, of_log(&log)).await;
+    assert!(matches!(other, Err(Error::OtherLog(_))), "{other:?}");
+    drop(cpe);
+    let cpe = bus.cpe().await;
+    let same = cpe.events().await.log_id().await.unwrap();
+    assert_eq!(same, restored, "it is told once");
+    drop(cpe);
+
+    // The backup is a copy: another file with the same contents.
     std::fs::copy(state.join("cpe.db"), state.join("copy")).unwrap();
     std::fs::rename(state.join("copy"), state.join("cpe.db")).unwrap();
     let cpe = bus.cpe().await;
