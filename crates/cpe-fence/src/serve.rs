@@ -198,6 +198,14 @@ fn check_name(name: &str) -> anyhow::Result<()> {
             bail!("the parameter \"{name}\" would say what the fence agent is to do");
         }
     }
+    if bare
+        .replace('-', "_")
+        .eq_ignore_ascii_case("missing_as_off")
+    {
+        bail!(
+            "the parameter \"{name}\" would take a machine that the device does not know for one that is off"
+        );
+    }
     Ok(())
 }
 

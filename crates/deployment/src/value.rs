@@ -123,6 +123,12 @@ pub(crate) fn fence_key(text: &str) -> Parsed<String> {
     {
         return Err("the DPE says itself what the fence agent is to do: remove it".to_owned());
     }
+    if bare.eq_ignore_ascii_case("missing_as_off") || bare.eq_ignore_ascii_case("missing-as-off") {
+        return Err(
+            "a machine that the device does not know would be taken for one that is off: remove it"
+                .to_owned(),
+        );
+    }
     if reaches_the_host(bare) {
         return Err(
             "it would have the fence agent run a program or write a file on the host: remove it"
