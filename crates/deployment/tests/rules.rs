@@ -141,6 +141,13 @@ fn it_refuses_parameters_that_would_have_a_fencing_succeed_that_was_none() {
             "{found:?}"
         );
     }
+    for name in ["missing_as_off", "missing-as-off", "_missing_as_off"] {
+        let found = problems_of(&format!("<parameter name='{name}' value='1'/>"));
+        assert!(
+            found.len() == 1 && found[0].contains("does not know"),
+            "{found:?}"
+        );
+    }
     for value in ["a&#10;action=on", "a&#13;b", "a&#9;b"] {
         let found = problems_of(&format!("<parameter name='password' value='{value}'/>"));
         assert!(
@@ -688,7 +695,7 @@ fn it_says_what_depends_on_which_ticket() {
         "<services><service name='web' class='lsb' type='t' instances='all'/><service name='mail' class='lsb' type='t'/></services>
          <configuration><resources>
            <template id='any' class='lsb' type='t'/><primitive id='p' template='any'/>
-           <clone id='c'><meta_attributes id='cm'><nvpair id='cp' name='promotable' value='true'/></meta_attributes><group id='g'><primitive id='a' class='lsb' type='t'/><primitive id='b' class='lsb' type='t'/></group></clone>
+           <clone id='c'><meta_attributes id='cm'><nvpair id='cp' name='promotable' value='true'/></meta_attributes><group id='g'><primitive id='a' class='ocf' provider='x' type='t'/><primitive id='b' class='ocf' provider='x' type='t'/></group></clone>
          </resources><constraints>
            <rsc_ticket id='t1' rsc='c' ticket='east' rsc-role='Promoted'/>
            <rsc_ticket id='t2' rsc='web-clone' ticket='east' rsc-role='Started' loss-policy='Freeze'/>
@@ -877,7 +884,7 @@ fn it_refuses_operations_that_mean_something_else_to_the_policy_engine() {
     let operation = |name: &str| {
         let text = document(&format!(
             "<configuration><resources><primitive id='p' class='lsb' type='t'><operations>
-               <op id='o' name='{name}' interval='10s'/></operations></primitive></resources></configuration>"
+               <op id='o' name='{name}' interval='0'/></operations></primitive></resources></configuration>"
         ));
         problems(&text)
     };
