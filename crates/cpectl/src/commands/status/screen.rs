@@ -447,20 +447,6 @@ mod tests {
     }
 
     #[test]
-    fn the_host_that_owns_a_deployment_is_named_where_hosts_share_them() {
-        let mut status = DeploymentStatus::default();
-        assert_eq!(host(&status), None);
-        status.host = "host-2".into();
-        assert_eq!(host(&status).unwrap(), "on host host-2");
-        status.host_since = Some(1_700_000_200_000_000);
-        let since = time(1_700_000_200_000_000);
-        assert_eq!(
-            host(&status).unwrap(),
-            format!("on host host-2 since {since}")
-        );
-    }
-
-    #[test]
     fn the_next_look_is_named_where_something_turns_then() {
         let look = |by_interval| NextLook {
             time: 1_700_000_200_000_000,
