@@ -232,7 +232,7 @@ fn ask_on_the_bus(lab: &Lab) {
 const OPERATION: &str = "/v1/deployments/shop/operations/00000000-0000-4000-8000-000000000001";
 
 /// What the gateway is asked with GET.
-const PATHS: [&str; 25] = [
+const PATHS: [&str; 26] = [
     "/v1",
     "/v1/deployments",
     "/v1/deployments/shop",
@@ -245,6 +245,7 @@ const PATHS: [&str; 25] = [
     "/v1/deployments/shop/overlay",
     OPERATION,
     "/v1/sinks",
+    "/v1/hosts",
     "/v1/events",
     "/v1/events/stream?from=1",
     "/",
