@@ -66,11 +66,7 @@ pub fn parse(text: &str) -> Result<Document, XmlError> {
         );
         return Err(XmlError::at(b"", 0, message));
     }
-    let document = match parse_plain(text) {
-        Some(document) => document,
-        None => parse_any(text)?,
-    };
-    Ok(document)
+    parse_plain(text).map_or_else(|| parse_any(text), Ok)
 }
 
 /// Reads a text in one pass, as most are: see `plain.rs`. `None`: it has to be read with care.
