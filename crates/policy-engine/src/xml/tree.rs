@@ -25,7 +25,7 @@ impl ElementId {
 /// No element: end of a list, parent of the root.
 const NONE: u32 = u32::MAX;
 /// What a text is expected to have: so many names, and each element and each attribute in so many
-/// bytes. What is too much is given back.
+/// bytes. Room for elements and attributes that is not needed is given back.
 const MOST_NAMES: usize = 128;
 const BYTES_OF_ELEMENT: usize = 100;
 const BYTES_OF_ATTRIBUTE: usize = 24;
