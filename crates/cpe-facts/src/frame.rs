@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_torn_or_something_else_is_an_error_and_takes_no_memory() {
+    fn what_is_too_long_torn_or_something_else_is_an_error() {
         let huge = [0xff; 8];
         let error = receive::<Reply>(&mut huge.as_slice()).expect_err("too long");
         assert_eq!(error.kind(), ErrorKind::InvalidData);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Rows that one request may change.
 pub const MOST_CHANGES: usize = 100;
-/// Bytes of their keys and values: etcd takes no more at once.
+/// Bytes of their keys and values: etcd takes little more at once.
 pub const MOST_BYTES: usize = 1 << 20;
 
 /// Where cpe listens, below the folder of the host's part in its cluster.
