@@ -31,7 +31,7 @@ pub fn notify(states: &[State<'_>]) -> bool {
     }
 }
 
-/// Whether systemd has begun this process as (a part of) a service, and not a person.
+/// Whether systemd itself has started this process, and neither a person nor another process.
 pub fn is_service() -> bool {
     let begun = std::env::var("SYSTEMD_EXEC_PID");
     begun.is_ok_and(|pid| pid.parse() == Ok(std::process::id()))
@@ -49,13 +49,11 @@ fn send(address: &[u8], lines: &str, patience: Patience) -> io::Result<()> {
         Some(name) => SocketAddr::from_abstract_name(name)?,
         None => SocketAddr::from_pathname(OsStr::from_bytes(address))?,
     };
-    if patience == Patience::Endless {
-        let socket = UnixDatagram::unbound()?;
-        return socket.send_to_addr(lines.as_bytes(), &address).map(drop);
-    }
-    unwaiting()?
-        .send_to_addr(lines.as_bytes(), &address)
-        .map(drop)
+    let socket = match patience {
+        Patience::Endless => &UnixDatagram::unbound()?,
+        Patience::None => unwaiting()?,
+    };
+    socket.send_to_addr(lines.as_bytes(), &address).map(drop)
 }
 
 /// Kept open: an idle daemon tells systemd little else but that it lives, each second.
