@@ -256,12 +256,12 @@ impl Shared {
         })
     }
 
-    /// Writes changes here and there, in the order that they need. `here` writes them here, and
-    /// takes the mark away of those that are shared first.
+    /// Writes changes here and there, in the order that they need. `here` writes them here, with
+    /// one that takes the mark away if they are shared first.
     fn save(
         &mut self,
         changes: Vec<Change>,
-        here: impl FnOnce(&mut Store) -> anyhow::Result<()>,
+        here: impl FnOnce(&mut Store, Option<Change>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         if self.is_shared_first(&changes) {
             if !self.is_marked {
@@ -271,10 +271,11 @@ impl Shared {
             }
             self.line.put(changes.clone());
             self.line.send()?;
-            here(&mut self.local)?;
+            let unmark = self.mark("");
+            here(&mut self.local, Some(unmark))?;
             self.is_marked = false;
         } else {
-            here(&mut self.local)?;
+            here(&mut self.local, None)?;
             self.line.put(changes.clone());
             self.line.outcome()?;
         }
@@ -290,17 +291,16 @@ impl Shared {
 
 impl FactStore for Shared {
     fn write(&mut self, changes: &[Change]) -> anyhow::Result<()> {
-        let mut marked = changes.to_vec();
-        if self.is_shared_first(changes) {
-            marked.push(self.mark(""));
-        }
-        self.save(changes.to_vec(), |local| local.write(&marked))
+        self.save(changes.to_vec(), |local, unmark| match unmark {
+            Some(unmark) => local.write(&[changes, &[unmark]].concat()),
+            None => local.write(changes),
+        })
     }
 
     fn replace(&mut self, rows: &BTreeMap<String, String>) -> anyhow::Result<()> {
         let marked = marked(rows, self.grant);
         let changes = difference(&self.rows, rows);
-        self.save(changes, |local| local.replace(&marked))
+        self.save(changes, |local, _| local.replace(&marked))
     }
 
     fn finish(&mut self) -> anyhow::Result<()> {
@@ -478,8 +478,10 @@ impl Line {
             let ended = waiting.ended;
             drop(waiting);
             let refusal = self.try_send().err();
-            if refusal.is_some() && refusal != last {
-                tracing::warn!("facts are not shared with other hosts yet: {refusal:?}");
+            if let Some(refusal) = &refusal
+                && last.as_ref() != Some(refusal)
+            {
+                tracing::warn!("facts are not shared with other hosts yet: {refusal}");
             }
             if ended || self.waiting().over.is_some() {
                 return;
