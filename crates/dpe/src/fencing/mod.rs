@@ -277,7 +277,7 @@ async fn power_unit(
         );
     }
     if is_running(&state.active_state().await?) {
-        seen.is_cut(assembly, unit);
+        seen.note_cut(assembly, unit);
         gate.check()?;
         // A paused or hanging guest does not stop when asked, but a kill ends it.
         if let Err(error) = systemd.kill_unit(unit, "all", KILL).await {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 /// been cleared away.
 const AT_A_TIME: usize = 30;
 /// Between two connections: 133 in two seconds. systemd from 255 on waits after 150, and ours stops
-/// to listen after `TriggerLimitBurst=300`.
+/// listening after `TriggerLimitBurst=300`.
 const APART: Duration = Duration::from_millis(15);
 
 /// The places of one deployment. Its copies are the same.

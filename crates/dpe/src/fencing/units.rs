@@ -8,7 +8,7 @@ use anyhow::bail;
 
 use crate::clock::now;
 
-/// What was heard of a guest may have waited in this process.
+/// How long what a guest has said may have waited in this process before it is noted, µs.
 const WAITED_US: u64 = 10_000_000;
 
 /// What this process has heard of assemblies, and seen of their units. Its copies are the same.
@@ -43,7 +43,8 @@ impl SeenUnits {
         }
     }
 
-    pub(super) fn is_cut(&self, assembly: &str, unit: &str) {
+    /// The unit was active when its assembly was to be made safe.
+    pub(super) fn note_cut(&self, assembly: &str, unit: &str) {
         let pair = (assembly.to_owned(), unit.to_owned());
         self.lock().cut.insert(pair);
     }
