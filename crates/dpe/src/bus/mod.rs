@@ -60,8 +60,8 @@ impl std::error::Error for Taken {}
 /// it does not need the bus for them.
 ///
 /// # Errors
-/// If another DPE has the name, and this one was not begun by systemd. Nothing else ends a DPE from
-/// here.
+/// If another DPE has the name, and this one was not started by systemd. Nothing else ends a DPE
+/// from here.
 pub(crate) async fn serve(
     deployment: String,
     bus: BusSelection,
@@ -85,7 +85,7 @@ pub(crate) async fn serve(
                 tracing::warn!("the connection to the {bus} bus is lost; connecting again");
             }
             // A second one that a person has started would take the guests away from the first.
-            // The one of the unit is the only one: whoever has its name is none.
+            // systemd starts only one: whoever has its name then is taken for no DPE.
             Err(error) if error.is::<Taken>() && !cpe_daemon::is_service() => return Err(error),
             Err(error) => {
                 let text = format!("{error:#}");

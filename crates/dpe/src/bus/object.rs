@@ -148,7 +148,7 @@ impl DpeObject {
         off_the_loop(turn, answer).await
     }
 
-    /// Has a clean-up, a refresh, maintenance or standby planned, as far as it is judged by that.
+    /// Has upkeep planned that is judged before it is done ([`upkeep::is_judged`]).
     async fn planned_upkeep(&self, request: Request) -> Result<ServicePlan> {
         if let Request::Standby { assembly, on } = request {
             let plan = self.planned_standby(Some(assembly.clone()), on).await?;
@@ -162,8 +162,8 @@ impl DpeObject {
     }
 
     /// Has upkeep done, if it holds: it is planned in this moment, whatever its caller has seen.
-    /// What nobody can plan now is done all the same, unless a plan was seen: to take the hands
-    /// off, and to look again, is for when little is known.
+    /// What nobody can plan now is done all the same, unless a plan was seen and it is not forced:
+    /// maintenance and a refresh are for when little is known.
     async fn keep_up(
         &self,
         connection: &Connection,
