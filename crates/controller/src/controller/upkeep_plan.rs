@@ -110,16 +110,21 @@ impl Controller {
         }
     }
 
+    /// The input as it is, if a plan can tell from it.
+    fn known_input(&self, now: Time) -> Result<cib::Input<'_>, Refusal> {
+        self.may_plan()?;
+        let spec = self.document.spec();
+        let spec = spec.ok_or_else(|| Refusal::NotReady("no document is in force".into()))?;
+        Ok(self.cib_input(now, spec))
+    }
+
     fn forgetting(
         &self,
         now: Time,
         forgotten: Forgotten,
         plan: ServicePlan,
     ) -> Result<UpkeepPlanInput, Refusal> {
-        self.may_plan()?;
-        let spec = self.document.spec();
-        let spec = spec.ok_or_else(|| Refusal::NotReady("no document is in force".into()))?;
-        let mut input = self.cib_input(now, spec);
+        let mut input = self.known_input(now)?;
         let before = cib::write(&input);
         input.failures = &forgotten.failures;
         input.bans = &forgotten.bans;
@@ -296,9 +301,7 @@ impl Controller {
         wanted: &LeftAlone<'_>,
         plan: ServicePlan,
     ) -> Result<UpkeepPlanInput, Refusal> {
-        self.may_plan()?;
-        let spec = self.document.spec();
-        let spec = spec.ok_or_else(|| Refusal::NotReady("no document is in force".into()))?;
+        let mut input = self.known_input(now)?;
         let LeftAlone { assembly, on } = *wanted;
         let own = |name: &AssemblyId| {
             let facts = self.store.assemblies().get(name.in_document());
@@ -306,7 +309,6 @@ impl Controller {
         };
         let whole = self.store.deployment().maintenance;
         let is_so = assembly.map_or(whole, own) == on;
-        let mut input = self.cib_input(now, spec);
         let before = cib::write(&input);
         for node in &mut input.nodes {
             let is_meant = assembly.is_some_and(|it| it.as_str() == node.name.in_document());
@@ -376,7 +378,7 @@ impl UpkeepPlanInput {
         self.answer_in(only_utc)
     }
 
-    /// Asks the policy engine. Pure; takes as long as two decisions. `zones` knows the rules of the
+    /// Asks the policy engine. Pure; takes as long as two decisions, or four while something is under way. `zones` knows the rules of the
     /// time zone that the input names.
     ///
     /// # Errors
