@@ -71,7 +71,8 @@ pub const NO_RIGHT: u8 = 75;
 ///
 /// # Errors
 /// If another DPE has the saved state, or a newer version wrote it; if another process has the name
-/// on the bus, and systemd has not started this one; [`NoRight`] if another host may run the deployment.
+/// on the bus, and systemd has not started this one; [`NoRight`] if another host may run the
+/// deployment.
 /// A disk or a bus that does not work is waited for.
 pub async fn run(
     deployment: &str,

@@ -378,8 +378,8 @@ impl UpkeepPlanInput {
         self.answer_in(only_utc)
     }
 
-    /// Asks the policy engine. Pure; takes as long as two decisions, or four while something is under way. `zones` knows the rules of the
-    /// time zone that the input names.
+    /// Asks the policy engine. Pure; takes as long as two decisions, or four while something is
+    /// under way. `zones` knows the rules of the time zone that the input names.
     ///
     /// # Errors
     /// [`Refusal::NotReady`] if it cannot decide.
