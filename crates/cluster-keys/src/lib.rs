@@ -17,7 +17,7 @@
 //! | `ev/E` | an event; its revision is its place in the log | the store |
 //! | `order/P/I`, `order-of/N/P/I` | an order, and the deployment that it goes with | the store |
 //! | `left/A` | services of a destroyed deployment may still run there | the store |
-//! | `fact/N/KEY` | a fact of N's DPE; each write compares `cluster/own/N`, and | the owner |
+//! | `fact/N/KEY` | a fact of N's DPE; writes compare `cluster/own/N` and `.writer` | the owner |
 //! | `fact/N/.writer` | who has written last: each write changes it | the owner |
 //! | `log/H` | how far H has copied the log | H |
 
