@@ -39,10 +39,10 @@ impl Database {
         let _: i64 = self
             .connection
             .query_row("SELECT count(*) FROM setting", [], |row| row.get(0))?;
-        let is_read: bool = self
+        let is_read_only: bool = self
             .connection
             .pragma_query_value(None, "query_only", |row| row.get(0))?;
-        Ok(match is_read {
+        Ok(match is_read_only {
             true => "its file system was read-only when cpe started: nothing can be changed".into(),
             false => String::new(),
         })
