@@ -65,31 +65,28 @@ impl Handle {
         if matches!(order, Order::Change(_)) {
             return None;
         }
-        let (answer, answered) = oneshot::channel();
-        self.asked.send(Asked::Order(order, answer)).await.ok()?;
-        answered.await.ok()
+        self.ask(|answer| Asked::Order(order, answer)).await
     }
 
     /// Changes a document's record. `None`: the driver has ended, or somebody else asks the same.
     pub async fn change(&self, change: Change) -> Option<Answer> {
-        let (answer, answered) = oneshot::channel();
-        let asked = Asked::Change(change, answer);
-        self.asked.send(asked).await.ok()?;
-        answered.await.ok()
+        self.ask(|answer| Asked::Change(change, answer)).await
     }
 
     /// What this host knows of all hosts. `None`: the driver has ended.
     pub async fn overview(&self) -> Option<Overview> {
-        let (answer, answered) = oneshot::channel();
-        self.asked.send(Asked::Overview(answer)).await.ok()?;
-        answered.await.ok()
+        self.ask(Asked::Overview).await
     }
 
-    /// Who owns a deployment, as far as this host knows. `None`: the driver has ended.
+    /// Who owns a deployment, and since when, as far as this host knows: the driver is asked.
+    /// [`Handle::host_of`] asks nobody. `None`: the driver has ended.
     pub async fn owner(&self, deployment: DeploymentId) -> Option<Option<Owner>> {
+        self.ask(|answer| Asked::Owner(deployment, answer)).await
+    }
+
+    async fn ask<T>(&self, asked: impl FnOnce(oneshot::Sender<T>) -> Asked) -> Option<T> {
         let (answer, answered) = oneshot::channel();
-        let asked = Asked::Owner(deployment, answer);
-        self.asked.send(asked).await.ok()?;
+        self.asked.send(asked(answer)).await.ok()?;
         answered.await.ok()
     }
 
@@ -103,7 +100,8 @@ impl Handle {
         self.status.clone()
     }
 
-    /// The host that has a deployment, as far as this one knows. It may be gone.
+    /// The host that owns a deployment, as far as this one knows. It may be gone. Nobody is waited
+    /// for, so that it can be asked for each of very many.
     pub fn host_of(&self, deployment: &DeploymentId) -> Option<HostId> {
         self.owners.get(deployment)
     }
