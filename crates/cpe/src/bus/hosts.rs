@@ -291,15 +291,11 @@ fn status(seen: &Overview, it: &HostView) -> HostStatus {
 
 fn details(seen: &Overview, id: &HostId, sees: impl Fn(&str) -> bool) -> Result<HostDetails> {
     let found = seen.host(id).ok_or_else(|| no_host(seen, id))?;
-    let since = |name: &DeploymentId| {
-        let mut owned = found.owned.iter();
-        let since_us = owned.find(|it| it.deployment == *name)?.since_us?;
-        Some(wall(seen.now_us, since_us))
-    };
-    let all = seen.drained(id).into_iter();
-    let seen_ones = all.filter(|(name, _)| sees(name.as_str()));
-    let owned = seen_ones.map(|(name, next)| OwnedDeployment {
-        since: since(&name).unwrap_or(0),
+    // One for each that it owns, in the same order.
+    let all = seen.drained(id).into_iter().zip(&found.owned);
+    let seen_ones = all.filter(|((name, _), _)| sees(name.as_str()));
+    let owned = seen_ones.map(|((name, next), it)| OwnedDeployment {
+        since: it.since_us.map_or(0, |at_us| wall(seen.now_us, at_us)),
         name: name.to_string(),
         next: next.map_or_else(String::new, |next| next.to_string()),
     });

@@ -91,8 +91,8 @@ impl Overview {
         })
     }
 
-    /// Where each deployment of a host would go if it drained now and nothing else changed. `None`:
-    /// no other host can take it, and it stays.
+    /// Where each deployment of a host, in the order of [`HostView::owned`], would go if it drained
+    /// now and nothing else changed. `None`: no other host can take it, and it stays.
     pub fn drained(&self, host: &HostId) -> Vec<(DeploymentId, Option<HostId>)> {
         let takers = self.hosts.iter().filter(|it| it.host != *host);
         let takers: Vec<(&HostId, &HostRecord)> = takers
