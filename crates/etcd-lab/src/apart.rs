@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use cpe_etcd::{CALL, Client, MemberStatus, Settings, Tls};
+use cpe_etcd::{Client, MemberStatus, Settings};
 
 use crate::certificates::{Authority, Identity};
 use crate::member::{Place, arguments};
@@ -81,16 +81,9 @@ impl Apart {
     }
 
     async fn client(&self) -> Result<Client> {
-        let identity = self.user(users::ROOT)?;
-        let settings = Settings {
-            endpoints: self.endpoints(),
-            tls: Tls {
-                authority: self.authority.certificate.clone(),
-                certificate: identity.certificate,
-                key: identity.key,
-            },
-            call: CALL.max(Duration::from_secs(1)),
-        };
+        let settings = users::settings(&self.authority, users::ROOT, self.endpoints())?;
+        let call = settings.call.max(Duration::from_secs(1));
+        let settings = Settings { call, ..settings };
         Ok(Client::new(&settings).await?)
     }
 

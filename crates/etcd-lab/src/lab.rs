@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use cpe_etcd::{CALL, Client, Settings, Tls};
+use cpe_etcd::{Client, Settings};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -89,16 +89,7 @@ impl Lab {
     /// # Errors
     /// If a certificate cannot be made.
     pub fn settings(&self, user: &str) -> Result<Settings> {
-        let identity = self.authority.user(user)?;
-        Ok(Settings {
-            endpoints: self.endpoints(),
-            tls: Tls {
-                authority: self.authority.certificate.clone(),
-                certificate: identity.certificate,
-                key: identity.key,
-            },
-            call: CALL,
-        })
+        users::settings(&self.authority, user, self.endpoints())
     }
 
     /// A client of that user.

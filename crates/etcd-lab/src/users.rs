@@ -1,6 +1,7 @@
 //! Users by the names of certificates, and what each may do.
 
 use anyhow::Result;
+use cpe_etcd::{CALL, Settings, Tls};
 use etcd_client::{Client, Permission, UserAddOptions};
 
 use crate::certificates::Authority;
@@ -22,7 +23,25 @@ pub(crate) const ROOT: &str = "root";
 /// The role of all hosts.
 const HOST: &str = "host";
 
-/// A client that has rights of administrators.
+/// What a client of that user is given.
+pub(crate) fn settings(
+    authority: &Authority,
+    user: &str,
+    endpoints: Vec<String>,
+) -> Result<Settings> {
+    let identity = authority.user(user)?;
+    Ok(Settings {
+        endpoints,
+        tls: Tls {
+            authority: authority.certificate.clone(),
+            certificate: identity.certificate,
+            key: identity.key,
+        },
+        call: CALL,
+    })
+}
+
+/// A client with calls of administrators, which [`cpe_etcd::Client`] does not have.
 pub(crate) async fn connect(
     authority: &Authority,
     user: &str,
