@@ -134,8 +134,8 @@ impl Facts {
         })
     }
 
-    /// Writes those of several deployments, each once there, in one transaction, once. `None`: it
-    /// is not known which of them are written, if any, and each is to be written by itself.
+    /// Writes those of several deployments, one write of each, in one transaction, which is sent
+    /// once. `None`: it is not known whether they are written, and each is to be sent by itself.
     pub(crate) async fn write_all(&self, all: &[&FactsOf]) -> Option<u64> {
         let txn = Txn {
             compare: all.iter().flat_map(|write| write.compares()).collect(),

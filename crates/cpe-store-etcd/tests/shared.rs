@@ -110,14 +110,17 @@ async fn what_one_host_writes_all_read(a: &dyn Store, b: &dyn Store) {
     assert!(of_a.is_sorted_by(|x, y| x.0 < y.0));
 }
 
-async fn a_run_at_another_host_is_no_death(a: &dyn Store, b: &dyn Store) {
-    let name = "moves";
-    create(a, name, "<a/>").await;
-    let run = |invocation: &str| Run::Alive {
+fn run(invocation: &str) -> Run {
+    Run::Alive {
         invocation: invocation.to_owned(),
         pid: 7,
         after_stop: false,
-    };
+    }
+}
+
+async fn a_run_at_another_host_is_no_death(a: &dyn Store, b: &dyn Store) {
+    let name = "moves";
+    create(a, name, "<a/>").await;
     let ended = Run::Ended {
         cause: "killed".to_owned(),
         stopped: false,
@@ -161,11 +164,6 @@ async fn of_what_another_host_has_this_one_tells_nothing(lab: &Lab, a: &dyn Stor
     };
     let client = lab.client("b").await.expect("a client");
     client.txn(txn).await.expect("owned");
-    let run = |invocation: &str| Run::Alive {
-        invocation: invocation.to_owned(),
-        pid: 7,
-        after_stop: false,
-    };
     b.loaded(name, 1).await.expect("noted");
     b.note_run(name, &run("r2"), 7).await.expect("noted");
     b.note_state(name, DeploymentState::Active)
