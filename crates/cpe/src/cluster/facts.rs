@@ -1,9 +1,9 @@
-//! The socket by which DPEs of this host read and write the facts that hosts share. A hundred
-//! thousand connections are none of etcd's job.
+//! The socket by which DPEs of this host read and write the facts that hosts share. So etcd has a
+//! connection from each host, and not from each DPE.
 //!
-//! Who asks is known from the kernel: the process at the other end (SO_PEERCRED), and by its
-//! control group the unit of it. A DPE gets the facts of its own deployment, and no others. All
-//! DPEs are one user, and this daemon does not even see which (`PrivateUsers=`).
+//! The kernel says who asks: the process at the other end (SO_PEERCRED), whose control group names
+//! its unit. A DPE gets the facts of its own deployment, and no others. All DPEs are one user, and
+//! this daemon does not even see which (`PrivateUsers=`).
 //!
 //! One connection is one exchange. What is asked for is carried out beside all others, and writes
 //! of several DPEs together; the place of each in the line of its deployment is the store's to
