@@ -119,6 +119,14 @@ pub(crate) fn time(microseconds: u64) -> String {
     time_in(&local_zone(), microseconds)
 }
 
+/// A dash where there is nothing to say.
+pub(crate) fn or_dash(text: &str) -> &str {
+    match text {
+        "" => "-",
+        text => text,
+    }
+}
+
 /// The time zone of whoever looks at it.
 pub(crate) fn local_zone() -> TimeZone {
     TimeZone::try_system().unwrap_or(TimeZone::UTC)

@@ -100,7 +100,7 @@ async fn ask(client: Client, command: Command, output: &Output) -> Result<(), Fa
         Command::Wait(arguments) => wait::run(&client, &arguments, output).await,
         Command::Events(arguments) => events::run(client, &arguments, output).await,
         Command::Standby(arguments) => standby::standby(&client, &arguments, output).await,
-        Command::Unstandby(arguments) => standby::unstandby(&client, &arguments, output).await,
+        Command::Unstandby(arguments) => standby::standby(&client, &arguments.into(), output).await,
         Command::Maintenance(arguments) => upkeep::maintenance(&client, &arguments, output).await,
         Command::Move(arguments) => orders::move_service(&client, &arguments, output).await,
         Command::Ban(arguments) => orders::ban(&client, &arguments, output).await,

@@ -10,6 +10,7 @@ use cpe_status::{
 };
 use cpe_terminal::{Cell, Line, Table};
 
+use crate::cells::or_dash;
 use crate::client::Client;
 use crate::failure::{Failure, Kind};
 use crate::options::{Agents, Describe};
@@ -78,13 +79,6 @@ fn entries(list: &AgentList) -> Table<4> {
 fn says_so(short: &str) -> bool {
     let short = short.to_ascii_lowercase();
     short.contains("deprecated") || short.contains("obsolete")
-}
-
-fn or_dash(text: &str) -> &str {
-    match text {
-        "" => "-",
-        text => text,
-    }
 }
 
 pub(crate) async fn describe(

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::administer::done;
 use super::{confirm, wait};
-use crate::cells::{duration, time};
+use crate::cells::{duration, or_dash, time};
 use crate::client::Client;
 use crate::failure::{Failure, Kind, of_change};
 use crate::options::{Drain, Host, HostCommand};
@@ -64,14 +64,10 @@ async fn list(hosts: &CpeHostsProxy<'_>, output: &Output) -> Result<(), Failure>
 /// A row for each host.
 fn table(hosts: &[HostStatus]) -> Table<8> {
     let rows = hosts.iter().map(|host| {
-        let (alive, style) = match host.alive {
-            true => ("alive", GOOD),
-            false => ("gone", BAD),
-        };
         [
             Cell::from(&host.name),
             state(host),
-            Cell::new(alive, style),
+            seen(host),
             Cell::new(time(host.since), FAINT),
             Cell::from(room(host)),
             Cell::from(host.version.to_string()),
@@ -100,15 +96,15 @@ fn state(host: &HostStatus) -> Cell {
     Cell::new(host.state.as_str(), style)
 }
 
-fn room(host: &HostStatus) -> String {
-    format!("{} of {}", host.deployments, host.capacity)
+fn seen(host: &HostStatus) -> Cell {
+    match host.alive {
+        true => Cell::new("alive", GOOD),
+        false => Cell::new("gone", BAD),
+    }
 }
 
-fn or_dash(text: &str) -> &str {
-    match text {
-        "" => "-",
-        text => text,
-    }
+fn room(host: &HostStatus) -> String {
+    format!("{} of {}", host.deployments, host.capacity)
 }
 
 fn remark(host: &HostStatus) -> String {
@@ -203,19 +199,15 @@ async fn show(
 }
 
 fn headlines(host: &HostStatus) -> Vec<Line> {
-    let (alive, style) = match host.alive {
-        true => ("alive", GOOD),
-        false => ("gone", BAD),
-    };
     let since = match host.since {
         0 => String::new(),
         at => format!(" since {}", time(at)),
     };
-    let cell = state(host);
+    let (state, seen) = (state(host), seen(host));
     let head = Line::from(format!("{}: ", host.name))
-        .styled(cell.as_str(), cell.style())
+        .styled(state.as_str(), state.style())
         .plain(", ")
-        .styled(alive, style)
+        .styled(seen.as_str(), seen.style())
         .plain(format!("{since}, {} deployments", room(host)));
     let mut lines = vec![head];
     let labels = host.labels.join(" ");

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::client::Client;
 use crate::commands::{confirm, plan};
 use crate::failure::{Failure, Kind, of_change};
-use crate::options::{Planned, Standby, Unstandby};
+use crate::options::{Planned, Standby};
 use crate::output::Output;
 
 pub(crate) async fn standby(
@@ -16,27 +16,11 @@ pub(crate) async fn standby(
     arguments: &Standby,
     output: &Output,
 ) -> Result<(), Failure> {
-    let (name, assembly) = (&arguments.name, arguments.assembly.as_deref());
     let switch = Switch {
-        name,
-        assembly,
+        name: &arguments.name,
+        assembly: arguments.assembly.as_deref(),
         on: !arguments.off,
         force: arguments.force,
-    };
-    switch.give(client, arguments.planned, output).await
-}
-
-pub(crate) async fn unstandby(
-    client: &Client,
-    arguments: &Unstandby,
-    output: &Output,
-) -> Result<(), Failure> {
-    let (name, assembly) = (&arguments.name, arguments.assembly.as_deref());
-    let switch = Switch {
-        name,
-        assembly,
-        on: false,
-        force: false,
     };
     switch.give(client, arguments.planned, output).await
 }

@@ -96,7 +96,7 @@ pub(crate) async fn maintenance(
     upkeep.give(client, output).await
 }
 
-/// What it is about. An empty name is passed on, and refused: all would be meant.
+/// What it is about: without a name it is about all.
 fn about(service: Option<&str>, assembly: Option<&str>) -> Fields {
     let mut options = Fields::new();
     for (key, name) in [("service", service), ("assembly", assembly)] {

@@ -108,6 +108,19 @@ pub(crate) struct Unstandby {
     pub planned: Planned,
 }
 
+impl From<Unstandby> for Standby {
+    fn from(arguments: Unstandby) -> Standby {
+        Standby {
+            name: arguments.name,
+            assembly: arguments.assembly,
+            all: arguments.all,
+            off: true,
+            force: false,
+            planned: arguments.planned,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Planned {
     /// Does not ask; one assembly is never asked about

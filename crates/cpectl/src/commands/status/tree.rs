@@ -8,7 +8,7 @@ use cpe_status::{
 use cpe_terminal::Cell;
 
 use super::screen::fraction;
-use crate::cells::service_state;
+use crate::cells::{or_dash, service_state};
 use crate::output::{BAD, FAINT};
 
 /// The heads of a row.
@@ -124,7 +124,7 @@ fn group_instance(
     rows.push([
         indented(&name, depth),
         fraction((running, members.len())),
-        somewhere(place),
+        Cell::from(or_dash(place)),
         Cell::new("group", FAINT),
         Cell::from("-"),
         Cell::from(""),
@@ -184,7 +184,7 @@ fn row(service: &ServiceStatus, depth: usize) -> Row {
             }
             _ => service_state(service.state),
         },
-        somewhere(&service.assembly),
+        Cell::from(or_dash(&service.assembly)),
         Cell::new(&service.agent, FAINT),
         match service.failures {
             0 => Cell::from("-"),
@@ -197,13 +197,6 @@ fn row(service: &ServiceStatus, depth: usize) -> Row {
 
 fn indented(name: &str, depth: usize) -> Cell {
     Cell::from(format!("{}{name}", "  ".repeat(depth)))
-}
-
-fn somewhere(assembly: &str) -> Cell {
-    Cell::from(match assembly {
-        "" => "-",
-        assembly => assembly,
-    })
 }
 
 #[cfg(test)]
