@@ -15,9 +15,10 @@ Exit status:
   3  the document is invalid; import: the CIB, or the document that was made of it
   4  there is no such deployment, assembly, service, ticket, attribute, generation or host
   5  conflict: it exists with another document, or was changed in between; move, ban, disable, restart,
-     standby, debug: it would not hold, or a service might run twice; confirm-fenced, fence: what is
-     known of the assembly speaks against it; host: how the host is, or what it has, speaks against
-     it; deploy, edit, rollback: this host takes no document without room for a loss
+     standby, maintenance, cleanup, refresh, debug: it would not hold, or a service might run twice;
+     confirm-fenced, fence: what is known of the assembly speaks against it; host: how the host is, or
+     what it has, speaks against it; deploy, edit, rollback: this host takes no document without room
+     for a loss; store backup: the file exists
   6  permission denied
   7  the daemon or the deployment's DPE cannot be reached, or does something else now: try again
   8  --wait, wait: not done within --timeout; check: not all losses could be looked at in time

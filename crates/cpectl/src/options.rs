@@ -157,7 +157,7 @@ pub(crate) enum Command {
     ///
     /// Shows what will be done first. If a service would stay down, since nothing is started in
     /// maintenance, or if at its end one could run nowhere, nothing is done (exit status 5) unless
-    /// --force is given. Where nobody can say what would follow, it is done all the same.
+    /// --force is given. Where nobody can say yet what would follow, it is done all the same.
     Maintenance(Maintenance),
     /// Forgets failures, so that services may run again where they failed
     ///
@@ -230,7 +230,7 @@ pub(crate) enum Command {
     ///
     /// On a host that shares no deployments it shows this one host.
     Host(Host),
-    /// Shows how the store is in which deployments and events are kept
+    /// Shows how the store of deployments and events is, and makes a copy of it
     Store(Store),
     /// Lists, grants and revokes tickets: what needs one runs only at the site that holds it
     Ticket(Ticket),
