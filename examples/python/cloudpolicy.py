@@ -355,7 +355,7 @@ class Deployment(Proxy):
 
     @property
     def since(self) -> int:
-        """Since when that host owns it, microseconds since the Unix epoch. 0: not known, since the host that answers has begun to look after that."""
+        """Since when that host owns it, microseconds since the Unix epoch. 0: not known, because the host that answers began to look after that."""
         return self._get("Since")
 
     @property
