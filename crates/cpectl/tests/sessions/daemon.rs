@@ -119,7 +119,7 @@ impl Daemon {
     /// - `change SERVICE` writes the changed document to `changed.xml`
     /// - `keep-input`: the DPE keeps what was decided on last
     /// - `refuse REASON`: no document is taken any more unless it is forced
-    /// - `unplanned busy`, `unplanned not-ready`: nobody says any more what standby would do
+    /// - `unplanned busy`, `unplanned not-ready`: nobody can say what upkeep would do
     pub(crate) fn direct(&self, direction: &str) {
         let words: Vec<&str> = direction.split(' ').collect();
         if let ["ban", service] = words[..] {
@@ -194,7 +194,7 @@ struct Shared {
     kept: Arc<Mutex<Vec<(u64, u64, String)>>>,
     /// Why no document is taken unless it is forced.
     refuses: Arc<Mutex<Option<String>>>,
-    /// How it is said that nobody can say what standby would do.
+    /// How it is said that nobody can say what upkeep would do.
     unplanned: Arc<Mutex<Option<ToError>>>,
 }
 
@@ -339,7 +339,7 @@ impl Shared {
         world.run_for(10);
     }
 
-    /// Hands a request to the controller and lets it act on it, if it is not refused.
+    /// What upkeep would bring.
     fn plan_upkeep(&self, request: &Request) -> Result<ServicePlan> {
         let world = self.lock();
         let planned = world
@@ -349,6 +349,7 @@ impl Shared {
         planned.and_then(|input| input.answer()).map_err(refused)
     }
 
+    /// Hands a request to the controller and lets it act on it, if it is not refused.
     fn ask(&self, request: Request) -> Result<()> {
         let mut world = self.lock();
         let answer = world.try_ask(request);
@@ -738,7 +739,7 @@ impl Deployment {
         json::to_json(&plan)
     }
 
-    /// As a real DPE: what would not hold, or is not what was planned, is refused.
+    /// As a real DPE, but for standby: what would not hold, or is not what was planned, is refused.
     async fn order_upkeep(&self, verb: &str, options: Fields) -> Result<()> {
         let request = upkeep(verb, &options)?;
         let options = Reader::new("options", &options);
