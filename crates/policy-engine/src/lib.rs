@@ -51,7 +51,7 @@ pub use graph::{
     TransitionGraph, operation_digest, single_operation,
 };
 pub use lint::lint;
-pub use misread::{Misread, misread};
+pub use misread::{DONE_ONCE, Misread, misread};
 pub use model::{Cluster, FEATURE_SET, Level, Message, RunOptions, Zone};
 pub use scalar::milliseconds as parse_milliseconds;
 pub use schedule::{Schedule, load, schedule, schedule_loaded};

@@ -1,22 +1,11 @@
 //! Operations that nothing repeats, and pairs that do not count beside others
 //! (scheduler-spec/01 §4, §17.1).
 
-use policy_engine::parse_interval;
+use policy_engine::{DONE_ONCE, parse_interval};
 
 use crate::problem::{Problems, quote};
 use crate::tree::Element;
 use crate::value;
-
-/// What is done once, whatever its interval.
-const ONCE: &[&str] = &[
-    "start",
-    "stop",
-    "promote",
-    "demote",
-    "migrate_to",
-    "migrate_from",
-    "reload-agent",
-];
 
 /// Warns of operations of which none is repeated, and of what has no effect beside others. Clusters
 /// run with such mistakes, and their configurations are accepted.
@@ -45,7 +34,7 @@ fn doubles(operations: &Element<'_>, problems: &mut Problems) {
         let Some((name, ms)) = operation.value("name").zip(interval) else {
             continue;
         };
-        if off || ms == 0 || ONCE.contains(&name) {
+        if off || ms == 0 || DONE_ONCE.contains(&name) {
             continue;
         }
         if seen.contains(&(name, ms)) {
@@ -78,7 +67,7 @@ fn of_container(said: &Element<'_>, problems: &mut Problems) {
 fn once(operation: &Element<'_>, problems: &mut Problems) {
     let name = operation.value("name").unwrap_or_default();
     let interval = operation.value("interval").and_then(parse_interval);
-    if ONCE.contains(&name) && interval.is_some_and(|ms| ms > 0) {
+    if DONE_ONCE.contains(&name) && interval.is_some_and(|ms| ms > 0) {
         let message = format!(
             "the operation {} is not repeated, and what this <op> says has no effect",
             quote(name)

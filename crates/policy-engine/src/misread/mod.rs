@@ -1,7 +1,7 @@
 //! What of a configuration is not read as it is written: values instead of which, as in Pacemaker,
 //! a default counts or only the number that they begin with; names that nothing reads; rules that
-//! never hold. Whoever wrote them should hear of it. The crate `deployment` has tables of its own
-//! for documents, which it refuses for most of that.
+//! never hold. Whoever wrote them should hear of it. The crate `deployment` checks its documents with
+//! tables of its own, since it refuses most of that.
 
 mod kinds;
 mod names;
@@ -26,6 +26,17 @@ pub struct Misread {
     /// What it is, what was expected and what was found, and what counts instead.
     pub text: String,
 }
+
+/// Operations that are done once, whatever their interval.
+pub const DONE_ONCE: [&str; 7] = [
+    "start",
+    "stop",
+    "promote",
+    "demote",
+    "migrate_to",
+    "migrate_from",
+    "reload-agent",
+];
 
 /// What of a configuration is not read as it is written, in its order.
 pub fn misread(document: &Document) -> Vec<Misread> {
@@ -175,19 +186,10 @@ fn of_attributes(element: Element<'_>, names: Names) -> Vec<Misread> {
     known.collect()
 }
 
-/// An operation that nothing repeats, whatever its interval.
+/// The interval of an operation that is done once, whatever its interval.
 fn repeated(op: Element<'_>) -> Option<Misread> {
     let (name, interval) = (op.get("name")?, op.get("interval")?);
-    let once = [
-        "start",
-        "stop",
-        "promote",
-        "demote",
-        "migrate_to",
-        "migrate_from",
-        "reload-agent",
-    ];
-    (once.contains(&name) && parse_interval(interval).is_some_and(|ms| ms > 0)).then(|| {
+    (DONE_ONCE.contains(&name) && parse_interval(interval).is_some_and(|ms| ms > 0)).then(|| {
         let what = format!("interval of the {name}");
         let instead = "it is not repeated, and what this <op> says does not count";
         told(
@@ -263,14 +265,11 @@ fn without_score(colocation: Element<'_>) -> Option<Misread> {
 }
 
 fn misread_value(at: Element<'_>, what: &str, kind: Kind, found: &str, instead: &str) -> Misread {
-    let instead = match kind.beginning(found) {
-        Some(number) => format!("{number} is read"),
-        None => format!("{instead} counts"),
-    };
-    // What follows a colon says what it means that nothing counts.
-    let instead = match instead.split_once(": ") {
-        Some((first, rest)) => format!("{first} counts: {}", rest.trim_end_matches(" counts")),
-        None => instead,
+    let instead = match (kind.beginning(found), instead.split_once(": ")) {
+        (Some(number), _) => format!("{number} is read"),
+        // What follows a colon says what that means.
+        (None, Some((counts, effect))) => format!("{counts} counts: {effect}"),
+        (None, None) => format!("{instead} counts"),
     };
     told(at, what, &kind.said(), found, &instead)
 }

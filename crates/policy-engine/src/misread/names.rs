@@ -348,7 +348,8 @@ pub(super) fn find(names: Names, name: &str) -> Option<(Kind, &'static str)> {
     found.map(|(_, kind, instead)| (*kind, *instead))
 }
 
-/// The name that was meant: one that differs in its dashes, its case or by two letters at most.
+/// The name that was meant: one of seven letters or more that differs in its dashes, its case or by
+/// two letters at most.
 pub(super) fn meant(names: Names, name: &str) -> Option<&'static str> {
     let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
     let written = plain(name);

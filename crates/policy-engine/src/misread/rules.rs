@@ -1,5 +1,5 @@
-//! Rules that never hold, or always, because of where they stand or of what they lack
-//! (scheduler-spec/01 §5.2, §5.3, §5.6).
+//! Rules that never hold, or say something in vain, because of where they stand or of what they
+//! lack (scheduler-spec/01 §5.2, §5.3, §5.6).
 
 use std::collections::BTreeSet;
 
@@ -21,8 +21,7 @@ enum Place {
     Node,
 }
 
-/// The names of all attributes that nodes have, now or for good, and of those that the scheduler
-/// sets.
+/// The names of all attributes that nodes have, now or for good.
 pub(super) fn known_attributes(document: &Document) -> BTreeSet<&str> {
     let holds = |it: &Element<'_>| matches!(it.name(), "node" | "transient_attributes");
     let holders = document.root().descendants().filter(holds);
