@@ -19,7 +19,12 @@ const PLAIN: &[&str] = &["lsb", "systemd", "service"];
 
 /// Refuses promotable clones of agents that cannot be promoted: the policy engine would drop them.
 /// Warns of instances that are to be told apart and cannot be.
-fn check_class(clone: &Element<'_>, promotable: &roles::Promotable<'_>, problems: &mut Problems) {
+fn check_class(
+    clone: &Element<'_>,
+    pairs: &[&Element<'_>],
+    promotable: &roles::Promotable<'_>,
+    problems: &mut Problems,
+) {
     let mut plain = None;
     clone.visit(&mut |inner| {
         let class = inner.value("class").unwrap_or_default();
@@ -36,23 +41,16 @@ fn check_class(clone: &Element<'_>, promotable: &roles::Promotable<'_>, problems
         let hint = "remove promotable=true, or use an agent of class \"ocf\" that can be promoted";
         problems.refuse(at, message, hint.to_owned());
     }
-    let mut unique = None;
-    let sets = clone
-        .children
-        .iter()
-        .filter(|set| set.name == "meta_attributes");
-    for pair in sets.flat_map(|set| &set.children) {
+    let unique = pairs.iter().rfind(|pair| {
         let says = pair.value("value").map(value::boolean) == Some(Ok(true));
-        if says && pair.value("name") == Some("globally-unique") {
-            unique = Some(pair.place("value"));
-        }
-    }
-    if let Some(at) = unique {
+        says && pair.value("name") == Some("globally-unique")
+    });
+    if let Some(pair) = unique {
         let message = format!(
             "globally-unique has no effect: instances of agents of class {class} cannot be told apart"
         );
         let hint = "remove it, or use an agent of class \"ocf\"";
-        problems.warning(at, message, hint.to_owned());
+        problems.warning(pair.place("value"), message, hint.to_owned());
     }
 }
 
@@ -63,11 +61,11 @@ pub(super) fn check(configuration: &Element<'_>, problems: &mut Problems) {
         if element.name != "clone" {
             return;
         }
-        check_class(element, &promotable, problems);
         let id = quote(element.value("id").unwrap_or_default());
         let sets = element.children.iter();
         let sets = sets.filter(|set| set.name == "meta_attributes");
         let pairs: Vec<&Element<'_>> = sets.flat_map(|set| &set.children).collect();
+        check_class(element, &pairs, &promotable, problems);
         for pair in &pairs {
             let name = pair.value("name").unwrap_or_default();
             if OF_PROMOTABLE.contains(&name) && !promotable.may_be(element) {

@@ -159,7 +159,7 @@ fn of_length(part: &Element<'_>, problems: &mut Problems) {
     }
 }
 
-/// Warns of assemblies that there are not.
+/// Warns of names that no assembly has.
 fn of_name(part: &Element<'_>, assemblies: &HashSet<String>, problems: &mut Problems) {
     let by_name = part.name == "expression" && part.value("attribute") == Some("#uname");
     let literal = part
