@@ -322,7 +322,7 @@ impl Explanation {
     /// Whether a remedy is of use for what is done: what only places a resource has to be changed
     /// where it has no place, or loses it.
     fn asks_for(&self, code: &Code) -> bool {
-        // Where something waits for the fencing, it is not said of all that could run there too.
+        // Said where something waits for the fencing, and not of what could run there besides.
         if code == &codes::NODE_UNCLEAN {
             let waiting = [
                 &codes::STARTS_AFTER,
@@ -344,14 +344,11 @@ impl Explanation {
             &codes::CANNOT_STOP,
         ];
         let moved = [&codes::MOVES, &codes::MIGRATES];
-        let (is, outcome) = (
-            |all: &[&Code], it: &Code| all.contains(&it),
-            self.outcome.code,
-        );
-        if !is(&placing, code) {
+        if !placing.contains(&code) {
             return true;
         }
-        is(&nowhere, outcome) || code == &codes::LOCATION && is(&moved, outcome)
+        let outcome = self.outcome.code;
+        nowhere.contains(&outcome) || code == &codes::LOCATION && moved.contains(&outcome)
     }
 }
 

@@ -397,7 +397,7 @@ impl<'s> Explainer<'s> {
         ))
     }
 
-    /// The node as one that a device fences, if it will be: a guest is not.
+    /// The node, if a device will fence it: no device fences a guest.
     fn awaited(&self, id: NodeId) -> Option<(&'static str, Value)> {
         let actions = self.node_actions(id, Task::Stonith);
         let planned = actions.iter().any(|(_, it)| it.in_graph && !it.pseudo);

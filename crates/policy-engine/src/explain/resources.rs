@@ -508,8 +508,9 @@ impl<'s> Explainer<'s> {
     }
 
     /// Whether somebody wants it as it is: it is stopped by its target-role, because it waits for a
-    /// ticket, because enough of its kind run or because it is not configured any more; or it is
-    /// left alone by its is-managed or by a ticket that freezes it, and has not failed.
+    /// ticket, because enough of its kind run, because the nodes cannot take one more or because it
+    /// is not configured any more; or it is left alone by its is-managed or by a ticket that freezes
+    /// it, and has not failed.
     fn is_ordered(&self, id: ResourceId, code: &'static Code, reason: &Statement) -> bool {
         let stopped = [
             &codes::ENOUGH_INSTANCES,
@@ -521,8 +522,9 @@ impl<'s> Explainer<'s> {
             &codes::REMOVED,
         ];
         match code {
-            code if code == &codes::STAYS_STOPPED && self.is_surplus(id) => true,
-            code if code == &codes::STAYS_STOPPED => stopped.contains(&reason.code),
+            code if code == &codes::STAYS_STOPPED => {
+                stopped.contains(&reason.code) || self.is_surplus(id)
+            }
             code if code == &codes::LEFT_ALONE => {
                 let left = [&codes::UNMANAGED, &codes::FROZEN_BY_TICKET];
                 left.contains(&reason.code) && !self.cluster.resource(id).failed
