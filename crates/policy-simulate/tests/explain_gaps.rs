@@ -1,4 +1,6 @@
-//! Reasons that were there and were not found: the answer was "the state of the cluster".
+//! Answers find reasons that lie beside what was asked about: at a clone, a group, a connection or
+//! in the history. They say what can be done about them, and call nothing wrong that is as it
+//! should be.
 
 #![allow(
     clippy::unwrap_used,
@@ -112,7 +114,9 @@ fn what_is_stopped_by_order_says_so_for_each_node() {
         histories: [runs("a") + &runs("b"), String::new()],
         ..Input::default()
     };
-    lacks(&input.answer("a"), "it must not run anywhere");
+    let answer = input.answer("a");
+    holds(&answer, "n1: for this reason.");
+    lacks(&answer, "it must not run anywhere");
     lacks(&input.answer("b"), "it must not run anywhere");
 }
 
