@@ -508,9 +508,9 @@ impl<'s> Explainer<'s> {
     }
 
     /// Whether somebody wants it as it is: it is stopped by its target-role, because it waits for a
-    /// ticket, because enough of its kind run, because the nodes cannot take one more or because it
-    /// is not configured any more; or it is left alone by its is-managed or by a ticket that freezes
-    /// it, and has not failed.
+    /// ticket, because enough of its kind run, because the nodes cannot take one more or because
+    /// it is not configured any more; or it is left alone by its is-managed or by a ticket that
+    /// freezes it, and has not failed.
     fn is_ordered(&self, id: ResourceId, code: &'static Code, reason: &Statement) -> bool {
         let stopped = [
             &codes::ENOUGH_INSTANCES,

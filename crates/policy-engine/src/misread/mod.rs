@@ -1,7 +1,7 @@
 //! What of a configuration is not read as it is written: values instead of which, as in Pacemaker,
 //! a default counts or only the number that they begin with; names that nothing reads; rules that
-//! never hold. Whoever wrote them should hear of it. The crate `deployment` checks its documents with
-//! tables of its own, since it refuses most of that.
+//! never hold. Whoever wrote them should hear of it. The crate `deployment` checks its documents
+//! with tables of its own, since it refuses most of that.
 
 mod kinds;
 mod names;
