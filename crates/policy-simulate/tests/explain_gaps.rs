@@ -121,7 +121,7 @@ fn what_is_stopped_by_order_says_so_for_each_node() {
 }
 
 #[test]
-fn a_constraint_that_binds_the_inside_of_a_bundle_is_named() {
+fn what_is_inside_a_bundle_is_started_though_a_constraint_names_it() {
     let bundle = r#"<bundle id="box"><podman image="i" replicas="1"/><network control-port="3121"/><primitive id="feed" class="ocf" provider="pacemaker" type="Dummy"/></bundle>"#;
     let input = Input {
         resources: bundle.to_owned() + &with_meta("other", &[], ""),
@@ -129,6 +129,7 @@ fn a_constraint_that_binds_the_inside_of_a_bundle_is_named() {
         ..Input::default()
     };
     let answer = input.answer("feed:0");
+    holds(&answer, "feed:0 is stopped and will be started on box-0");
     lacks(&answer, "it must not run anywhere");
 }
 
