@@ -2,8 +2,8 @@
 # demo.sh [booted|processes|hosts|postgresql|vm] — `make demo`: chooses where the demonstration can run, prepares that, and runs it.
 #   booted     a private system with booted guests: needs root (or sudo), a writable cgroup2 and mmdebstrap
 #   postgresql the same, with a replicated database that loses its primary
-#   hosts      three hosts that share deployments through etcd, as private systems
 #   vm         the same, with two virtual machines under software emulation (QEMU, from apt)
+#   hosts      three hosts that share deployments through etcd, as private systems, and a fourth one with booted guests
 #   processes  guests as processes under the user's service manager, or as root under a private one
 # Exit status 77: neither is possible; a message says what is missing.
 set -euo pipefail

@@ -115,7 +115,7 @@ pid)  pid1;;
 bus)  p=$(pid1); echo "unix:path=/proc/$p/root/run/dbus/system_bus_socket";;
 cable)
   o=${1:?other} l=${2:?link} a=${3:?address}
-  p=$(pid1); q=$(st=$LAB/run/$o; pid1) || { echo "$name and $o do not both run" >&2; exit 69; }
+  p=$(pid1) && q=$(st=$LAB/run/$o; pid1) || { echo "$name and $o do not both run" >&2; exit 69; }
   net() { nsenter -t "$1" -m -n -r -w -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "${@:2}"; }
   net "$p" ip link delete "vb-$l" 2> /dev/null || :        # of a system that was there before
   net "$p" ip link add "vb-$l" type veth peer name eth0 netns "$q"

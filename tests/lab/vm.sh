@@ -47,7 +47,7 @@ build)
   cp x/bin/busybox i/bin/; for a in $(i/bin/busybox --list | grep -vx busybox); do ln -sf busybox "i/bin/$a"; done
   cp "$roots/guest/usr/sbin/qemu-ga" i/usr/sbin/; cp "$roots/guest/usr/bin/"{flock,wdctl} "$layer/usr/bin/cpe-agent" i/usr/bin/
   ! command -v strip > /dev/null || strip i/usr/bin/cpe-agent
-  # libraries of the guest's Debian, for which all three were made
+  # libraries of the guest's Debian, for which all of them were made
   for f in usr/sbin/qemu-ga usr/bin/{flock,wdctl,cpe-agent}; do
     cp "i/$f" "$roots/guest/tmp/looked-at"; chroot "$roots/guest" /usr/bin/ldd /tmp/looked-at; rm "$roots/guest/tmp/looked-at"
   done | awk '/=> \//{print $3}' | sort -u | while read -r l; do cp -L "$roots/guest$l" i/lib/x86_64-linux-gnu/; done
