@@ -176,6 +176,7 @@ async function failures_are_forgotten_by_keyboard() {
   await page.keyboard.press('Enter');
   await until('that is done too', async () => await page.locator('dialog[open]').count() === 0);
   assert.equal(applied.length, 3);
+  assert.deepEqual(given.slice(2), [{ deployment: 'shop', verb: 'refresh', force: false }]);
   await until('all is well', async () => await text(page, 'h1 .state') === 'active', 60);
   await close(page);
 }
