@@ -244,7 +244,7 @@ async fn left_behind(
         .map(|(_, pid, command)| format!("{pid} ({command})"))
         .collect();
     let count = processes.len();
-    let text = format!("{count} processes of it are left: {}", named.join(", "));
+    let text = format!("processes of it are left ({count}): {}", named.join(", "));
     Ok((count > 0).then(|| cpe_bus::fields::bounded(&text, MAX_REASON / 2)))
 }
 
