@@ -2,6 +2,8 @@
 //! is reset, although the agent cannot start as it should, hangs, or is gone.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -72,6 +74,25 @@ async fn an_agent_with_wrong_settings_stops_its_services() {
         let said = format!("CPE_AGENT_{variable} is left out");
         assert!(guest.log().contains(&said), "{said}");
     }
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_know_who_may_connect_keeps_strangers_out() {
+    let mut guest = orphaned().await;
+    let socket = guest.path("agent.sock");
+    fs::remove_file(&socket).unwrap();
+    guest.start_agent_without("--allow-uid", |agent| {
+        agent.env("CPE_AGENT_SOCKET_MODE", "0666");
+        agent.env("CPE_AGENT_ALLOW_UID", "root");
+    });
+    until("it listens", || holds(mode(&socket) == Some(0o660))).await;
+    let said = "CPE_AGENT_SOCKET_MODE is 0660 instead of 0666";
+    assert!(guest.log().contains(said), "{}", guest.log());
+}
+
+fn mode(path: &Path) -> Option<u32> {
+    let found = fs::metadata(path).ok()?;
+    Some(found.permissions().mode() & 0o777)
 }
 
 #[tokio::test]
