@@ -277,13 +277,16 @@ async fn the_script_leaves_a_guest_alone_that_is_of_another_boot_or_whose_agent_
     let guest = Guest::start();
     let mut dpe = guest.connect().await;
     let patient = HelloSettings {
-        grace_ms: 5_000,
+        grace_ms: 3_000,
         ..LEASE
     };
     dpe.hello(1, patient).await.unwrap();
     dpe.run(&operation("db", "start")).await;
     let script = start_script(&guest, "activating");
     is_stopped_in_order(&guest).await;
+    // Until lease and grace would be over, and the script had acted.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!guest.path("rebooted").exists());
     drop(script);
     let guest = orphaned().await;
     guest.new_boot();
