@@ -177,9 +177,9 @@ async fn compare(seed: u64) {
     let mut real = Real::new().await;
     for (index, step) in steps.iter().enumerate() {
         let may_run = model.agent.may_run();
-        let expected = model.take(step);
-        let seen = real.take(step, &may_run, expected.completions.len());
-        let seen = seen.await;
+        let (expected, blind) = model.take(step);
+        let completions = expected.completions.len() - blind;
+        let seen = real.take(step, &may_run, [blind, completions]).await;
         assert_eq!(
             seen, expected,
             "left: the agent, right: the model; seed {seed}, step {index} ({step:?}) of {steps:?}"
@@ -199,24 +199,30 @@ impl Model {
         Model { agent, epoch: 2 }
     }
 
-    fn take(&mut self, step: &Step) -> Observed {
+    /// Gives also how many completions come while resource agents are not there.
+    fn take(&mut self, step: &Step) -> (Observed, usize) {
         let mut answer = String::new();
+        let mut blind = 0;
         let completions = match (asked(step), step) {
             (Some(operation), Step::Blind(..)) => {
-                let probe = twin(&operation);
-                self.agent
-                    .execute_without_program(self.epoch, probe, REST_S)
+                let (agent, probe) = (&mut self.agent, twin(&operation));
+                let mut completions = agent.execute_without_program(self.epoch, probe, REST_S);
+                blind = completions.len();
+                // Its monitors see their services again.
+                completions.extend(agent.wait(REST_S));
+                completions
             }
             (Some(operation), _) => self.agent.execute(self.epoch, twin(&operation), REST_S),
             (None, _) => self.take_other(step, &mut answer),
         };
-        Observed {
+        let observed = Observed {
             answer,
             completions: sorted(completions.iter().map(of_model)),
             history: sorted(self.agent.history().iter().map(of_model)),
             running: self.agent.running(),
             scripts: self.agent.scripts_run(),
-        }
+        };
+        (observed, blind)
     }
 
     /// What is not an operation. Gives the completions, and what is answered.
@@ -307,8 +313,9 @@ impl Real {
         Real { guest, dpe, early }
     }
 
-    /// `may_run`: what may run before, as the model says.
-    async fn take(&mut self, step: &Step, may_run: &[String], expected: usize) -> Observed {
+    /// `may_run`: what may run before, as the model says. `expected`: how many completions, while
+    /// resource agents are not there and while they are.
+    async fn take(&mut self, step: &Step, may_run: &[String], expected: [usize; 2]) -> Observed {
         let mut answer = String::new();
         if matches!(step, Step::Blind(..)) {
             self.guest.take_agent_away(true);
@@ -354,13 +361,14 @@ impl Real {
             }
             _ => {}
         }
-        let expected = expected.saturating_sub(self.early.len());
+        let missing = expected[1].saturating_sub(self.early.len());
         let mut completions = std::mem::take(&mut self.early);
-        completions.extend(self.completions(expected).await);
-        let completions = sorted(completions.into_iter());
         if matches!(step, Step::Blind(..)) {
+            completions.extend(self.completions(expected[0]).await);
             self.guest.take_agent_away(false);
         }
+        completions.extend(self.completions(missing).await);
+        let completions = sorted(completions.into_iter());
         Observed {
             answer,
             completions,
