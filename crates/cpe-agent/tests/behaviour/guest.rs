@@ -18,6 +18,8 @@ use cpe_bus::{
 };
 use futures_util::{FutureExt, StreamExt};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinSet;
 use zbus::proxy::CacheProperties;
 
 /// How long anything may take before a test gives up. Generous: it only matters when something is
@@ -294,7 +296,7 @@ impl Guest {
             .await
             .unwrap();
         let completions = agent.receive_operation_completed().await.unwrap();
-        let heartbeats = agent.receive_heartbeat().await.unwrap();
+        let (heartbeats, listener) = listen(agent.receive_heartbeat().await.unwrap());
         let attributes = agent.receive_attributes_changed().await.unwrap();
         let agent_leaving = agent.receive_leaving().await.unwrap();
         let left = agent.receive_left().await.unwrap();
@@ -303,6 +305,7 @@ impl Guest {
             epoch: 0,
             completions,
             heartbeats,
+            _listener: listener,
             attributes,
             leaving: agent_leaving,
             left,
@@ -437,7 +440,10 @@ pub(crate) struct Dpe {
     pub agent: AgentProxy<'static>,
     pub epoch: u64,
     completions: OperationCompletedStream,
-    heartbeats: HeartbeatStream,
+    /// Their stamps.
+    heartbeats: UnboundedReceiver<u64>,
+    /// It goes with the DPE, and the connection with both.
+    _listener: JoinSet<()>,
     attributes: AttributesChangedStream,
     leaving: LeavingStream,
     left: LeftStream,
@@ -536,11 +542,23 @@ impl Dpe {
 
     /// The stamp of the next heartbeat; `None` when the connection is closed.
     pub(crate) async fn heartbeat(&mut self) -> Option<u64> {
-        let signal = tokio::time::timeout(PATIENCE, self.heartbeats.next())
+        tokio::time::timeout(PATIENCE, self.heartbeats.recv())
             .await
-            .expect("no heartbeat")?;
-        Some(*signal.args().unwrap().stamp())
+            .expect("no heartbeat")
     }
+}
+
+/// Hears heartbeats as they come. A stream of signals holds 64 that nobody takes; then the whole
+/// connection stands still.
+fn listen(mut signals: HeartbeatStream) -> (UnboundedReceiver<u64>, JoinSet<()>) {
+    let (sender, stamps) = unbounded_channel();
+    let mut listener = JoinSet::new();
+    listener.spawn(async move {
+        while let Some(signal) = signals.next().await {
+            let _ = sender.send(*signal.args().unwrap().stamp());
+        }
+    });
+    (stamps, listener)
 }
 
 /// An operation of the test agent with an id of its own.
