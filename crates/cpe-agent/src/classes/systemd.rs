@@ -241,11 +241,17 @@ async fn left_behind(
     };
     let named = processes.iter().take(NAMED);
     let named: Vec<String> = named
-        .map(|(_, pid, command)| format!("{pid} ({command})"))
+        .map(|(_, pid, command)| format!("{pid} ({})", program(command)))
         .collect();
     let count = processes.len();
     let text = format!("processes of it are left ({count}): {}", named.join(", "));
     Ok((count > 0).then(|| cpe_bus::fields::bounded(&text, MAX_REASON / 2)))
+}
+
+/// The program of a command line. Its arguments may hold a password, and all may read the reason.
+fn program(command: &str) -> &str {
+    let path = command.split_whitespace().next().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default()
 }
 
 /// The same after a stop: what is about to end is waited for.
@@ -396,6 +402,14 @@ async fn run_job(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_tells_of_a_command_line_its_program_alone() {
+        assert_eq!(program("/usr/sbin/mysqld --password=s3cret"), "mysqld");
+        assert_eq!(program("postgres: writer"), "postgres:");
+        assert_eq!(program("[kworker]"), "[kworker]");
+        assert_eq!(program(""), "");
+    }
 
     #[test]
     fn it_adds_the_type_to_a_units_name_unless_it_has_one() {
