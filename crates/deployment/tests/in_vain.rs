@@ -184,11 +184,21 @@ fn operations_that_would_not_be_repeated_are_told() {
     silent(&operations(&off));
     let start = "<op id=\"o\" name=\"start\" interval=\"10s\" timeout=\"60s\"/>";
     warned(&operations(start), "the operation 'start' is not repeated");
-    let response = op("o", "interval=\"10s\" on-fail=\"restart-container\"");
-    warned(
-        &operations(&response),
-        "no resource has the meta attribute 'container'",
-    );
+}
+
+#[test]
+fn a_response_that_needs_a_container_is_warned_of_unless_a_meta_attribute_names_one() {
+    let response = "<operations><op id=\"o\" name=\"monitor\" interval=\"10s\" on-fail=\"restart-container\"/></operations>";
+    let with = |set: &str| {
+        primitive(&format!(
+            "<{set} id=\"m\"><nvpair id=\"q\" name=\"container\" value=\"p\"/></{set}>{response}"
+        ))
+    };
+    let void = "no resource has the meta attribute 'container'";
+    warned(&primitive(response), void);
+    warned(&with("instance_attributes"), void);
+    let told = told(&with("meta_attributes"));
+    assert!(!told.iter().any(|(_, it)| it.contains(void)), "{told:?}");
 }
 
 #[test]

@@ -11,7 +11,10 @@ use crate::value;
 /// run with such mistakes, and their configurations are accepted.
 pub(super) fn check(configuration: &Element<'_>, problems: &mut Problems) {
     let mut containers = false;
-    configuration.visit(&mut |it| containers |= it.value("name") == Some("container"));
+    configuration.visit(&mut |set| {
+        let container = |pair: &Element<'_>| pair.value("name") == Some("container");
+        containers |= set.name == "meta_attributes" && set.children.iter().any(container);
+    });
     configuration.visit(&mut |element| match element.name {
         "op" | "nvpair" if !containers => of_container(element, problems),
         "operations" => {
