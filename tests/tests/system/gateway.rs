@@ -36,6 +36,10 @@ pub(crate) fn boot(name: &str, access: &str) -> Lab {
     ))
     .ok();
     lab.deploy(&Document::new("shop", &["a", "b"]).sleeper("db", 100_001));
+    // The first request starts it, and finds that cpe has told it nothing yet.
+    lab.wait("the gateway is ready", 90, || {
+        ask(&lab, "http://localhost/readyz").0 == "200"
+    });
     lab
 }
 

@@ -36,6 +36,12 @@ fn each_fault_of_hosts_hits_what_it_says_and_ends() {
         NAMES.map(|member| hosts.reaches(host, &address_of(member), 2379))
     };
     let guest = |hosts: &Hosts, host: &str| hosts.reaches(host, agent.0, agent.1);
+    // A link that has just come up loses a packet now and then.
+    let comes_back = |hosts: &Hosts, host: &str| {
+        hosts.cloud().wait("it reaches all again", 10, || {
+            (stores(hosts, host), guest(hosts, host)) == ([true; 3], true)
+        });
+    };
     for host in NAMES {
         assert_eq!(
             (stores(&hosts, host), guest(&hosts, host)),
@@ -51,7 +57,7 @@ fn each_fault_of_hosts_hits_what_it_says_and_ends() {
     );
     assert_eq!(stores(&hosts, "h2"), [true; 3]);
     hosts.heal_store("h1");
-    assert_eq!(stores(&hosts, "h1"), [true; 3]);
+    comes_back(&hosts, "h1");
 
     hosts.cable("h2", "down");
     assert_eq!(
@@ -60,10 +66,7 @@ fn each_fault_of_hosts_hits_what_it_says_and_ends() {
     );
     assert_eq!(stores(&hosts, "h1"), [true, false, true]);
     hosts.cable("h2", "up");
-    assert_eq!(
-        (stores(&hosts, "h2"), guest(&hosts, "h2")),
-        ([true; 3], true)
-    );
+    comes_back(&hosts, "h2");
 
     let leader = hosts.leader();
     hosts.freeze(leader);
