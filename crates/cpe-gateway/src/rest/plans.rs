@@ -146,7 +146,57 @@ pub(super) async fn make(
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], told).into_response())
 }
 
+impl Proposal {
+    /// Refuses what the verb does not read, and names that are empty.
+    fn check(&self) -> Result<(), Problem> {
+        let read: &[&str] = match self.verb.as_deref() {
+            None => &["generation"],
+            Some("standby" | "unstandby") => &["assembly"],
+            Some("cleanup" | "refresh" | "maintenance") => {
+                &["service", "assembly", "action", "interval_ms", "on"]
+            }
+            Some(_) => &["service", "assembly", "promoted", "lifetime", "for_ms"],
+        };
+        let said = [
+            ("generation", self.generation.is_some()),
+            ("service", self.service.is_some()),
+            ("assembly", self.assembly.is_some()),
+            ("promoted", self.promoted.is_some()),
+            ("lifetime", self.lifetime.is_some()),
+            ("for_ms", self.for_ms.is_some()),
+            ("action", self.action.is_some()),
+            ("interval_ms", self.interval_ms.is_some()),
+            ("on", self.on.is_some()),
+        ];
+        let in_vain = said.iter().find(|(name, is)| *is && !read.contains(name));
+        if let Some((name, _)) = in_vain {
+            let of = match self.verb.as_deref() {
+                None => "nothing without a `verb`".to_owned(),
+                Some(verb) => format!(
+                    "nothing of the verb `{:.32}`",
+                    verb.escape_debug().to_string()
+                ),
+            };
+            let hint = match (self.verb.as_deref(), *name) {
+                (None, _) => "say the verb, or leave it out",
+                (Some("standby"), "on") => "leave it out; the verb `unstandby` ends it",
+                _ => "leave it out",
+            };
+            let detail = format!("`{name}` says {of}: {hint}");
+            return Err(Problem::unprocessable(detail));
+        }
+        for (name, text) in [("service", &self.service), ("assembly", &self.assembly)] {
+            if text.as_deref() == Some("") {
+                let detail = format!("`{name}` is empty: say which one, or leave it out");
+                return Err(Problem::unprocessable(detail));
+            }
+        }
+        Ok(())
+    }
+}
+
 async fn proposed(app: &App, who: &Principal, proposal: Proposal) -> Result<Subject, Problem> {
+    proposal.check()?;
     match (
         proposal.generation,
         proposal.verb.as_deref(),

@@ -251,6 +251,58 @@ async fn what_cannot_be_planned_is_refused() {
 }
 
 #[tokio::test]
+async fn what_a_proposal_says_in_vain_is_refused() {
+    let setting = Setting::new().await;
+    for (said, field) in [
+        (
+            json!({"verb": "standby", "assembly": "web1", "on": false}),
+            "on",
+        ),
+        (
+            json!({"verb": "standby", "assembly": "web1", "service": "web"}),
+            "service",
+        ),
+        (json!({"verb": "unstandby", "for_ms": 1}), "for_ms"),
+        (
+            json!({"verb": "cleanup", "service": "web", "for_ms": 1}),
+            "for_ms",
+        ),
+        (json!({"verb": "refresh", "lifetime": "placed"}), "lifetime"),
+        (
+            json!({"verb": "maintenance", "on": true, "promoted": false}),
+            "promoted",
+        ),
+        (
+            json!({"verb": "move", "service": "web", "action": "start"}),
+            "action",
+        ),
+        (
+            json!({"verb": "ban", "service": "web", "interval_ms": 0}),
+            "interval_ms",
+        ),
+        (
+            json!({"verb": "restart", "service": "web", "on": true}),
+            "on",
+        ),
+        (json!({"generation": 1, "assembly": "web1"}), "assembly"),
+        (json!({"generation": 1, "service": "web"}), "service"),
+        (
+            json!({"verb": "restart", "service": "web", "generation": 1}),
+            "generation",
+        ),
+        (json!({"verb": "standby", "assembly": ""}), "assembly"),
+        (json!({"verb": "refresh", "service": ""}), "service"),
+    ] {
+        let mut proposal = said.clone();
+        proposal["deployment"] = json!("shop");
+        let answer = planned(&setting, "operator", &proposal).await;
+        answer.is_problem(422, "unprocessable");
+        let detail = answer.json()["detail"].to_string();
+        assert!(detail.contains(&format!("`{field}`")), "{said}: {detail}");
+    }
+}
+
+#[tokio::test]
 async fn a_plan_is_of_the_generation_that_it_was_made_from() {
     let setting = Setting::new().await;
     setting.double.lock().planned_from = Some(1);
